@@ -1,1 +1,9 @@
 #![doc = include_str!("../README.md")]
+
+pub mod file;
+pub mod import;
+mod open;
+
+pub use file::{IndexFile, IndexFileError};
+pub use import::{Event, Import, ImportError, Imported, Problem};
+pub use open::ContainerError;

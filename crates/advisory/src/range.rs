@@ -1,0 +1,492 @@
+//! Version ranges, and the judgement whether a version lies inside.
+//!
+//! All formats are brought into one shape: an ordered list of [`Rule`]s and a default. An exact
+//! rule goes before a range, an earlier range before a later one, and what no rule covers has the
+//! default. Sources: CVE record format 5.1 `affected[].versions`; OSV schema 1.7
+//! `affected[].ranges`; NVD API 2.0 `cpeMatch`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::order::{Doubt, Scheme, Version};
+
+/// What a record says about versions.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// They are affected.
+    Affected,
+    /// They are not.
+    Unaffected,
+    /// The record does not say.
+    #[default]
+    Unknown,
+}
+
+/// One statement about versions. `S` is `String` in records and `&str` in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Rule<S> {
+    /// What holds for them.
+    pub status: Status,
+    /// Which versions.
+    pub span: Span<S>,
+}
+
+/// A set of versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Span<S> {
+    /// Just this one.
+    Exact(S),
+    /// From a lower to an upper bound.
+    Between(Lower<S>, Upper<S>),
+    /// Prose.
+    Text(S),
+}
+
+/// The lower end of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lower<S> {
+    /// From the start.
+    Start,
+    /// From this version on.
+    From(S),
+    /// After this version.
+    After(S),
+}
+
+/// The upper end of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Upper<S> {
+    /// No end is known.
+    Open,
+    /// Before this version, which is the first without the problem.
+    Before(S),
+    /// Up to and including this version.
+    UpTo(S),
+    /// As long as the version begins with these components: `5.4` for `5.4.*`.
+    Within(S),
+}
+
+impl<S: AsRef<str>> Rule<S> {
+    /// The same rule, borrowed.
+    pub fn borrowed(&self) -> Rule<&str> {
+        let span = match &self.span {
+            Span::Exact(version) => Span::Exact(version.as_ref()),
+            Span::Text(text) => Span::Text(text.as_ref()),
+            Span::Between(lower, upper) => Span::Between(
+                match lower {
+                    Lower::Start => Lower::Start,
+                    Lower::From(v) => Lower::From(v.as_ref()),
+                    Lower::After(v) => Lower::After(v.as_ref()),
+                },
+                match upper {
+                    Upper::Open => Upper::Open,
+                    Upper::Before(v) => Upper::Before(v.as_ref()),
+                    Upper::UpTo(v) => Upper::UpTo(v.as_ref()),
+                    Upper::Within(v) => Upper::Within(v.as_ref()),
+                },
+            ),
+        };
+        Rule {
+            status: self.status,
+            span,
+        }
+    }
+}
+
+impl std::fmt::Display for Span<&str> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(version) => write!(f, "{version}"),
+            Self::Text(text) => write!(f, "“{text}”"),
+            Self::Between(Lower::Start, Upper::Open) => f.write_str("every version"),
+            Self::Between(lower, upper) => {
+                match lower {
+                    Lower::Start => {}
+                    Lower::From(v) => write!(f, "from {v}")?,
+                    Lower::After(v) => write!(f, "after {v}")?,
+                }
+                let gap = if matches!(lower, Lower::Start) {
+                    ""
+                } else {
+                    " "
+                };
+                match upper {
+                    Upper::Open => Ok(()),
+                    Upper::Before(v) => write!(f, "{gap}before {v}"),
+                    Upper::UpTo(v) => write!(f, "{gap}up to {v}"),
+                    Upper::Within(v) => write!(f, "{gap}within {v}"),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a version lies inside, and which rule decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement<'a> {
+    /// It is affected.
+    Inside {
+        /// The rule that covers it; none if the default does.
+        rule: Option<Rule<&'a str>>,
+        /// Where it ends.
+        fix: Fix<'a>,
+    },
+    /// It is not.
+    Outside(Outside<'a>),
+    /// Nobody can say.
+    Unknown(Doubt),
+}
+
+/// Where an affected range ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fix<'a> {
+    /// This is the first version without the problem.
+    In(&'a str),
+    /// The last affected version is this one; the next is not named.
+    After(&'a str),
+    /// No end is known.
+    Unknown,
+}
+
+/// Why a version is not inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outside<'a> {
+    /// It is at or after the version that ended the range.
+    Fixed(&'a str),
+    /// It is after the last affected version.
+    After(&'a str),
+    /// It is before the problem came in.
+    Before(&'a str),
+    /// A rule says that it is unaffected.
+    Excluded(Rule<&'a str>),
+    /// No rule covers it.
+    Unlisted,
+}
+
+/// Judges a version against rules in their order.
+///
+/// Each rule costs at most two comparisons; nothing is allocated but for a doubt.
+pub fn judge<'a>(
+    version: Version<'_>,
+    scheme: Scheme,
+    default: Status,
+    rules: impl Iterator<Item = Rule<&'a str>> + Clone,
+) -> Judgement<'a> {
+    let mut covering: Option<Rule<&'a str>> = None;
+    let mut doubt: Option<Doubt> = None;
+    let mut empty = true;
+    for rule in rules.clone() {
+        empty = false;
+        match place(version, scheme, &rule.span) {
+            Ok(Place::Inside) => {
+                if matches!(rule.span, Span::Exact(_)) {
+                    covering = Some(rule);
+                    break;
+                }
+                covering.get_or_insert(rule);
+            }
+            // Only a doubt about being affected matters: an unaffected rule in doubt cannot hurt.
+            Err(found) if rule.status != Status::Unaffected => {
+                doubt.get_or_insert(found);
+            }
+            Ok(Place::Below | Place::Above) | Err(_) => {}
+        }
+    }
+    match (covering, doubt) {
+        (Some(rule), _) => match rule.status {
+            Status::Affected => {
+                let fix = fix_of(version, scheme, &rule.span, rules);
+                Judgement::Inside {
+                    rule: Some(rule),
+                    fix,
+                }
+            }
+            Status::Unaffected => Judgement::Outside(excluded(rule)),
+            Status::Unknown => Judgement::Unknown(Doubt::Undetermined),
+        },
+        (None, Some(doubt)) => Judgement::Unknown(doubt),
+        (None, None) if empty => match default {
+            Status::Unaffected => Judgement::Outside(Outside::Unlisted),
+            Status::Affected | Status::Unknown => Judgement::Unknown(Doubt::NoVersion),
+        },
+        (None, None) if default == Status::Affected => {
+            let fix = fix_of(
+                version,
+                scheme,
+                &Span::Between(Lower::Start, Upper::Open),
+                rules,
+            );
+            Judgement::Inside { rule: None, fix }
+        }
+        (None, None) => Judgement::Outside(outside(version, scheme, rules)),
+    }
+}
+
+#[derive(PartialEq)]
+enum Place {
+    Below,
+    Inside,
+    Above,
+}
+
+fn place(version: Version<'_>, scheme: Scheme, span: &Span<&str>) -> Result<Place, Doubt> {
+    match span {
+        Span::Text(text) => Err(Doubt::FreeText {
+            text: (*text).to_owned(),
+        }),
+        Span::Exact(exact) => {
+            // The same text is the same version, whatever the order thinks of it.
+            if *exact == version.as_str() {
+                return Ok(Place::Inside);
+            }
+            match version.compare(exact, scheme) {
+                Ok(std::cmp::Ordering::Less) => Ok(Place::Below),
+                Ok(std::cmp::Ordering::Equal) => Ok(Place::Inside),
+                // Two orders that disagree about who is newer still agree that they differ.
+                Ok(std::cmp::Ordering::Greater)
+                | Err(Doubt::OrdersDisagree { .. } | Doubt::Snapshot) => Ok(Place::Above),
+                Err(doubt) => Err(doubt),
+            }
+        }
+        Span::Between(lower, upper) => {
+            let below = match lower {
+                Lower::Start => false,
+                Lower::From(from) => version.compare(from, scheme)?.is_lt(),
+                Lower::After(after) => version.compare(after, scheme)?.is_le(),
+            };
+            if below {
+                return Ok(Place::Below);
+            }
+            let above = match upper {
+                Upper::Open => false,
+                Upper::Before(before) => version.compare(before, scheme)?.is_ge(),
+                Upper::UpTo(up_to) => version.compare(up_to, scheme)?.is_gt(),
+                Upper::Within(line) => !begins_with(version.as_str(), line),
+            };
+            Ok(if above { Place::Above } else { Place::Inside })
+        }
+    }
+}
+
+/// Whether a version belongs to a line: `5.4.53` to `5.4`, `5.40` not.
+fn begins_with(version: &str, line: &str) -> bool {
+    version
+        .strip_prefix(line)
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn fix_of<'a>(
+    version: Version<'_>,
+    scheme: Scheme,
+    covering: &Span<&'a str>,
+    rules: impl Iterator<Item = Rule<&'a str>>,
+) -> Fix<'a> {
+    match covering {
+        Span::Between(_, Upper::Before(before)) => return Fix::In(before),
+        Span::Between(_, Upper::UpTo(up_to)) => return Fix::After(up_to),
+        _ => {}
+    }
+    // The lowest version above ours that a rule calls unaffected.
+    let mut lowest: Option<&'a str> = None;
+    for rule in rules.filter(|rule| rule.status == Status::Unaffected) {
+        let start = match rule.span {
+            Span::Exact(exact) => exact,
+            Span::Between(Lower::From(from), _) => from,
+            _ => continue,
+        };
+        let newer = version
+            .compare(start, scheme)
+            .is_ok_and(std::cmp::Ordering::is_lt);
+        let lower = lowest.is_none_or(|l| {
+            Version::new(start)
+                .compare(l, scheme)
+                .is_ok_and(std::cmp::Ordering::is_lt)
+        });
+        if newer && lower {
+            lowest = Some(start);
+        }
+    }
+    lowest.map_or(Fix::Unknown, Fix::In)
+}
+
+fn excluded(rule: Rule<&str>) -> Outside<'_> {
+    match rule.span {
+        Span::Between(Lower::From(from), Upper::Open | Upper::Within(_)) => Outside::Fixed(from),
+        _ => Outside::Excluded(rule),
+    }
+}
+
+fn outside<'a>(
+    version: Version<'_>,
+    scheme: Scheme,
+    rules: impl Iterator<Item = Rule<&'a str>>,
+) -> Outside<'a> {
+    let mut passed: Option<(&'a str, bool)> = None;
+    let mut ahead: Option<&'a str> = None;
+    for rule in rules.filter(|rule| rule.status == Status::Affected) {
+        let Span::Between(lower, upper) = rule.span else {
+            continue;
+        };
+        match (
+            place(version, scheme, &Span::Between(lower, upper)),
+            lower,
+            upper,
+        ) {
+            (Ok(Place::Above), _, Upper::Before(end) | Upper::UpTo(end)) => {
+                let exclusive = matches!(rule.span, Span::Between(_, Upper::Before(_)));
+                let higher = passed.is_none_or(|(p, _)| {
+                    Version::new(end)
+                        .compare(p, scheme)
+                        .is_ok_and(std::cmp::Ordering::is_gt)
+                });
+                if higher {
+                    passed = Some((end, exclusive));
+                }
+            }
+            (Ok(Place::Below), Lower::From(start) | Lower::After(start), _) => {
+                ahead.get_or_insert(start);
+            }
+            _ => {}
+        }
+    }
+    match (passed, ahead) {
+        (Some((end, true)), _) => Outside::Fixed(end),
+        (Some((end, false)), _) => Outside::After(end),
+        (None, Some(start)) => Outside::Before(start),
+        (None, None) => Outside::Unlisted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn between(
+        status: Status,
+        lower: Lower<&'static str>,
+        upper: Upper<&'static str>,
+    ) -> Rule<&'static str> {
+        Rule {
+            status,
+            span: Span::Between(lower, upper),
+        }
+    }
+
+    fn check(version: &str, default: Status, rules: &[Rule<&'static str>]) -> String {
+        match judge(
+            Version::new(version),
+            Scheme::Release,
+            default,
+            rules.iter().copied(),
+        ) {
+            Judgement::Inside { rule, fix } => {
+                format!(
+                    "inside {} {fix:?}",
+                    rule.map_or("by default".into(), |r| r.span.to_string())
+                )
+            }
+            Judgement::Outside(why) => format!("{why:?}"),
+            Judgement::Unknown(doubt) => format!("unknown: {doubt}"),
+        }
+    }
+
+    #[test]
+    fn release_lines() {
+        let lines = [
+            between(
+                Status::Affected,
+                Lower::From("10.0"),
+                Upper::Before("10.14"),
+            ),
+            between(
+                Status::Affected,
+                Lower::From("11.0"),
+                Upper::Before("11.9.0"),
+            ),
+            between(Status::Affected, Lower::From("12.0"), Upper::UpTo("12.3")),
+        ];
+        let check = |version| check(version, Status::Unaffected, &lines);
+        insta::assert_snapshot!(check("11.8"), @r#"inside from 11.0 before 11.9.0 In("11.9.0")"#);
+        insta::assert_snapshot!(check("12.3"), @r#"inside from 12.0 up to 12.3 After("12.3")"#);
+        insta::assert_snapshot!(check("11.9"), @r#"Fixed("11.9.0")"#);
+        insta::assert_snapshot!(check("12.4"), @r#"After("12.3")"#);
+        insta::assert_snapshot!(check("9.6"), @r#"Before("10.0")"#);
+    }
+
+    #[test]
+    fn kernel_records_list_what_is_unaffected() {
+        let rules = [
+            Rule {
+                status: Status::Affected,
+                span: Span::Exact("2.6.13"),
+            },
+            between(Status::Unaffected, Lower::Start, Upper::Before("2.6.13")),
+            between(
+                Status::Unaffected,
+                Lower::From("4.19.140"),
+                Upper::Within("4.19"),
+            ),
+            between(
+                Status::Unaffected,
+                Lower::From("5.4.56"),
+                Upper::Within("5.4"),
+            ),
+            between(Status::Unaffected, Lower::From("5.8"), Upper::Open),
+        ];
+        let check = |version| check(version, Status::Affected, &rules);
+        insta::assert_snapshot!(check("5.4.53"), @r#"inside by default In("5.4.56")"#);
+        insta::assert_snapshot!(check("5.4.56"), @r#"Fixed("5.4.56")"#);
+        insta::assert_snapshot!(check("4.14.1"), @r#"inside by default In("4.19.140")"#);
+        insta::assert_snapshot!(check("2.6.12"), @r#"Excluded(Rule { status: Unaffected, span: Between(Start, Before("2.6.13")) })"#);
+        insta::assert_snapshot!(check("5.9"), @r#"Fixed("5.8")"#);
+    }
+
+    #[test]
+    fn exact_rules_go_first() {
+        let rules = [
+            between(Status::Affected, Lower::Start, Upper::Before("2.0")),
+            Rule {
+                status: Status::Unaffected,
+                span: Span::Exact("1.5.3"),
+            },
+        ];
+        let check = |version| check(version, Status::Unknown, &rules);
+        insta::assert_snapshot!(check("1.5.3"), @r#"Excluded(Rule { status: Unaffected, span: Exact("1.5.3") })"#);
+        insta::assert_snapshot!(check("1.5.2"), @r#"inside before 2.0 In("2.0")"#);
+    }
+
+    #[test]
+    fn what_cannot_be_decided_is_told() {
+        let text = [Rule {
+            status: Status::Affected,
+            span: Span::Text("see the vendor's page"),
+        }];
+        insta::assert_snapshot!(check("1.0", Status::Unknown, &text), @"unknown: the range is free text: see the vendor's page");
+        insta::assert_snapshot!(check("1.0", Status::Affected, &[]), @"unknown: the record names no version");
+        let unknown = [between(Status::Unknown, Lower::Start, Upper::Before("2"))];
+        insta::assert_snapshot!(check("1.0", Status::Unaffected, &unknown), @"unknown: the record itself says that the status is unknown");
+        let range = [between(
+            Status::Affected,
+            Lower::Start,
+            Upper::Before("1.0"),
+        )];
+        insta::assert_snapshot!(check("1.0rc1", Status::Unaffected, &range), @"unknown: the version orders disagree: older in the range's own, newer in Nix's");
+    }
+
+    #[test]
+    fn a_certain_rule_beats_a_doubtful_one() {
+        let rules = [
+            Rule {
+                status: Status::Affected,
+                span: Span::Text("old versions"),
+            },
+            between(Status::Affected, Lower::Start, Upper::Before("2.0")),
+        ];
+        insta::assert_snapshot!(check("1.0", Status::Unknown, &rules), @r#"inside before 2.0 In("2.0")"#);
+    }
+}

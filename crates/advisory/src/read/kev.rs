@@ -1,0 +1,53 @@
+//! CISA's Known Exploited Vulnerabilities catalogue.
+//!
+//! Source: `known_exploited_vulnerabilities_schema.json`. A catalogue entry says that a CVE is
+//! exploited, since when, and nothing about versions.
+
+use serde::Deserialize;
+
+use super::{ReadError, day};
+use crate::record::Record;
+use crate::severity::Exploited;
+
+/// Reads a catalogue.
+pub fn read(document: &[u8], sink: &mut dyn FnMut(Result<Record, ReadError>)) {
+    let catalogue: Catalogue = match serde_json::from_slice(document) {
+        Ok(catalogue) => catalogue,
+        Err(error) => return sink(Err(ReadError::json(error))),
+    };
+    for entry in catalogue.vulnerabilities {
+        sink(entry.record());
+    }
+}
+
+#[derive(Deserialize)]
+struct Catalogue {
+    vulnerabilities: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    #[serde(rename = "cveID")]
+    cve_id: Option<String>,
+    date_added: Option<String>,
+    due_date: Option<String>,
+    known_ransomware_campaign_use: Option<String>,
+}
+
+impl Entry {
+    fn record(self) -> Result<Record, ReadError> {
+        let id = self
+            .cve_id
+            .ok_or(ReadError::NoId)?
+            .parse()
+            .map_err(ReadError::Id)?;
+        let mut record = Record::new(id);
+        record.exploited = day(self.date_added.as_deref()).map(|since| Exploited {
+            since,
+            due: day(self.due_date.as_deref()),
+            ransomware: self.known_ransomware_campaign_use.as_deref() == Some("Known"),
+        });
+        Ok(record)
+    }
+}
