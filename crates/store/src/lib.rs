@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+
+mod base64;
+mod compute;
+pub mod content_address;
+pub mod derivation;
+pub mod hash;
+pub mod nix32;
+pub mod path;
+mod quote;
+mod serde_text;
+mod version;
+
+pub use self::compute::{ComputeError, References};
+pub use self::content_address::{ContentAddress, ContentAddressMethod};
+pub use self::derivation::{Derivation, DerivationBuilder, DerivationKind, InputDrv, Output};
+pub use self::hash::{Hash, HashAlgo, Hasher, Notation};
+pub use self::path::{DrvPath, OutputName, StoreDir, StoreName, StorePath};
+pub use self::quote::Quoted;
+pub use self::version::{VersionComponents, compare_versions, parse_drv_name, version_components};
