@@ -1,2 +1,34 @@
 //! The project's own chores.
-fn main() {}
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for developers speaks to its terminal"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "chores read and write files, start programs and take time"
+)]
+
+mod accuracy;
+mod dataset;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Scores the matcher against labelled truth.
+    Accuracy(accuracy::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Accuracy(args) => accuracy::run(&args),
+    }
+}

@@ -39,8 +39,9 @@ fn makes_named(author: &str, named: &Named) -> bool {
     }
 }
 
-/// A vendor's name without the words that organisations add to theirs.
-pub(crate) fn organisation(vendor: &str) -> &str {
+/// A vendor's name, squeezed to letters and digits, without the words that organisations add to
+/// theirs.
+pub fn organisation(vendor: &str) -> &str {
     const WORDS: [&str; 18] = [
         "softwarefoundation",
         "foundation",

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod authority;
+pub mod authority;
 pub mod cpe;
 pub mod id;
 pub mod identity;

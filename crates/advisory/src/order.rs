@@ -204,7 +204,7 @@ fn without_v(version: &str) -> &str {
 /// Nix's order over spellings that differ in habit only: case, a leading `v`, `_` for `.`, and
 /// how many zeros stand at the end.
 fn nix_order(a: &str, b: &str) -> Ordering {
-    snowguard_store::version::compare_versions(&habitual(a), &habitual(b))
+    snowguard_store::compare_versions(&habitual(a), &habitual(b))
 }
 
 fn habitual(version: &str) -> String {

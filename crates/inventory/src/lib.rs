@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+
+pub mod component;
+pub mod naming;
+pub mod origin;
+pub mod patch;
+pub mod recipe;
+pub mod subject;
+pub mod table;
+
+pub use component::{Component, ComponentId, Identity, Inventory, Reason, Scope};
+pub use patch::{Patch, PatchText};
+pub use recipe::Recipe;
+pub use subject::{Gap, Meta, Nature, Object, Role, Stated, Subject, SubjectBuilder};
+pub use table::{IdentityTable, Relation, Verdict};

@@ -1,1 +1,12 @@
 #![doc = include_str!("../README.md")]
+
+mod claim;
+mod finding;
+mod matcher;
+mod resolve;
+mod vendor;
+
+pub use claim::{Certainty, Claim, Outcome};
+pub use finding::{Decision, Finding, FixedIn, PatchProof, ProofKind, Status};
+pub use matcher::{Matcher, Matches, Options};
+pub use vendor::Why;

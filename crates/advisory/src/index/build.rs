@@ -84,7 +84,7 @@ impl Builder {
             .collect();
         let groups = group(&records);
         let strings = Strings::of(&self.sources, &records);
-        let mut assembly = Assembly::new(&strings);
+        let mut assembly = Assembly::new(&strings, &groups);
         for (id, members) in &groups {
             assembly.add(id, members, &records);
         }
@@ -214,6 +214,8 @@ impl<'a> Strings<'a> {
 
 struct Assembly<'a> {
     strings: &'a Strings<'a>,
+    /// The vulnerabilities of which each record speaks.
+    spoken_of: FxHashMap<usize, Vec<u32>>,
     vulnerabilities: Writer,
     vulnerability_ends: Vec<u32>,
     entries: Writer,
@@ -226,9 +228,16 @@ struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(strings: &'a Strings<'a>) -> Self {
+    fn new(strings: &'a Strings<'a>, groups: &'a BTreeMap<AdvisoryId, Vec<usize>>) -> Self {
+        let mut spoken_of: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
+        for (members, number) in groups.values().zip(0..) {
+            for &at in members {
+                spoken_of.entry(at).or_default().push(number);
+            }
+        }
         Self {
             strings,
+            spoken_of,
             vulnerabilities: Writer::default(),
             vulnerability_ends: Vec::new(),
             entries: Writer::default(),
@@ -391,7 +400,7 @@ impl<'a> Assembly<'a> {
         let mut placed = Vec::with_capacity(unique.len());
         for affected in unique {
             let number = len_u32(&self.entry_ends);
-            self.write_entry(source, record, affected);
+            self.write_entry(at, source, record, affected);
             self.entry_ends.push(len_u32(&self.entries.0));
             placed.push(number);
             let keys: BTreeSet<String> = affected.products.iter().map(key_of).collect();
@@ -403,20 +412,15 @@ impl<'a> Assembly<'a> {
         placed
     }
 
-    fn write_entry(&mut self, source: u32, record: &Record, affected: &Affected) {
+    fn write_entry(&mut self, at: usize, source: u32, record: &Record, affected: &Affected) {
         let strings = self.strings;
         let out = &mut self.entries;
-        let cves: BTreeSet<AdvisoryId> = std::iter::once(&record.id)
-            .chain(&record.aliases)
-            .filter_map(AdvisoryId::cve)
-            .map(AdvisoryId::from)
-            .collect();
         out.number(strings.number(record.id.as_str()).into());
         out.number(source.into());
-        // The ids under which the entry is filed; none where the record has no CVE.
-        out.count(cves.len());
-        for cve in &cves {
-            out.number(strings.number(cve.as_str()).into());
+        let vulnerabilities = self.spoken_of.get(&at).map_or(&[][..], Vec::as_slice);
+        out.count(vulnerabilities.len());
+        for number in vulnerabilities {
+            out.number((*number).into());
         }
         match &affected.by {
             Some(by) => out.number(u64::from(strings.number(by)) + 1),

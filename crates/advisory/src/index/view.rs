@@ -204,8 +204,8 @@ pub struct EntryView<'a> {
     pub record: &'a str,
     /// Its source, as a number in [`Index::sources`].
     pub source: usize,
-    /// The CVEs of the record.
-    pub cves: Vec<&'a str>,
+    /// The vulnerabilities of which the record speaks.
+    pub vulnerabilities: Vec<VulnerabilityId>,
     /// Who says so.
     pub by: Option<&'a str>,
     /// Whether they make the thing.
@@ -426,6 +426,18 @@ impl<'a> Index<'a> {
             .map(|c| EntryId(u32::from_le_bytes([c[0], c[1], c[2], c[3]]))))
     }
 
+    /// The id of a vulnerability, without the rest of it.
+    pub fn id_of(&self, id: VulnerabilityId) -> Result<&'a str, Corrupt> {
+        let what = "vulnerabilities";
+        let mut reader = self.item(
+            Section::VulnerabilityEnds,
+            Section::Vulnerabilities,
+            id.0,
+            what,
+        )?;
+        self.string(reader.index()?)
+    }
+
     /// A vulnerability.
     pub fn vulnerability(&self, id: VulnerabilityId) -> Result<VulnerabilityView<'a>, Corrupt> {
         let what = "vulnerabilities";
@@ -544,8 +556,8 @@ impl<'a> Index<'a> {
         let r = &mut reader;
         let record = self.string(r.index()?)?;
         let source = r.index()? as usize;
-        let cves = (0..r.count()?)
-            .map(|_| self.string(r.index()?))
+        let vulnerabilities = (0..r.count()?)
+            .map(|_| r.index().map(VulnerabilityId))
             .collect::<Result<_, _>>()?;
         let by = self.optional_string(r)?;
         let flags = r.byte()?;
@@ -567,7 +579,7 @@ impl<'a> Index<'a> {
         Ok(EntryView {
             record,
             source,
-            cves,
+            vulnerabilities,
             by,
             upstream: flags & 1 == 1,
             scheme,

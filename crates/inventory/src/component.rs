@@ -1,0 +1,686 @@
+//! Components: what the objects of a subject are, as packages that advisories could be about.
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+use snowguard_advisory::cpe::Cpe;
+use snowguard_advisory::id::CveId;
+use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
+use snowguard_closure::NodeId;
+
+use crate::naming::{self, Language};
+use crate::origin::{self, Mark};
+use crate::patch::Patch;
+use crate::recipe::{Recipe, Toolchain};
+use crate::subject::{Nature, Object, Role, Subject};
+use crate::table::{IdentityTable, Relation, Target, VendorPattern};
+
+/// All components of a subject.
+#[derive(Debug)]
+pub struct Inventory {
+    /// The components, by name and version.
+    pub components: Vec<Component>,
+    /// How many objects are sources, patches and downloads.
+    pub sources: usize,
+    /// How many objects have no version: scripts, hooks, configuration.
+    pub unversioned: usize,
+}
+
+/// The number of a component in its inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ComponentId(pub u32);
+
+/// A package in one version, however many times it is built.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// Its name, without language prefix: `werkzeug`, `openssl`.
+    pub pname: Box<str>,
+    /// Its version, as Nixpkgs has it.
+    pub version: Box<str>,
+    /// The language whose module it is.
+    pub language: Option<Language>,
+    /// The objects that are it.
+    pub nodes: Vec<NodeId>,
+    /// Attribute paths, in a package set.
+    pub attrs: Vec<Box<str>>,
+    /// Output names and paths.
+    pub outputs: Vec<(Box<str>, Box<str>)>,
+    /// What it is called elsewhere, with a reason each.
+    pub identities: Vec<(Identity, Reason)>,
+    /// Words that may be its vendor's name, with the URL in which they stand.
+    pub marks: Vec<(Mark, Box<str>)>,
+    /// Its sources: store path and URLs.
+    pub sources: Vec<Source>,
+    /// Patches of any of its builds.
+    pub patches: Vec<Applied<Patch>>,
+    /// CVEs that the build phases of any of its builds speak of.
+    pub phase_cves: Vec<Applied<CveId>>,
+    /// Whether it is there at run time.
+    pub scope: Scope,
+    /// How many of its builds could be looked into: the rest have no readable `.drv`.
+    pub known_builds: usize,
+    /// Marked insecure by Nixpkgs itself.
+    pub known_vulnerabilities: Vec<Box<str>>,
+}
+
+impl Component {
+    /// The name under which the reviewed table has it: `falcon`, `python:falcon`.
+    pub fn table_key(&self) -> String {
+        table_key(self.language, &self.pname)
+    }
+
+    /// Whether anything but its own name is known about it.
+    pub fn is_identified(&self) -> bool {
+        !self.marks.is_empty()
+            || self
+                .identities
+                .iter()
+                .any(|(_, reason)| !matches!(reason, Reason::Pname))
+    }
+
+    /// Where it was found, for people: the first attribute, else the first object.
+    pub fn is_plain(&self) -> bool {
+        self.language.is_none()
+    }
+}
+
+/// A source of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its store path.
+    pub path: Box<str>,
+    /// Where it is fetched from.
+    pub urls: Vec<Box<str>>,
+}
+
+/// Something that builds of a component have, and how many of them have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied<T> {
+    /// The thing.
+    pub what: T,
+    /// How many of the component's known builds have it.
+    pub builds: usize,
+}
+
+/// What a component is called elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity {
+    /// A product name, whose vendor must fit.
+    Name(Name),
+    /// A product of exactly this vendor.
+    Product(Name, Name),
+    /// A package of a registry.
+    Package(PackageKey),
+    /// A source repository.
+    Repository(RepoKey),
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Product(vendor, product) => write!(f, "{vendor}:{product}"),
+            Self::Package(key) => key.fmt(f),
+            Self::Repository(key) => key.fmt(f),
+        }
+    }
+}
+
+/// Why a component has an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It is the package's own name.
+    Pname,
+    /// The package states it in `meta.identifiers`.
+    Stated,
+    /// The document states it.
+    Document,
+    /// The reviewed table says so, for the reason given.
+    Reviewed {
+        /// The table's reason.
+        reason: Box<str>,
+        /// Whether it is the user's own statement.
+        by_user: bool,
+    },
+    /// Its source is fetched from there.
+    SourceUrl(Box<str>),
+    /// Its home page is there.
+    Homepage(Box<str>),
+    /// It is a module of that language under that name.
+    Module(Language),
+    /// It is built by that tool, whose packages are called as the program is.
+    Toolchain(&'static str),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pname => f.write_str("it is the package's name"),
+            Self::Stated => f.write_str("the package states it in meta.identifiers"),
+            Self::Document => f.write_str("the document states it"),
+            Self::Reviewed {
+                reason,
+                by_user: false,
+            } => write!(f, "reviewed: {reason}"),
+            Self::Reviewed {
+                reason,
+                by_user: true,
+            } => write!(f, "you say so: {reason}"),
+            Self::SourceUrl(url) => write!(f, "its source is fetched from {url}"),
+            Self::Homepage(url) => write!(f, "its home page is {url}"),
+            Self::Module(language) => {
+                write!(f, "it is a {} module of that name", language.as_str())
+            }
+            Self::Toolchain(tool) => write!(
+                f,
+                "it is built with {tool}, whose packages are called as the program is"
+            ),
+        }
+    }
+}
+
+/// Whether a component is there at run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// References prove it.
+    RunTime,
+    /// References prove that it is needed for building only.
+    BuildTime,
+    /// Nothing proves either.
+    Unknown,
+}
+
+impl Scope {
+    /// As a reader sees it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RunTime => "run-time",
+            Self::BuildTime => "build-time",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Inventory {
+    /// Finds the components of a subject.
+    pub fn of(subject: &Subject, table: &IdentityTable) -> Self {
+        let paths = OutputPaths::of(subject);
+        let nodes: Vec<NodeId> = subject.graph.nodes().collect();
+        let drafts: Vec<Finding<'_>> = nodes
+            .par_iter()
+            .zip(&subject.objects)
+            .filter(|(_, object)| object.role == Role::Part)
+            .map(|(&node, object)| Finding::of(node, object, &paths))
+            .collect();
+        let mut groups: FxHashMap<(Option<Language>, String, &str), Vec<&Draft<'_>>> =
+            FxHashMap::default();
+        let (mut sources, mut unversioned) = (0, 0);
+        let mut recipes_of_packages = rustc_hash::FxHashSet::default();
+        for finding in &drafts {
+            if let Finding::Component(draft) = finding {
+                recipes_of_packages.extend(
+                    draft
+                        .object
+                        .meta
+                        .as_ref()
+                        .and_then(|meta| meta.drv_path.as_deref()),
+                );
+            }
+        }
+        for finding in &drafts {
+            match finding {
+                Finding::Source => sources += 1,
+                Finding::Unversioned => unversioned += 1,
+                // A package of a set and its derivation are one thing.
+                Finding::Component(draft)
+                    if draft.object.meta.is_none()
+                        && recipes_of_packages.contains(&*draft.object.id) => {}
+                Finding::Component(draft) => {
+                    let key = (draft.language, draft.pname.to_lowercase(), draft.version);
+                    groups.entry(key).or_default().push(draft);
+                }
+            }
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by(|((la, pa, va), _), ((lb, pb, vb), _)| (pa, va, la).cmp(&(pb, vb, lb)));
+        let components = groups
+            .into_par_iter()
+            .map(|((language, _, version), drafts)| {
+                assemble(subject, &paths, table, language, version, &drafts)
+            })
+            .collect();
+        Self {
+            components,
+            sources,
+            unversioned,
+        }
+    }
+
+    /// A component by number.
+    pub fn get(&self, id: ComponentId) -> Option<&Component> {
+        self.components.get(id.0 as usize)
+    }
+
+    /// All components with their numbers.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (ComponentId, &Component)> {
+        self.components.iter().enumerate().map(|(at, component)| {
+            // As many components as objects, which are numbered in 32 bits.
+            (
+                ComponentId(u32::try_from(at).unwrap_or(u32::MAX)),
+                component,
+            )
+        })
+    }
+}
+
+/// What an object turned out to be.
+enum Finding<'s> {
+    Source,
+    Unversioned,
+    Component(Draft<'s>),
+}
+
+struct Draft<'s> {
+    node: NodeId,
+    object: &'s Object,
+    recipe: Option<&'s Recipe>,
+    language: Option<Language>,
+    pname: &'s str,
+    version: &'s str,
+}
+
+impl<'s> Finding<'s> {
+    fn of(node: NodeId, object: &'s Object, paths: &OutputPaths<'s>) -> Self {
+        let recipe = object.recipe.as_deref().or_else(|| {
+            let drv = object.meta.as_ref()?.drv_path.as_deref()?;
+            paths.derivation(drv)
+        });
+        if recipe.is_some_and(|recipe| recipe.fixed) && object.meta.is_none() {
+            return Self::Source;
+        }
+        let mut draft = Draft {
+            node,
+            object,
+            recipe,
+            language: None,
+            pname: "",
+            version: "",
+        };
+        if let Some(meta) = object.meta.as_deref() {
+            let parsed =
+                naming::parse(&object.name, meta.pname.as_deref(), meta.version.as_deref());
+            draft.language = parsed
+                .language
+                .or_else(|| naming::language_of_attr(&meta.attr));
+            (draft.pname, draft.version) = (parsed.pname, parsed.version);
+        } else if let Some(stated) = object.stated.as_deref() {
+            let parsed = naming::parse(&object.name, None, stated.version.as_deref());
+            draft.language = parsed.language;
+            draft.version = parsed.version;
+            draft.pname = if stated.version.is_some() {
+                naming::parse(&object.name, Some(&object.name), None).pname
+            } else {
+                parsed.pname
+            };
+        } else if let Some(recipe) = recipe {
+            let name = object.name.strip_suffix(".drv").unwrap_or(&object.name);
+            let parsed = naming::parse(name, recipe.pname.as_deref(), recipe.version.as_deref());
+            draft.language = parsed.language;
+            (draft.pname, draft.version) = (parsed.pname, parsed.version);
+        } else {
+            let name = object.name.strip_suffix(".drv").unwrap_or(&object.name);
+            match naming::parse_path_name(name) {
+                Some((parsed, _)) => {
+                    draft.language = parsed.language;
+                    (draft.pname, draft.version) = (parsed.pname, parsed.version);
+                }
+                None => return Self::Unversioned,
+            }
+        }
+        if draft.version.is_empty() || draft.pname.is_empty() {
+            Self::Unversioned
+        } else {
+            Self::Component(draft)
+        }
+    }
+}
+
+/// Which derivation makes which path, and which object a path is.
+struct OutputPaths<'s> {
+    makers: FxHashMap<&'s str, &'s Object>,
+    objects: FxHashMap<&'s str, &'s Object>,
+}
+
+impl<'s> OutputPaths<'s> {
+    fn of(subject: &'s Subject) -> Self {
+        let mut makers = FxHashMap::default();
+        let mut objects = FxHashMap::default();
+        for object in &subject.objects {
+            objects.insert(&*object.id, object);
+            if let Some(recipe) = &object.recipe {
+                for path in recipe
+                    .outputs
+                    .iter()
+                    .filter_map(|(_, path)| path.as_deref())
+                {
+                    makers.insert(path, object);
+                }
+            }
+        }
+        Self { makers, objects }
+    }
+
+    fn derivation(&self, drv: &str) -> Option<&'s Recipe> {
+        self.objects.get(drv)?.recipe.as_deref()
+    }
+
+    /// The object that is, or makes, a store path; a path inside a store object counts as it.
+    fn maker(&self, path: &str) -> Option<&'s Object> {
+        let whole = |path: &str| {
+            self.makers
+                .get(path)
+                .or_else(|| self.objects.get(path))
+                .copied()
+        };
+        whole(path).or_else(|| {
+            let base = path.rfind("/store/").map_or(0, |at| at + 7);
+            let end = path[base..].find('/')? + base;
+            whole(&path[..end])
+        })
+    }
+}
+
+fn table_key(language: Option<Language>, pname: &str) -> String {
+    let pname = pname.to_lowercase();
+    match language {
+        Some(language) => format!("{}:{pname}", language.as_str().to_lowercase()),
+        None => pname,
+    }
+}
+
+fn assemble(
+    subject: &Subject,
+    paths: &OutputPaths<'_>,
+    table: &IdentityTable,
+    language: Option<Language>,
+    version: &str,
+    drafts: &[&Draft<'_>],
+) -> Component {
+    // The first by node is the nearest to the root in every reader; it gives the spelling.
+    let pname = drafts.first().map_or("", |draft| draft.pname);
+    let mut component = Component {
+        pname: pname.into(),
+        version: version.into(),
+        language,
+        nodes: Vec::new(),
+        attrs: Vec::new(),
+        outputs: Vec::new(),
+        identities: Vec::new(),
+        marks: Vec::new(),
+        sources: Vec::new(),
+        patches: Vec::new(),
+        phase_cves: Vec::new(),
+        scope: scope(subject, drafts),
+        known_builds: drafts.iter().filter(|draft| draft.recipe.is_some()).count(),
+        known_vulnerabilities: Vec::new(),
+    };
+    for draft in drafts {
+        component.nodes.push(draft.node);
+        let object = draft.object;
+        if let Some(meta) = object.meta.as_deref() {
+            push(&mut component.attrs, meta.attr.clone());
+            for text in &meta.known_vulnerabilities {
+                push(&mut component.known_vulnerabilities, text.clone());
+            }
+            for cpe in &meta.cpes {
+                component.state_cpe(cpe, &Reason::Stated);
+            }
+            for purl in &meta.purls {
+                component.state_purl(purl, &Reason::Stated);
+            }
+            for homepage in &meta.homepages {
+                component.learn(homepage, Reason::Homepage, true);
+            }
+        }
+        if let Some(stated) = object.stated.as_deref() {
+            for cpe in &stated.cpes {
+                component.state_cpe(cpe, &Reason::Document);
+            }
+            for purl in &stated.purls {
+                component.state_purl(purl, &Reason::Document);
+            }
+            for url in &stated.urls {
+                component.learn(url, Reason::Homepage, true);
+            }
+            for patch in &stated.patches {
+                let name = patch.rsplit('/').next().unwrap_or(patch);
+                let urls = if patch.contains("://") {
+                    vec![patch.clone()]
+                } else {
+                    Vec::new()
+                };
+                applied(&mut component.patches, Patch::new(name, patch, urls));
+            }
+        }
+        let Some(recipe) = draft.recipe else { continue };
+        for (name, path) in &recipe.outputs {
+            if let Some(path) = path {
+                push(&mut component.outputs, (name.clone(), path.clone()));
+            }
+        }
+        for path in sources_of(recipe, paths) {
+            let urls = paths
+                .maker(&path)
+                .and_then(|maker| maker.recipe.as_deref())
+                .map(|r| r.urls.clone())
+                .unwrap_or_default();
+            for url in &urls {
+                component.learn(url, Reason::SourceUrl, false);
+            }
+            push(&mut component.sources, Source { path, urls });
+        }
+        for path in &recipe.patches {
+            applied(&mut component.patches, patch(path, paths));
+        }
+        for cve in &recipe.phase_cves {
+            applied(&mut component.phase_cves, *cve);
+        }
+        if let (Some(toolchain), None) = (recipe.toolchain, language) {
+            component.built_with(toolchain);
+        }
+    }
+    component.name_it(table);
+    component
+}
+
+fn scope(subject: &Subject, drafts: &[&Draft<'_>]) -> Scope {
+    let proven = drafts.iter().any(|draft| draft.object.run_time);
+    match subject.nature {
+        Nature::RunTime => Scope::RunTime,
+        _ if proven => Scope::RunTime,
+        // Where run time is known for some, what is not among them is build time.
+        Nature::BuildTime if subject.objects.iter().take(1).any(|root| root.run_time) => {
+            Scope::BuildTime
+        }
+        _ => Scope::Unknown,
+    }
+}
+
+/// The sources of a recipe; one that is unpacked or put together by another recipe is followed.
+fn sources_of(recipe: &Recipe, paths: &OutputPaths<'_>) -> Vec<Box<str>> {
+    let mut found = Vec::new();
+    let mut todo: Vec<(Box<str>, usize)> = recipe
+        .sources
+        .iter()
+        .map(|path| (path.clone(), 0))
+        .collect();
+    while let Some((path, depth)) = todo.pop() {
+        if let Some(maker) = paths
+            .maker(&path)
+            .and_then(|object| object.recipe.as_deref())
+            .filter(|r| !r.fixed && depth < 3)
+        {
+            todo.extend(maker.sources.iter().map(|path| (path.clone(), depth + 1)));
+        }
+        push(&mut found, path);
+        if found.len() > 200 {
+            break;
+        }
+    }
+    found
+}
+
+fn patch(path: &str, paths: &OutputPaths<'_>) -> Patch {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    let name = match base.split_once('-') {
+        // A store path's digest has 32 characters.
+        Some((digest, name)) if digest.len() == 32 => name,
+        _ => base,
+    };
+    let maker = paths.maker(path);
+    let urls = maker
+        .and_then(|m| m.recipe.as_deref())
+        .map(|r| r.urls.clone())
+        .unwrap_or_default();
+    let mut patch = Patch::new(name, path, urls);
+    let text = paths
+        .objects
+        .get(path)
+        .and_then(|object| object.patch.as_deref())
+        .or_else(|| maker?.patch.as_deref());
+    patch.text = text.cloned();
+    patch
+}
+
+fn push<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+fn applied<T: PartialEq>(list: &mut Vec<Applied<T>>, what: T) {
+    match list.iter_mut().find(|applied| applied.what == what) {
+        Some(applied) => applied.builds += 1,
+        None => list.push(Applied { what, builds: 1 }),
+    }
+}
+
+impl Component {
+    fn identify(&mut self, identity: Identity, reason: Reason) {
+        if !self.identities.iter().any(|(known, _)| *known == identity) {
+            self.identities.push((identity, reason));
+        }
+    }
+
+    fn state_cpe(&mut self, cpe: &Cpe, reason: &Reason) {
+        let product = cpe.product.text().and_then(Name::new);
+        match (cpe.vendor.text().and_then(Name::new), product) {
+            (Some(vendor), Some(product)) => {
+                self.identify(Identity::Product(vendor, product), reason.clone());
+            }
+            (None, Some(product)) => self.identify(Identity::Name(product), reason.clone()),
+            (_, None) => {}
+        }
+    }
+
+    fn state_purl(&mut self, purl: &PackageKey, reason: &Reason) {
+        match purl.kind() {
+            "github" | "gitlab" | "bitbucket" => {
+                let host = match purl.kind() {
+                    "bitbucket" => "bitbucket.org",
+                    "gitlab" => "gitlab.com",
+                    _ => "github.com",
+                };
+                if let Some(repo) = RepoKey::from_url(&format!("https://{host}/{}", purl.name())) {
+                    self.identify(Identity::Repository(repo), reason.clone());
+                }
+            }
+            "generic" => {
+                if let Some(name) = Name::new(purl.name()) {
+                    self.identify(Identity::Name(name), reason.clone());
+                }
+            }
+            _ => self.identify(Identity::Package(purl.clone()), reason.clone()),
+        }
+    }
+
+    /// Learns from a URL. Home pages tell whose a thing is, but a page in a registry is often that
+    /// of another package: only sources name packages there.
+    fn learn(&mut self, url: &str, reason: fn(Box<str>) -> Reason, homepage: bool) {
+        let origin = origin::of_url(url);
+        if let Some(package) = origin.package.filter(|_| !homepage) {
+            self.identify(Identity::Package(package), reason(url.into()));
+        }
+        if let Some(repository) = origin.repository {
+            self.identify(Identity::Repository(repository), reason(url.into()));
+        }
+        for mark in origin.marks {
+            if !self.marks.iter().any(|(known, _)| known.word == mark.word) {
+                self.marks.push((mark, url.into()));
+            }
+        }
+    }
+
+    fn built_with(&mut self, toolchain: Toolchain) {
+        if toolchain == Toolchain::Cargo
+            && let Ok(key) = PackageKey::new("cargo", &self.pname)
+        {
+            self.identify(Identity::Package(key), Reason::Toolchain("Cargo"));
+        }
+    }
+
+    /// Names from the package's own name and from the reviewed table.
+    fn name_it(&mut self, table: &IdentityTable) {
+        let key = self.table_key();
+        for statement in table
+            .statements(&key)
+            .iter()
+            .filter(|s| s.relation == Relation::Is)
+        {
+            let reason = Reason::Reviewed {
+                reason: statement.reason.clone(),
+                by_user: statement.by_user,
+            };
+            let identity = match &statement.target {
+                Target::Product {
+                    vendor: VendorPattern::Exactly(vendor),
+                    product,
+                } => Identity::Product(vendor.clone(), product.clone()),
+                Target::Product { product, .. } => Identity::Name(product.clone()),
+                Target::Package(key) => Identity::Package(key.clone()),
+                Target::Repository(key) => Identity::Repository(key.clone()),
+            };
+            self.identify(identity, reason);
+        }
+        for statement in table
+            .statements(&key)
+            .iter()
+            .filter(|s| s.relation == Relation::Not)
+        {
+            // A statement against a package or a repository takes back what a URL seemed to say.
+            self.identities
+                .retain(|(identity, _)| match (&statement.target, identity) {
+                    (Target::Package(not), Identity::Package(key)) => not != key,
+                    (Target::Repository(not), Identity::Repository(key)) => not != key,
+                    _ => true,
+                });
+        }
+        if let Some(name) = Name::new(&self.pname) {
+            self.identify(Identity::Name(name), Reason::Pname);
+        }
+        if let Some((language, registry)) = self.language.and_then(|l| Some((l, l.registry()?)))
+            && !self
+                .identities
+                .iter()
+                .any(|(i, _)| matches!(i, Identity::Package(key) if key.kind() == registry))
+        {
+            let name = if registry == "cpan" {
+                self.pname.replace("::", "-")
+            } else {
+                self.pname.to_string()
+            };
+            if let Ok(key) = PackageKey::new(registry, &name) {
+                self.identify(Identity::Package(key), Reason::Module(language));
+            }
+        }
+    }
+}

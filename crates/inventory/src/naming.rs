@@ -1,0 +1,326 @@
+//! Habits of names in Nixpkgs: language prefixes, wrapper suffixes, output suffixes.
+
+use snowguard_store::parse_drv_name;
+
+/// The language whose package set a package belongs to.
+///
+/// Modules of a language share names with everything under the sun; a bare name says little there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// Emacs Lisp.
+    Emacs,
+    /// Haskell.
+    Haskell,
+    /// Lua.
+    Lua,
+    /// Node.js.
+    Node,
+    /// OCaml.
+    Ocaml,
+    /// Perl.
+    Perl,
+    /// PHP extensions and tools.
+    Php,
+    /// Python.
+    Python,
+    /// R.
+    R,
+    /// Ruby.
+    Ruby,
+    /// TeX Live.
+    Tex,
+    /// Vim plugins.
+    Vim,
+    /// Plugins and extensions of other programs.
+    Plugin,
+}
+
+impl Language {
+    /// The purl type of its registry, if it has one.
+    pub fn registry(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Haskell => "hackage",
+            Self::Lua => "luarocks",
+            Self::Node => "npm",
+            Self::Perl => "cpan",
+            Self::Python => "pypi",
+            Self::R => "cran",
+            Self::Ruby => "gem",
+            Self::Ocaml => "opam",
+            Self::Emacs | Self::Php | Self::Tex | Self::Vim | Self::Plugin => return None,
+        })
+    }
+
+    /// As a reader sees it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Emacs => "Emacs",
+            Self::Haskell => "Haskell",
+            Self::Lua => "Lua",
+            Self::Node => "Node.js",
+            Self::Ocaml => "OCaml",
+            Self::Perl => "Perl",
+            Self::Php => "PHP",
+            Self::Python => "Python",
+            Self::R => "R",
+            Self::Ruby => "Ruby",
+            Self::Tex => "TeX",
+            Self::Vim => "Vim",
+            Self::Plugin => "a plugin",
+        }
+    }
+}
+
+/// A derivation name, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedName<'a> {
+    /// The language whose prefix the name has.
+    pub language: Option<Language>,
+    /// The package, without language prefix and without `-unwrapped` and the like.
+    pub pname: &'a str,
+    /// The version; empty if there is none.
+    pub version: &'a str,
+}
+
+/// Takes a derivation name apart; `pname` and `version` of the derivation or its evaluation, where
+/// they are known, go before what the name seems to say.
+pub fn parse<'a>(
+    name: &'a str,
+    pname: Option<&'a str>,
+    version: Option<&'a str>,
+) -> ParsedName<'a> {
+    let (from_name, version_of_name) = parse_drv_name(name);
+    let (language, stripped) = strip_language(from_name);
+    let version = version.filter(|v| !v.is_empty()).unwrap_or(version_of_name);
+    let pname = match pname.filter(|p| !p.is_empty()) {
+        // Python's builder prefixes the name only, Perl's the pname as well.
+        Some(pname) => strip_language(pname).1,
+        None => stripped,
+    };
+    ParsedName {
+        language,
+        pname: strip_wrapping(pname),
+        version,
+    }
+}
+
+/// The language of an attribute path: `python38Packages.werkzeug`.
+pub fn language_of_attr(attr: &str) -> Option<Language> {
+    let set = attr.rsplit_once('.')?.0;
+    let set = set.rsplit('.').next().unwrap_or(set);
+    let is = |head: &str| set.starts_with(head) && set.contains("ackages");
+    Some(if is("python") {
+        Language::Python
+    } else if is("perl") {
+        Language::Perl
+    } else if is("ruby") {
+        Language::Ruby
+    } else if is("lua") {
+        Language::Lua
+    } else if is("ocaml") || is("ocaml-ng") {
+        Language::Ocaml
+    } else if is("haskell") {
+        Language::Haskell
+    } else if is("node") {
+        Language::Node
+    } else if is("php") || set == "phpExtensions" {
+        Language::Php
+    } else if set == "rPackages" {
+        Language::R
+    } else if is("emacs") || is("melpa") || is("elpa") || is("org") {
+        Language::Emacs
+    } else if is("texlive") || set == "texlive" {
+        Language::Tex
+    } else if set == "vimPlugins" {
+        Language::Vim
+    } else if [
+        "kodiPlugins",
+        "gimpPlugins",
+        "gnomeExtensions",
+        "vscode-extensions",
+        "terraform-providers",
+        "coqPackages",
+        "rebar3Plugins",
+        "bitlbee-plugins",
+        "wordpressPackages",
+        "obs-studio-plugins",
+        "jetbrains-plugins",
+        "fishPlugins",
+        "tmuxPlugins",
+    ]
+    .contains(&set)
+        || is("coq")
+        || is("agda")
+        || is("idris")
+        || is("beam")
+        || is("dotnet")
+    {
+        Language::Plugin
+    } else {
+        return None;
+    })
+}
+
+fn strip_language(name: &str) -> (Option<Language>, &str) {
+    const HEADS: [(&str, Language); 12] = [
+        ("python", Language::Python),
+        ("pypy", Language::Python),
+        ("perl", Language::Perl),
+        ("ruby", Language::Ruby),
+        ("luajit", Language::Lua),
+        ("lua", Language::Lua),
+        ("ocaml", Language::Ocaml),
+        ("emacs", Language::Emacs),
+        ("php", Language::Php),
+        ("node", Language::Node),
+        ("ghc", Language::Haskell),
+        ("coq", Language::Plugin),
+    ];
+    for (head, language) in HEADS {
+        let Some(rest) = name.strip_prefix(head) else {
+            continue;
+        };
+        let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        // A version must follow, as in `python3.8-`; `python-` alone begins other names as well.
+        if digits.len() < rest.len()
+            && let Some(package) = digits.strip_prefix('-').filter(|p| !p.is_empty())
+        {
+            return (Some(language), package);
+        }
+    }
+    const PLAIN: [(&str, Language); 10] = [
+        ("vimplugin-", Language::Vim),
+        ("emacs-", Language::Emacs),
+        ("texlive-", Language::Tex),
+        ("r-", Language::R),
+        ("ocaml-", Language::Ocaml),
+        ("node_", Language::Node),
+        ("haskell-", Language::Haskell),
+        ("gnome-shell-extension-", Language::Plugin),
+        ("vscode-extension-", Language::Plugin),
+        ("terraform-provider-", Language::Plugin),
+    ];
+    for (head, language) in PLAIN {
+        if let Some(package) = name.strip_prefix(head).filter(|p| !p.is_empty()) {
+            return (Some(language), package);
+        }
+    }
+    (None, name)
+}
+
+/// Without the words that Nixpkgs adds to one package in several forms.
+fn strip_wrapping(pname: &str) -> &str {
+    let mut pname = pname;
+    for tail in ["-unwrapped", "-wrapped", "-wrapper", "-bin-unwrapped"] {
+        if let Some(rest) = pname.strip_suffix(tail).filter(|rest| !rest.is_empty()) {
+            pname = rest;
+        }
+    }
+    pname
+}
+
+/// Names of outputs that end store path names: `openssl-1.1.1g-dev`.
+const OUTPUTS: [&str; 22] = [
+    "bin",
+    "dev",
+    "devdoc",
+    "devman",
+    "dist",
+    "doc",
+    "data",
+    "debug",
+    "info",
+    "lib",
+    "libgcc",
+    "lua",
+    "man",
+    "modules",
+    "npm",
+    "out",
+    "py",
+    "pythonPath",
+    "static",
+    "terminfo",
+    "tools",
+    "getent",
+];
+
+/// Name, version and output of a store path's name, where nothing but the name is known.
+///
+/// What is no package (a source, a patch, a script) is none.
+pub fn parse_path_name(name: &str) -> Option<(ParsedName<'_>, &str)> {
+    const SOURCES: [&str; 19] = [
+        ".drv", ".patch", ".diff", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip",
+        ".gem", ".whl", ".sh", ".service", ".conf", ".json", ".nix", ".crate", ".jar", ".txt",
+    ];
+    if SOURCES.iter().any(|tail| name.ends_with(tail)) {
+        return None;
+    }
+    let (base, output) = match name.rsplit_once('-') {
+        Some((base, output)) if OUTPUTS.contains(&output) => (base, output),
+        _ => (name, "out"),
+    };
+    let parsed = parse(base, None, None);
+    (!parsed.version.is_empty() && !parsed.pname.is_empty()).then_some((parsed, output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &str, pname: Option<&str>, version: Option<&str>) -> String {
+        let parsed = parse(name, pname, version);
+        format!("{:?} {} {}", parsed.language, parsed.pname, parsed.version)
+    }
+
+    #[test]
+    fn prefixes_of_languages_go() {
+        insta::assert_snapshot!(shown("python3.8-werkzeug-1.0.1", Some("Werkzeug"), Some("1.0.1")), @"Some(Python) Werkzeug 1.0.1");
+        insta::assert_snapshot!(shown("perl5.30.3-Image-ExifTool-12.00", Some("perl5.30.3-Image-ExifTool"), None), @"Some(Perl) Image-ExifTool 12.00");
+        insta::assert_snapshot!(shown("ruby2.6.6-aws-sdk-iam-1.33.0", None, None), @"Some(Ruby) aws-sdk-iam 1.33.0");
+        insta::assert_snapshot!(shown("python-2.7.18", None, None), @"None python 2.7.18");
+        insta::assert_snapshot!(shown("python3-3.8.3", Some("python3"), Some("3.8.3")), @"None python3 3.8.3");
+        insta::assert_snapshot!(shown("vimplugin-fugitive-2020-07-01", None, None), @"Some(Vim) fugitive 2020-07-01");
+        insta::assert_snapshot!(shown("r-readxl-1.3.1", None, None), @"Some(R) readxl 1.3.1");
+    }
+
+    #[test]
+    fn wrappers_are_what_they_wrap() {
+        insta::assert_snapshot!(shown("firefox-unwrapped-78.0.2", Some("firefox-unwrapped"), Some("78.0.2")), @"None firefox 78.0.2");
+        insta::assert_snapshot!(shown("gcc-wrapper-9.3.0", None, None), @"None gcc 9.3.0");
+    }
+
+    #[test]
+    fn path_names_lose_their_outputs() {
+        let shown = |name| {
+            parse_path_name(name).map(|(p, output)| format!("{} {} {output}", p.pname, p.version))
+        };
+        assert_eq!(
+            shown("openssl-1.1.1g-dev").as_deref(),
+            Some("openssl 1.1.1g dev")
+        );
+        assert_eq!(shown("glibc-2.31").as_deref(), Some("glibc 2.31 out"));
+        assert_eq!(shown("bash-4.4-p23").as_deref(), Some("bash 4.4-p23 out"));
+        assert_eq!(shown("openssl-1.1.1g.tar.gz"), None);
+        assert_eq!(shown("source"), None);
+        assert_eq!(shown("etc"), None);
+    }
+
+    #[test]
+    fn attributes_tell_languages() {
+        assert_eq!(
+            language_of_attr("python38Packages.werkzeug"),
+            Some(Language::Python)
+        );
+        assert_eq!(
+            language_of_attr("ocamlPackages.core"),
+            Some(Language::Ocaml)
+        );
+        assert_eq!(
+            language_of_attr("ocaml-ng.ocamlPackages_4_09.core"),
+            Some(Language::Ocaml)
+        );
+        assert_eq!(language_of_attr("xorg.xorgserver"), None);
+        assert_eq!(language_of_attr("openssl"), None);
+    }
+}

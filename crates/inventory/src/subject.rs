@@ -1,0 +1,244 @@
+//! What was read, before anything is concluded from it: objects, what they refer to, and what could
+//! not be known.
+
+use rustc_hash::FxHashMap;
+use snowguard_advisory::cpe::Cpe;
+use snowguard_advisory::identity::PackageKey;
+use snowguard_closure::{Graph, GraphBuilder, NodeId};
+
+use crate::patch::PatchText;
+use crate::recipe::Recipe;
+
+/// What a scan is about.
+#[derive(Debug)]
+pub struct Subject {
+    /// A name for people: that of the root, or the file's.
+    pub title: String,
+    /// What the references mean.
+    pub nature: Nature,
+    /// Which object refers to which.
+    pub graph: Graph,
+    /// The objects, by node.
+    pub objects: Vec<Object>,
+    /// What could not be known, each thing told once.
+    pub gaps: Vec<Gap>,
+}
+
+impl Subject {
+    /// The object of a node.
+    pub fn object(&self, node: NodeId) -> Option<&Object> {
+        self.objects.get(node.index())
+    }
+}
+
+/// What references between objects mean, and so what the subject is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Derivations and their inputs: whether a thing is there at run time is unknown.
+    BuildTime,
+    /// Store paths and their references: all is there at run time.
+    RunTime,
+    /// An evaluated package set: every package is a root.
+    PackageSet,
+    /// Someone's document.
+    Document,
+}
+
+impl Nature {
+    /// As a reader sees it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BuildTime => "build-time closure",
+            Self::RunTime => "run-time closure",
+            Self::PackageSet => "package set",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// One object: a derivation, a store path, a package or a document's component.
+#[derive(Debug, Default)]
+pub struct Object {
+    /// Its full name: store path, attribute or reference in the document.
+    pub id: Box<str>,
+    /// Its name without hash: `openssl-1.1.1g`.
+    pub name: Box<str>,
+    /// Whether it is part of the subject.
+    pub role: Role,
+    /// How it is built, if that could be read.
+    pub recipe: Option<Box<Recipe>>,
+    /// What its evaluation says, in a package set.
+    pub meta: Option<Box<Meta>>,
+    /// What a document says.
+    pub stated: Option<Box<Stated>>,
+    /// What a patch file says, for objects that are patches and could be read.
+    pub patch: Option<Box<PatchText>>,
+    /// Whether references prove that it is there at run time.
+    pub run_time: bool,
+}
+
+/// Whether an object is part of the subject, or only helps to understand it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// A part of it.
+    #[default]
+    Part,
+    /// Read for what it says about parts: the recipe of a source of a part.
+    Auxiliary,
+}
+
+/// What an evaluation says about a package.
+#[derive(Debug, Default, Clone)]
+pub struct Meta {
+    /// The attribute path: `python38Packages.werkzeug`.
+    pub attr: Box<str>,
+    /// `pname`, if the evaluation tells it.
+    pub pname: Option<Box<str>>,
+    /// `version`, if the evaluation tells it.
+    pub version: Option<Box<str>>,
+    /// The derivation that builds it.
+    pub drv_path: Option<Box<str>>,
+    /// Home pages.
+    pub homepages: Vec<Box<str>>,
+    /// Vendor and product of `meta.identifiers.cpeParts`, and of each full CPE there.
+    pub cpes: Vec<Cpe>,
+    /// `meta.identifiers.purl` and `purls`.
+    pub purls: Vec<PackageKey>,
+    /// Marked insecure by Nixpkgs itself: the texts.
+    pub known_vulnerabilities: Vec<Box<str>>,
+    /// Where it is defined: `pkgs/…/default.nix:89`.
+    pub position: Option<Box<str>>,
+    /// GitHub names of its maintainers.
+    pub maintainers: Vec<Box<str>>,
+}
+
+/// What a document says about a component.
+#[derive(Debug, Default, Clone)]
+pub struct Stated {
+    /// Its version.
+    pub version: Option<Box<str>>,
+    /// Its purls, without version.
+    pub purls: Vec<PackageKey>,
+    /// Its CPEs.
+    pub cpes: Vec<Cpe>,
+    /// Home page and source URLs.
+    pub urls: Vec<Box<str>>,
+    /// Names of its patches, or URLs of them.
+    pub patches: Vec<Box<str>>,
+    /// The store path, if it is told.
+    pub store_path: Option<Box<str>>,
+}
+
+/// Something that could not be known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Gap {
+    /// So many objects of so many have no `.drv` that could be read: patches, sources and source
+    /// URLs of these are unknown.
+    NoDerivations {
+        /// How many have none.
+        missing: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// Inputs of derivations that were not among what was given.
+    MissingInputs {
+        /// How many.
+        count: usize,
+        /// One of them.
+        example: String,
+    },
+    /// The document does not say how its components depend on each other.
+    NoDependencies,
+    /// Files that could not be read, and were skipped.
+    Unreadable {
+        /// How many.
+        count: usize,
+        /// The first, with the reason.
+        example: String,
+    },
+}
+
+/// Collects objects.
+#[derive(Default)]
+pub struct SubjectBuilder {
+    graph: GraphBuilder,
+    objects: Vec<Object>,
+    by_id: FxHashMap<Box<str>, NodeId>,
+    gaps: Vec<Gap>,
+}
+
+impl SubjectBuilder {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The object of that id, made if there is none yet. What `fill` sets stays.
+    pub fn object(&mut self, id: &str, name: &str, fill: impl FnOnce(&mut Object)) -> NodeId {
+        let node = match self.by_id.get(id) {
+            Some(&node) => node,
+            None => {
+                let node = self.graph.node();
+                self.by_id.insert(id.into(), node);
+                self.objects.push(Object {
+                    id: id.into(),
+                    name: name.into(),
+                    ..Object::default()
+                });
+                node
+            }
+        };
+        if let Some(object) = self.objects.get_mut(node.index()) {
+            fill(object);
+        }
+        node
+    }
+
+    /// The node of an id.
+    pub fn find(&self, id: &str) -> Option<NodeId> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The object of a node.
+    pub fn get(&self, node: NodeId) -> Option<&Object> {
+        self.objects.get(node.index())
+    }
+
+    /// `from` refers to `to`.
+    pub fn edge(&mut self, from: NodeId, to: NodeId) {
+        self.graph.edge(from, to);
+    }
+
+    /// Marks a root.
+    pub fn root(&mut self, node: NodeId) {
+        self.graph.root(node);
+    }
+
+    /// Something could not be known.
+    pub fn gap(&mut self, gap: Gap) {
+        if !self.gaps.contains(&gap) {
+            self.gaps.push(gap);
+        }
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// The finished subject.
+    pub fn build(self, title: impl Into<String>, nature: Nature) -> Subject {
+        Subject {
+            title: title.into(),
+            nature,
+            graph: self.graph.build(),
+            objects: self.objects,
+            gaps: self.gaps,
+        }
+    }
+}
