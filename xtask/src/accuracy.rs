@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use snowguard_advisory::index::Index;
 use snowguard_feeds::Import;
-use snowguard_inventory::{ComponentId, IdentityTable, Inventory, Nature, SubjectBuilder};
+use snowguard_inventory::{ComponentId, IdentityTable, Inventory, Nature, Role, SubjectBuilder};
 use snowguard_matching::{Decision, Finding, Matcher, Options, Status};
 
 use crate::dataset;
@@ -102,7 +102,11 @@ pub fn run(args: &Args) -> Result<()> {
         &dataset::derivations(&args.data, &args.set)?,
         None,
     )?;
-    snowguard_sources::derivations::add(&mut builder, snowguard_sources::derivations::reduce(&set));
+    snowguard_sources::derivations::add(
+        &mut builder,
+        snowguard_sources::derivations::reduce(&set),
+        Role::Auxiliary,
+    );
     drop(set);
     let packages =
         snowguard_sources::packages::read(&dataset::package_set(&args.data, &args.set)?)?;

@@ -152,6 +152,11 @@ pub enum Doubt {
     NoVersion,
     /// The record says itself that it does not know.
     Undetermined,
+    /// The record's text speaks of other systems only, and its structure of none.
+    OtherSystem {
+        /// The systems, for people.
+        systems: String,
+    },
     /// The package has no version.
     Unversioned,
 }
@@ -175,6 +180,12 @@ impl fmt::Display for Doubt {
             Self::FreeText { text } => write!(f, "the range is free text: {text}"),
             Self::NoVersion => f.write_str("the record names no version"),
             Self::Undetermined => f.write_str("the record itself says that the status is unknown"),
+            Self::OtherSystem { systems } => {
+                write!(
+                    f,
+                    "the version is in range, but the record's text speaks only of {systems}"
+                )
+            }
             Self::Unversioned => f.write_str("the package has no version"),
         }
     }

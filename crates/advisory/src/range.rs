@@ -164,6 +164,8 @@ pub enum Outside<'a> {
     Before(&'a str),
     /// A rule says that it is unaffected.
     Excluded(Rule<&'a str>),
+    /// The range is prose which, read in the plainest way, does not reach it.
+    Prose(&'a str),
     /// No rule covers it.
     Unlisted,
 }
@@ -210,6 +212,13 @@ pub fn judge<'a>(
             Status::Unknown => Judgement::Unknown(Doubt::Undetermined),
         },
         (None, Some(doubt)) => Judgement::Unknown(doubt),
+        (None, None) if empty && matches!(scheme, Scheme::Git | Scheme::Distribution) => {
+            Judgement::Unknown(if scheme == Scheme::Git {
+                Doubt::Commits
+            } else {
+                Doubt::Distribution
+            })
+        }
         (None, None) if empty => match default {
             Status::Unaffected => Judgement::Outside(Outside::Unlisted),
             Status::Affected | Status::Unknown => Judgement::Unknown(Doubt::NoVersion),
@@ -236,9 +245,15 @@ enum Place {
 
 fn place(version: Version<'_>, scheme: Scheme, span: &Span<&str>) -> Result<Place, Doubt> {
     match span {
-        Span::Text(text) => Err(Doubt::FreeText {
-            text: (*text).to_owned(),
-        }),
+        // Prose may say that a version is out of reach, never that it is inside.
+        Span::Text(text) => match reading(text)
+            .map(|(lower, upper)| place(version, scheme, &Span::Between(lower, upper)))
+        {
+            Some(Ok(outside @ (Place::Below | Place::Above))) => Ok(outside),
+            _ => Err(Doubt::FreeText {
+                text: (*text).to_owned(),
+            }),
+        },
         Span::Exact(exact) => {
             // The same text is the same version, whatever the order thinks of it.
             if *exact == version.as_str() {
@@ -270,6 +285,47 @@ fn place(version: Version<'_>, scheme: Scheme, span: &Span<&str>) -> Result<Plac
             };
             Ok(if above { Place::Above } else { Place::Inside })
         }
+    }
+}
+
+/// The plainest reading of a few phrases: `8.0.20 and prior`, `before 1.2`, `1.0 to 1.4`.
+fn reading(text: &str) -> Option<(Lower<&str>, Upper<&str>)> {
+    let words: Vec<&str> = text
+        .split([' ', ',', ':'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_version = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+    let shape: Vec<&str> = words
+        .iter()
+        .zip(&lower)
+        .map(|(word, lower)| {
+            if is_version(word) {
+                "V"
+            } else {
+                lower.as_str()
+            }
+        })
+        .collect();
+    let ends = |tail: &str| matches!(tail, "prior" | "earlier" | "below" | "older" | "before");
+    match *shape.as_slice() {
+        ["V", "and" | "or" | "&", tail] | ["V", "and" | "or", "all", tail] if ends(tail) => {
+            Some((Lower::Start, Upper::UpTo(words[0])))
+        }
+        ["V", "and" | "or", tail, "versions" | "version" | "releases"] if ends(tail) => {
+            Some((Lower::Start, Upper::UpTo(words[0])))
+        }
+        ["before" | "<", "V"] | ["prior", "to", "V"] | ["versions" | "all", "before", "V"] => {
+            words.last().map(|end| (Lower::Start, Upper::Before(*end)))
+        }
+        ["up", "to", "V"] | ["through" | "until", "V"] => {
+            words.last().map(|end| (Lower::Start, Upper::UpTo(*end)))
+        }
+        ["V", "to" | "through" | "-" | "–" | "until", "V"] => {
+            Some((Lower::From(words[0]), Upper::UpTo(words[2])))
+        }
+        ["V", "up", "to", "V"] => Some((Lower::From(words[0]), Upper::UpTo(words[3]))),
+        _ => None,
     }
 }
 
@@ -328,9 +384,15 @@ fn outside<'a>(
 ) -> Outside<'a> {
     let mut passed: Option<(&'a str, bool)> = None;
     let mut ahead: Option<&'a str> = None;
+    let mut prose: Option<&'a str> = None;
     for rule in rules.filter(|rule| rule.status == Status::Affected) {
-        let Span::Between(lower, upper) = rule.span else {
-            continue;
+        let (lower, upper) = match rule.span {
+            Span::Between(lower, upper) => (lower, upper),
+            Span::Text(text) => {
+                prose.get_or_insert(text);
+                continue;
+            }
+            Span::Exact(_) => continue,
         };
         match (
             place(version, scheme, &Span::Between(lower, upper)),
@@ -358,7 +420,7 @@ fn outside<'a>(
         (Some((end, true)), _) => Outside::Fixed(end),
         (Some((end, false)), _) => Outside::After(end),
         (None, Some(start)) => Outside::Before(start),
-        (None, None) => Outside::Unlisted,
+        (None, None) => prose.map_or(Outside::Unlisted, Outside::Prose),
     }
 }
 
@@ -476,6 +538,22 @@ mod tests {
             Upper::Before("1.0"),
         )];
         insta::assert_snapshot!(check("1.0rc1", Status::Unaffected, &range), @"unknown: the version orders disagree: older in the range's own, newer in Nix's");
+    }
+
+    #[test]
+    fn prose_can_exclude_and_never_include() {
+        let rule = |text| {
+            [Rule {
+                status: Status::Affected,
+                span: Span::Text(text),
+            }]
+        };
+        let check = |version, text| check(version, Status::Unknown, &rule(text));
+        insta::assert_snapshot!(check("8.0.21", "8.0.20 and prior"), @r#"Prose("8.0.20 and prior")"#);
+        insta::assert_snapshot!(check("8.0.20", "8.0.20 and prior"), @"unknown: the range is free text: 8.0.20 and prior");
+        insta::assert_snapshot!(check("2.0", "prior to 1.5"), @r#"Prose("prior to 1.5")"#);
+        insta::assert_snapshot!(check("0.9", "1.0 to 1.4"), @r#"Prose("1.0 to 1.4")"#);
+        insta::assert_snapshot!(check("9.9", "some versions before 1.2 on Tuesdays"), @"unknown: the range is free text: some versions before 1.2 on Tuesdays");
     }
 
     #[test]

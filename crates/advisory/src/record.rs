@@ -76,6 +76,17 @@ impl Record {
         }
     }
 
+    /// Notes the systems to which the record's prose restricts itself, on all that it says.
+    pub(crate) fn restrict_by_prose(&mut self, systems: &[Platform]) {
+        for affected in self
+            .affects
+            .iter_mut()
+            .filter(|affected| affected.platforms.is_empty())
+        {
+            affected.prose_platforms = systems.to_vec();
+        }
+    }
+
     /// The newest day in the record.
     pub fn newest_date(&self) -> Option<Date> {
         let kev = self.exploited.map(|e| e.since);
@@ -111,6 +122,9 @@ pub struct Affected {
     /// Only on these systems; empty where nothing is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<Platform>,
+    /// The systems to which the record's prose restricts itself: a hint, not a statement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prose_platforms: Vec<Platform>,
     /// Only together with one of these (NVD's AND); empty where nothing is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only_with: Vec<Product>,

@@ -74,7 +74,7 @@ impl Component {
             || self
                 .identities
                 .iter()
-                .any(|(_, reason)| !matches!(reason, Reason::Pname))
+                .any(|(_, reason)| !matches!(reason, Reason::Pname | Reason::Attribute(_)))
     }
 
     /// Where it was found, for people: the first attribute, else the first object.
@@ -130,6 +130,8 @@ impl std::fmt::Display for Identity {
 pub enum Reason {
     /// It is the package's own name.
     Pname,
+    /// It is the package's attribute in the set.
+    Attribute(Box<str>),
     /// The package states it in `meta.identifiers`.
     Stated,
     /// The document states it.
@@ -155,6 +157,7 @@ impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Pname => f.write_str("it is the package's name"),
+            Self::Attribute(attr) => write!(f, "the package set calls it {attr}"),
             Self::Stated => f.write_str("the package states it in meta.identifiers"),
             Self::Document => f.write_str("the document states it"),
             Self::Reviewed {
@@ -631,10 +634,11 @@ impl Component {
     /// Names from the package's own name and from the reviewed table.
     fn name_it(&mut self, table: &IdentityTable) {
         let key = self.table_key();
+        let marks = self.marks.clone();
         for statement in table
             .statements(&key)
             .iter()
-            .filter(|s| s.relation == Relation::Is)
+            .filter(|s| s.relation == Relation::Is && s.holds_for(&marks))
         {
             let reason = Reason::Reviewed {
                 reason: statement.reason.clone(),
@@ -654,7 +658,7 @@ impl Component {
         for statement in table
             .statements(&key)
             .iter()
-            .filter(|s| s.relation == Relation::Not)
+            .filter(|s| s.relation == Relation::Not && s.holds_for(&marks))
         {
             // A statement against a package or a repository takes back what a URL seemed to say.
             self.identities
@@ -666,6 +670,13 @@ impl Component {
         }
         if let Some(name) = Name::new(&self.pname) {
             self.identify(Identity::Name(name), Reason::Pname);
+        }
+        if self.language.is_none() {
+            for attr in self.attrs.clone() {
+                if let Some(name) = naming::package_of_attr(&attr).and_then(Name::new) {
+                    self.identify(Identity::Name(name), Reason::Attribute(attr));
+                }
+            }
         }
         if let Some((language, registry)) = self.language.and_then(|l| Some((l, l.registry()?)))
             && !self

@@ -97,11 +97,39 @@ pub fn parse<'a>(
         Some(pname) => strip_language(pname).1,
         None => stripped,
     };
-    ParsedName {
-        language,
-        pname: strip_wrapping(pname),
-        version,
+    let (pname, version) = (strip_wrapping(pname), strip_kind(version));
+    // The extended support line is a product of its own; Nixpkgs tells it by the version only.
+    match version.strip_suffix("esr") {
+        Some(version) if pname.starts_with("firefox") => ParsedName {
+            language,
+            pname: "firefox-esr",
+            version,
+        },
+        _ => ParsedName {
+            language,
+            pname,
+            version,
+        },
     }
+}
+
+/// Without what Nixpkgs appends to the version of a thing that is derived from a package.
+fn strip_kind(version: &str) -> &str {
+    let mut version = version;
+    for tail in [
+        "-env",
+        "-modules-shrunk",
+        "-modules",
+        "-wrapper",
+        "-wrapped",
+        "-unwrapped",
+    ] {
+        version = version
+            .strip_suffix(tail)
+            .filter(|rest| !rest.is_empty())
+            .unwrap_or(version);
+    }
+    version
 }
 
 /// The language of an attribute path: `python38Packages.werkzeug`.
@@ -123,7 +151,7 @@ pub fn language_of_attr(attr: &str) -> Option<Language> {
         Language::Haskell
     } else if is("node") {
         Language::Node
-    } else if is("php") || set == "phpExtensions" {
+    } else if is("php") || (set.starts_with("php") && set.ends_with("Extensions")) {
         Language::Php
     } else if set == "rPackages" {
         Language::R
@@ -159,6 +187,20 @@ pub fn language_of_attr(attr: &str) -> Option<Language> {
     } else {
         return None;
     })
+}
+
+/// The name that a package has as an attribute, where attributes are names of packages and not of
+/// parts of one: at the top, and in sets that only gather a desktop's or an organisation's packages.
+pub fn package_of_attr(attr: &str) -> Option<&str> {
+    match attr.split_once('.') {
+        None => Some(attr),
+        Some((
+            "xorg" | "gnome3" | "gnome" | "kdeApplications" | "plasma5" | "gst_all_1" | "xfce"
+            | "mate" | "cinnamon",
+            name,
+        )) => Some(name),
+        Some(_) => None,
+    }
 }
 
 fn strip_language(name: &str) -> (Option<Language>, &str) {
@@ -211,7 +253,14 @@ fn strip_language(name: &str) -> (Option<Language>, &str) {
 /// Without the words that Nixpkgs adds to one package in several forms.
 fn strip_wrapping(pname: &str) -> &str {
     let mut pname = pname;
-    for tail in ["-unwrapped", "-wrapped", "-wrapper", "-bin-unwrapped"] {
+    for tail in [
+        "-unwrapped",
+        "-wrapped",
+        "-wrapper",
+        "-bin-unwrapped",
+        "-with-extensions",
+        "-with-plugins",
+    ] {
         if let Some(rest) = pname.strip_suffix(tail).filter(|rest| !rest.is_empty()) {
             pname = rest;
         }
@@ -288,6 +337,8 @@ mod tests {
     fn wrappers_are_what_they_wrap() {
         insta::assert_snapshot!(shown("firefox-unwrapped-78.0.2", Some("firefox-unwrapped"), Some("78.0.2")), @"None firefox 78.0.2");
         insta::assert_snapshot!(shown("gcc-wrapper-9.3.0", None, None), @"None gcc 9.3.0");
+        insta::assert_snapshot!(shown("python3-3.8.3-env", None, None), @"None python3 3.8.3");
+        insta::assert_snapshot!(shown("firefox-unwrapped-68.10.0esr", None, None), @"None firefox-esr 68.10.0");
     }
 
     #[test]

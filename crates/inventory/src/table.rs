@@ -9,7 +9,8 @@
 //! foreman        not       *:foreman           # theforeman.org's; this runs Procfiles
 //! ```
 //!
-//! A package is a `pname` in lower case, or `python:falcon` for a module of a language. An identity
+//! A package is a `pname` in lower case, or `python:falcon` for a module of a language; `helm@tytel`
+//! is a `helm` in one of whose URLs the word `tytel` names who offers it. An identity
 //! is `vendor:product`, `:product` (any vendor that fits, or none), `*:product` (whatever the
 //! vendor; only after `not`), a purl without version, or `repo:host/path`. Statements of a user go
 //! before the built-in ones.
@@ -18,6 +19,8 @@ use std::fmt;
 
 use rustc_hash::FxHashMap;
 use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
+
+use crate::origin::Mark;
 
 /// The built-in table.
 const BUILTIN: &str = include_str!("../../../data/identities.txt");
@@ -39,6 +42,8 @@ pub struct Statement {
     pub reason: Box<str>,
     /// Who says so: the built-in table or a user's.
     pub by_user: bool,
+    /// Only for packages with this word among their marks.
+    pub only_with_mark: Option<Box<str>>,
 }
 
 /// Whether a package is a product.
@@ -135,24 +140,34 @@ impl IdentityTable {
     pub fn product(
         &self,
         package: &str,
+        marks: &[(Mark, Box<str>)],
         vendor: Option<&str>,
         product: &str,
     ) -> Option<Verdict<'_>> {
         let statements = self.statements(package);
         let about = |pattern: fn(&VendorPattern, Option<&str>) -> bool| {
-            statements.iter().find(|s| match &s.target {
-                Target::Product {
-                    vendor: v,
-                    product: p,
-                } => p.as_str() == product && pattern(v, vendor),
-                Target::Package(_) | Target::Repository(_) => false,
-            })
+            statements
+                .iter()
+                .filter(|s| s.holds_for(marks))
+                .find(|s| match &s.target {
+                    Target::Product {
+                        vendor: v,
+                        product: p,
+                    } => p.as_str() == product && pattern(v, vendor),
+                    Target::Package(_) | Target::Repository(_) => false,
+                })
         };
         let exactly = about(
             |pattern, vendor| matches!((pattern, vendor), (VendorPattern::Exactly(v), Some(vendor)) if v.as_str() == vendor),
         );
         let any = || about(|pattern, _| *pattern == VendorPattern::Any);
-        exactly.or_else(any).map(Statement::verdict)
+        // A statement that leaves the vendor open covers records that name none.
+        let fitting =
+            || about(|pattern, vendor| vendor.is_none() && *pattern == VendorPattern::Fitting);
+        exactly
+            .or_else(fitting)
+            .or_else(any)
+            .map(Statement::verdict)
     }
 
     /// What the table says of a package and a registry's package.
@@ -175,6 +190,13 @@ impl IdentityTable {
 }
 
 impl Statement {
+    /// Whether the statement is about a package with these marks.
+    pub fn holds_for(&self, marks: &[(Mark, Box<str>)]) -> bool {
+        self.only_with_mark
+            .as_ref()
+            .is_none_or(|word| marks.iter().any(|(mark, _)| *mark.word == **word))
+    }
+
     fn verdict(&self) -> Verdict<'_> {
         Verdict {
             relation: self.relation,
@@ -220,15 +242,18 @@ fn statement(line: &str, by_user: bool) -> Result<Option<(Box<str>, Statement)>,
             "`*` may stand only after `not`; say `:product` for whatever vendor fits".into(),
         );
     }
-    Ok(Some((
-        package.to_lowercase().into(),
-        Statement {
-            relation,
-            target,
-            reason: reason.into(),
-            by_user,
-        },
-    )))
+    let (package, mark) = match package.split_once('@') {
+        Some((package, mark)) => (package, Some(mark.into())),
+        None => (package, None),
+    };
+    let statement = Statement {
+        relation,
+        target,
+        reason: reason.into(),
+        by_user,
+        only_with_mark: mark,
+    };
+    Ok(Some((package.to_lowercase().into(), statement)))
 }
 
 fn parse_target(text: &str) -> Result<Target, String> {
@@ -314,8 +339,9 @@ mod tests {
         let mut table = IdentityTable::default();
         let text = "x not *:x # none of them\nx is good:x # but this one\n";
         table.read("t", text, false, &mut |error| panic!("{error}"));
-        let relation =
-            |table: &IdentityTable, vendor| table.product("x", vendor, "x").map(|v| v.relation);
+        let relation = |table: &IdentityTable, vendor| {
+            table.product("x", &[], vendor, "x").map(|v| v.relation)
+        };
         assert_eq!(relation(&table, Some("good")), Some(Relation::Is));
         assert_eq!(relation(&table, Some("bad")), Some(Relation::Not));
         assert_eq!(relation(&table, None), Some(Relation::Not));

@@ -6,7 +6,7 @@ use snowguard_advisory::id::CveId;
 use snowguard_advisory::index::{
     Corrupt, EntryId, EntryView, Index, Key, ProductView, VulnerabilityId,
 };
-use snowguard_advisory::order::Version;
+use snowguard_advisory::order::{Doubt, Version};
 use snowguard_advisory::range::{Judgement, judge};
 use snowguard_advisory::record::Platform;
 use snowguard_inventory::component::{Component, Identity, Reason};
@@ -311,17 +311,27 @@ impl<'a> Matcher<'a> {
     }
 
     fn outcome(&self, version: Version<'_>, view: &EntryView<'a>) -> Outcome<'a> {
-        if !view.platforms.is_empty() && !view.platforms.contains(&self.options.platform) {
+        if self.is_elsewhere(&view.platforms) {
             return Outcome::OtherSystem(view.platforms.clone());
         }
         match judge(version, view.scheme, view.default, view.rules.clone()) {
             Judgement::Inside { .. } if !view.only_with.is_empty() => {
                 Outcome::Together(view.only_with.clone())
             }
+            Judgement::Inside { .. } if self.is_elsewhere(&view.prose_platforms) => {
+                let systems: Vec<&str> = view.prose_platforms.iter().map(|p| p.as_str()).collect();
+                Outcome::Unknown(Doubt::OtherSystem {
+                    systems: systems.join(" and "),
+                })
+            }
             Judgement::Inside { rule, fix } => Outcome::Inside { rule, fix },
             Judgement::Outside(why) => Outcome::Outside(why),
             Judgement::Unknown(doubt) => Outcome::Unknown(doubt),
         }
+    }
+
+    fn is_elsewhere(&self, systems: &[Platform]) -> bool {
+        !systems.is_empty() && !systems.contains(&self.options.platform)
     }
 
     fn finding(

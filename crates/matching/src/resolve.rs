@@ -1,13 +1,14 @@
 //! Weighing claims: what holds, when several records speak of one component and one vulnerability.
 //!
 //! In order: an upstream's own word on the versions; then, among third parties, any word for
-//! "affected"; then any for "not affected"; and if nobody can decide, review. A claim whose identity
-//! is not sure can only ask for review.
+//! "affected"; then any for "not affected"; and if nobody can decide, review. A record that knows no
+//! end of a range yields to one that names the end which this version has passed: it knows less.
+//! A claim whose identity is not sure can only ask for review.
 
 use std::cmp::Ordering;
 
 use snowguard_advisory::order::{Doubt, Scheme, Version};
-use snowguard_advisory::range::{Fix, Outside};
+use snowguard_advisory::range::{Fix, Outside, Rule, Span};
 
 use crate::claim::{Certainty, Claim, Outcome};
 use crate::finding::{Decision, FixedIn, Status};
@@ -21,7 +22,10 @@ pub(crate) fn resolve(claims: &[Claim<'_>]) -> Option<(Status, Decision)> {
     };
     for upstream in [true, false] {
         let said = || sure().filter(|claim| claim.upstream == upstream);
-        if said().any(|claim| claim.outcome.is_inside()) {
+        let passed = said().any(|claim| has_passed_the_end(&claim.outcome));
+        if said()
+            .any(|claim| claim.outcome.is_inside() && !(passed && knows_no_end(&claim.outcome)))
+        {
             let decision = match (upstream, said().any(|claim| claim.outcome.is_outside())) {
                 (true, _) => Decision::Upstream,
                 (false, false) => Decision::Others,
@@ -29,7 +33,8 @@ pub(crate) fn resolve(claims: &[Claim<'_>]) -> Option<(Status, Decision)> {
             };
             return Some((Status::Affected, decision));
         }
-        if let Some(claim) = said().find(|claim| claim.outcome.is_outside()) {
+        let outside = said().find(|claim| has_passed_the_end(&claim.outcome));
+        if let Some(claim) = outside.or_else(|| said().find(|claim| claim.outcome.is_outside())) {
             let status = match claim.outcome {
                 Outcome::Outside(Outside::Fixed(_) | Outside::After(_)) => Status::Fixed,
                 _ => Status::NotAffected,
@@ -66,6 +71,17 @@ pub(crate) fn resolve(claims: &[Claim<'_>]) -> Option<(Status, Decision)> {
     unsure.then_some((Status::NeedsReview, Decision::Identity))
 }
 
+fn has_passed_the_end(outcome: &Outcome<'_>) -> bool {
+    matches!(
+        outcome,
+        Outcome::Outside(Outside::Fixed(_) | Outside::After(_))
+    )
+}
+
+fn knows_no_end(outcome: &Outcome<'_>) -> bool {
+    matches!(outcome, Outcome::Inside { fix: Fix::Unknown, rule } if !matches!(rule, Some(Rule { span: Span::Exact(_), .. })))
+}
+
 /// The doubt that tells a reader most comes first.
 fn weight(doubt: &Doubt) -> u8 {
     match doubt {
@@ -73,6 +89,7 @@ fn weight(doubt: &Doubt) -> u8 {
         Doubt::Snapshot => 1,
         Doubt::FreeText { .. } => 2,
         Doubt::Undetermined => 3,
+        Doubt::OtherSystem { .. } => 0,
         Doubt::Unversioned => 4,
         Doubt::NoVersion => 5,
         Doubt::Commits => 6,

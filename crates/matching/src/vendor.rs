@@ -115,7 +115,7 @@ pub(crate) fn judge(
     product: &str,
     target: Option<&str>,
 ) -> Verdict {
-    if let Some(verdict) = table.product(key, vendor, product) {
+    if let Some(verdict) = table.product(key, &component.marks, vendor, product) {
         let why = Why::Reviewed {
             reason: verdict.reason.into(),
             by_user: verdict.by_user,

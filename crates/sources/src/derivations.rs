@@ -1,7 +1,7 @@
 //! Derivations into a subject.
 
 use rayon::prelude::*;
-use snowguard_inventory::{Gap, Recipe, SubjectBuilder};
+use snowguard_inventory::{Gap, Recipe, Role, SubjectBuilder};
 use snowguard_store::derivation::json::DerivationSet;
 use snowguard_store::{Derivation, DrvPath, StoreDir};
 
@@ -50,14 +50,17 @@ pub fn reduce(set: &DerivationSet) -> Vec<Reduced> {
 }
 
 /// Adds derivations with their edges; inputs that are not among them are a gap.
-pub fn add(builder: &mut SubjectBuilder, derivations: Vec<Reduced>) {
+///
+/// Beside a package set they are auxiliary: the packages are what it is about.
+pub fn add(builder: &mut SubjectBuilder, derivations: Vec<Reduced>, role: Role) {
     let known: std::collections::HashSet<Box<str>> =
         derivations.iter().map(|drv| drv.path.clone()).collect();
     let mut missing = 0;
     let mut example = None;
     for drv in derivations {
         let node = builder.object(&drv.path, &drv.name, |object| {
-            object.recipe = Some(Box::new(drv.recipe))
+            object.recipe = Some(Box::new(drv.recipe));
+            object.role = role;
         });
         for input in &drv.input_drvs {
             if !known.contains(input) && builder.find(input).is_none() {
@@ -69,7 +72,10 @@ pub fn add(builder: &mut SubjectBuilder, derivations: Vec<Reduced>) {
                 .next()
                 .and_then(|base| base.get(33..))
                 .unwrap_or(input);
-            let input = builder.object(input, name.strip_suffix(".drv").unwrap_or(name), |_| {});
+            let input =
+                builder.object(input, name.strip_suffix(".drv").unwrap_or(name), |object| {
+                    object.role = role
+                });
             builder.edge(node, input);
         }
         for source in &drv.input_srcs {
@@ -78,7 +84,7 @@ pub fn add(builder: &mut SubjectBuilder, derivations: Vec<Reduced>) {
                 .next()
                 .and_then(|base| base.get(33..))
                 .unwrap_or(source);
-            let source = builder.object(source, name, |_| {});
+            let source = builder.object(source, name, |object| object.role = role);
             builder.edge(node, source);
         }
     }

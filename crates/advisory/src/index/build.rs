@@ -426,12 +426,14 @@ impl<'a> Assembly<'a> {
             Some(by) => out.number(u64::from(strings.number(by)) + 1),
             None => out.number(0),
         }
-        let systems = affected
-            .platforms
-            .iter()
-            .fold(0, |bits, system| bits | 1_u8 << (*system as u8));
+        let bits = |systems: &[Platform]| {
+            systems
+                .iter()
+                .fold(0, |bits, system| bits | 1_u8 << (*system as u8))
+        };
         debug_assert!(Platform::ALL.len() <= 4);
-        out.byte(u8::from(affected.upstream) | systems << 1);
+        out.byte(u8::from(affected.upstream));
+        out.byte(bits(&affected.platforms) | bits(&affected.prose_platforms) << 4);
         out.byte(affected.scheme as u8 | (affected.default as u8) << 4);
         write_products(out, strings, &affected.products);
         write_products(out, strings, &affected.only_with);

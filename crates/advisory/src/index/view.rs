@@ -216,6 +216,8 @@ pub struct EntryView<'a> {
     pub default: Status,
     /// Only on these systems.
     pub platforms: Vec<Platform>,
+    /// The systems to which the record's prose restricts itself: a hint, not a statement.
+    pub prose_platforms: Vec<Platform>,
     /// The thing.
     pub products: Vec<ProductView<'a>>,
     /// Only together with one of these.
@@ -560,10 +562,13 @@ impl<'a> Index<'a> {
             .map(|_| r.index().map(VulnerabilityId))
             .collect::<Result<_, _>>()?;
         let by = self.optional_string(r)?;
-        let flags = r.byte()?;
-        let systems = Platform::ALL
-            .into_iter()
-            .filter(|system| flags >> 1 >> (*system as u8) & 1 == 1);
+        let upstream = r.byte()? & 1 == 1;
+        let bits = r.byte()?;
+        let systems = |bits: u8| {
+            Platform::ALL
+                .into_iter()
+                .filter(move |system| bits >> (*system as u8) & 1 == 1)
+        };
         let order = r.byte()?;
         let schemes = [
             Scheme::Release,
@@ -581,10 +586,11 @@ impl<'a> Index<'a> {
             source,
             vulnerabilities,
             by,
-            upstream: flags & 1 == 1,
+            upstream,
             scheme,
             default: status(order >> 4).ok_or(r.corrupt())?,
-            platforms: systems.collect(),
+            platforms: systems(bits & 0xf).collect(),
+            prose_platforms: systems(bits >> 4).collect(),
             products,
             only_with,
             rules: RuleList {

@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use super::nvd::{self, Configuration};
 use super::ranges::{self, rule};
-use super::{LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, summary, within};
+use super::{
+    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, prose, summary, within,
+};
 use crate::authority;
 use crate::cpe::Cpe;
 use crate::identity::{Name, Named, PackageKey, Product, RepoKey};
@@ -33,9 +35,13 @@ pub fn read(document: &[u8]) -> Result<Record, ReadError> {
     containers.extend(raw.containers.adp);
     let total = containers.iter().map(|c| c.affected.len()).sum();
     within("affected entries", total, LIMIT_AFFECTED)?;
+    let own = containers.first();
+    let title = own.and_then(|c| c.title.as_deref());
+    let systems = prose::systems(&[title, own.and_then(|c| english(&c.descriptions))]);
     for container in containers {
         container.add_to(&mut record)?;
     }
+    record.restrict_by_prose(&systems);
     record.fixes.sort_unstable();
     record.fixes.dedup();
     Ok(record)
@@ -71,6 +77,8 @@ struct Container {
     provider_metadata: Provider,
     title: Option<String>,
     #[serde(default)]
+    descriptions: Vec<Description>,
+    #[serde(default)]
     affected: Vec<Entry>,
     #[serde(default)]
     cpe_applicability: Vec<Configuration>,
@@ -78,6 +86,22 @@ struct Container {
     metrics: Vec<Metric>,
     #[serde(default)]
     references: Vec<Reference>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Description {
+    lang: Option<String>,
+    value: Option<String>,
+}
+
+/// The English text among descriptions.
+pub(super) fn english(descriptions: &[Description]) -> Option<&str> {
+    let mut english = descriptions
+        .iter()
+        .filter(|d| d.lang.as_deref().is_none_or(|lang| lang.starts_with("en")));
+    english
+        .next()
+        .and_then(|description| description.value.as_deref())
 }
 
 #[derive(Default, Deserialize)]

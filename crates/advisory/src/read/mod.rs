@@ -10,6 +10,7 @@ pub mod facts;
 pub mod kev;
 pub mod nvd;
 pub mod osv;
+mod prose;
 mod ranges;
 
 use serde::Deserialize;

@@ -7,9 +7,9 @@
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de::DeserializeSeed};
 
-use super::cve5::dedup;
+use super::cve5::{Description, dedup, english};
 use super::ranges::{self, rule};
-use super::{LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, within};
+use super::{LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, prose, within};
 use crate::cpe::{Cpe, Part, Value};
 use crate::identity::Product;
 use crate::range::{Lower, Rule, Span, Status, Upper};
@@ -121,6 +121,7 @@ struct Cve {
     vuln_status: Option<String>,
     published: Option<String>,
     last_modified: Option<String>,
+    descriptions: Vec<Description>,
     configurations: Vec<Configuration>,
     metrics: Metrics,
     references: Vec<Reference>,
@@ -131,6 +132,7 @@ struct Cve {
 #[serde(default)]
 struct Annotation {
     cve_id: Option<String>,
+    description: Option<String>,
     published: Option<String>,
     modified: Option<String>,
 }
@@ -182,6 +184,10 @@ impl Item {
             .as_deref()
             .or(annotation.modified.as_deref()));
         record.affects = affected(&cve.configurations)?;
+        record.restrict_by_prose(&prose::systems(&[
+            english(&cve.descriptions),
+            annotation.description.as_deref(),
+        ]));
         within("references", cve.references.len(), LIMIT_REFERENCES)?;
         record.fixes = cve
             .references

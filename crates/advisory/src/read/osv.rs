@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use super::cve5::dedup;
 use super::ranges::{self, rule};
-use super::{LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, summary, within};
+use super::{
+    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, prose, summary, within,
+};
 use crate::authority;
 use crate::cpe::Cpe;
 use crate::id::AdvisoryId;
@@ -80,6 +82,10 @@ pub fn read(document: &[u8]) -> Result<Record, ReadError> {
             .affects
             .extend(affected.affected(&database, &raw.database_specific.cpes));
     }
+    record.restrict_by_prose(&prose::systems(&[
+        raw.summary.as_deref(),
+        raw.details.as_deref(),
+    ]));
     record.fixes.sort_unstable();
     record.fixes.dedup();
     Ok(record)
@@ -94,6 +100,7 @@ struct Raw {
     modified: Option<String>,
     withdrawn: Option<String>,
     summary: Option<String>,
+    details: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     severity: Vec<Score>,
     #[serde(default, deserialize_with = "or_default")]
@@ -208,10 +215,7 @@ struct Import {
 
 impl Entry {
     fn fixes(&self) -> impl Iterator<Item = Commit> {
-        let git = self
-            .ranges
-            .iter()
-            .filter(|range| range.kind.as_deref() == Some("GIT"));
+        let git = self.ranges.iter().filter(|range| range.is_git());
         git.flat_map(|range| &range.events)
             .filter_map(|event| event.fixed.as_deref()?.parse().ok())
     }
@@ -228,7 +232,14 @@ impl Entry {
         if products.is_empty() {
             return None;
         }
-        let scheme = scheme_of(ecosystem);
+        let only_commits = self.versions.is_empty()
+            && self.ranges.iter().any(|r| !r.events.is_empty())
+            && self.ranges.iter().all(Range::is_git);
+        let scheme = if only_commits {
+            Scheme::Git
+        } else {
+            scheme_of(ecosystem)
+        };
         let (default, mut rules) = match &self.database_specific.patched {
             Some(patched) => (
                 Status::Affected,
@@ -267,7 +278,7 @@ impl Entry {
             default,
             rules,
             platforms,
-            only_with: Vec::new(),
+            ..Affected::default()
         })
     }
 
@@ -307,10 +318,7 @@ impl Entry {
 
     /// Adds the enumerated versions that no range covers: the schema says "in either".
     fn add_versions(&self, scheme: Scheme, rules: &mut Vec<Rule<Box<str>>>) {
-        let tags = self
-            .ranges
-            .iter()
-            .all(|range| range.kind.as_deref() == Some("GIT"));
+        let tags = self.ranges.iter().all(Range::is_git);
         let mut extra = Vec::new();
         for version in &self.versions {
             let version = if tags {
@@ -338,8 +346,12 @@ fn release_of_tag(tag: &str) -> String {
 }
 
 impl Range {
+    fn is_git(&self) -> bool {
+        self.kind.as_deref() == Some("GIT")
+    }
+
     fn rules(&self, scheme: Scheme) -> Vec<Rule<Box<str>>> {
-        if self.kind.as_deref() == Some("GIT") {
+        if self.is_git() {
             return Vec::new();
         }
         let mut events: Vec<(Edge, &str)> = self.events.iter().filter_map(Event::edge).collect();

@@ -15,7 +15,11 @@ pub(super) fn version_field(text: &str) -> Span<Box<str>> {
     if let Some(line) = line(text) {
         return Span::Between(Lower::From(line.into()), Upper::Within(line.into()));
     }
-    if looks_like_version(text) {
+    // `12.0.1-12.0.3` has the letters of a version and is a range.
+    let two = text
+        .split_once('-')
+        .is_some_and(|(a, b)| a.contains('.') && b.contains('.') && looks_like_version(b));
+    if looks_like_version(text) && !two {
         Span::Exact(text.into())
     } else {
         prose(text)
@@ -132,7 +136,8 @@ mod tests {
         assert_eq!(read("= 2.39.0"), "2.39.0");
         assert_eq!(read("2.7.x"), "from 2.7 within 2.7");
         assert_eq!(read("7.2.26 and earlier"), "“7.2.26 and earlier”");
-        assert_eq!(read("12.0.1-12.0.3"), "12.0.1-12.0.3");
+        assert_eq!(read("12.0.1-12.0.3"), "“12.0.1-12.0.3”");
+        assert_eq!(read("6.9.11-14"), "6.9.11-14");
         assert_eq!(read("< 1.2 or >= 2.0"), "“< 1.2 or >= 2.0”");
         assert_eq!(read("< 1.2, < 1.3"), "“< 1.2, < 1.3”");
         assert_eq!(read("All versions < V3.0"), "“All versions < V3.0”");
