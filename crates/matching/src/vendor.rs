@@ -155,8 +155,16 @@ pub(crate) fn judge(
     let is_own =
         squeezed == own || squeeze(&component.pname) == squeezed || organisation(&squeezed) == own;
     if is_own {
-        return match component.language {
-            Some(language) if !fits_language => Verdict::Other(Why::ModuleName(language)),
+        return match (component.language, target) {
+            (Some(language), _) if !fits_language => Verdict::Other(Why::ModuleName(language)),
+            // A program may be written in that language, but then it is called as the product is:
+            // GNU tar is not the `tar` of Node.js.
+            (None, Some(target))
+                if matches!(language_of_target(target), Some(Target::Language(_)))
+                    && squeeze(&component.pname) != own =>
+            {
+                Verdict::Other(Why::OtherTarget(target.into()))
+            }
             _ => Verdict::Same(Why::OwnName),
         };
     }
