@@ -18,5 +18,7 @@
 mod canonical;
 mod read;
 mod seeds;
+mod write;
 
 pub use self::read::{DerivationSet, JsonDerivationError, JsonError, JsonLimits};
+pub use self::write::{JsonForm, JsonLayout, JsonWriteError};

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::parts::{Arena, Parts};
 use super::super::{Derivation, Output, Span, TooLargeError};
-use super::canonical::canonical;
+use super::canonical::{Numbers, canonical};
 use super::seeds::{Args, Env, InputDrvs, InputSrcs, Inputs, Outputs, Text};
 use crate::compute::{ComputeError, References};
 use crate::content_address::{ContentAddress, ContentAddressError, ContentAddressMethod};
@@ -478,7 +478,7 @@ impl<'de> Visitor<'de> for DerivationVisitor<'_, '_, '_> {
             })
             .collect::<Result<_, A::Error>>()?;
         if let Some(structured) = structured {
-            let text = canonical(structured).map_err(de::Error::custom)?;
+            let text = canonical(structured, Numbers::Keep).map_err(de::Error::custom)?;
             let pair = arena
                 .push(b"__json")
                 .and_then(|key| Ok((key, arena.push(text.as_bytes())?)))
