@@ -1,0 +1,17 @@
+//! Everything that is tested from outside, in one program: against the real Nix (`oracle_*`), against what a
+//! current Nix was recorded to say (`golden`), and against itself (`properties`, `malformed`).
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read their fixtures and start Nix"
+)]
+
+mod golden;
+mod malformed;
+mod oracle_derivations;
+mod oracle_hashes;
+mod oracle_nar;
+mod oracle_narinfo;
+mod oracle_versions;
+mod properties;
+mod support;
