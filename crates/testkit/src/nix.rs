@@ -229,13 +229,14 @@ impl NixStore {
         self.run("nix-instantiate", features, args).map(|_| ())
     }
 
-    /// Evaluates an expression to JSON.
+    /// Evaluates an expression to JSON; what it adds to the store is added.
     pub fn evaluate(&self, expression: &str) -> Result<serde_json::Value, NixError> {
         let file = self.write("evaluate.nix", expression)?;
         let args = [
             OsStr::new("--eval"),
             OsStr::new("--strict"),
             OsStr::new("--json"),
+            OsStr::new("--read-write-mode"),
             file.as_os_str(),
         ];
         let json = self.run("nix-instantiate", &[], args)?;

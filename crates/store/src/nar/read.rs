@@ -62,6 +62,8 @@ pub struct NarReader<R> {
     state: State,
     name: Vec<u8>,
     target: Vec<u8>,
+    /// The word of the format that was read last.
+    tag: Vec<u8>,
 }
 
 impl<R: Read> NarReader<R> {
@@ -91,6 +93,7 @@ impl<R: Read> NarReader<R> {
             state: State::Root,
             name: Vec::new(),
             target: Vec::new(),
+            tag: Vec::new(),
         })
     }
 
@@ -318,8 +321,8 @@ impl<R: Read> NarReader<R> {
 
     /// Reads a string that can only be a word of the format; these are short.
     fn tag(&mut self) -> Result<&[u8], NarError> {
-        self.input.string(&mut self.target, 32, "tag")?;
-        Ok(&self.target)
+        self.input.string(&mut self.tag, 32, "tag")?;
+        Ok(&self.tag)
     }
 }
 
