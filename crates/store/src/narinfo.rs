@@ -6,19 +6,19 @@
 
 use std::fmt::Write as _;
 
-use crate::compute::{ComputeError, References};
-use crate::content_address::{ContentAddress, ContentAddressError, ContentAddressMethod};
+use crate::content_address::{ContentAddress, ContentAddressError};
 use crate::hash::{Hash, HashError, Notation};
 use crate::nar::NarHash;
+use crate::object::ObjectInfo;
 use crate::path::{PathError, StoreDir, StorePath};
 use crate::quote::Quoted;
-use crate::signature::{PublicKey, Signature, SignatureError};
+use crate::signature::{Signature, SignatureError};
 
 /// What a binary cache says of a store object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NarInfo {
-    /// The object.
-    pub path: StorePath,
+    /// The object itself.
+    pub object: ObjectInfo,
     /// Where its NAR is, mostly relative to the cache.
     pub url: String,
     /// How the NAR is compressed: `xz`, `zstd`, `none`; `bzip2` if the cache does not say.
@@ -27,18 +27,6 @@ pub struct NarInfo {
     pub file_hash: Option<Hash>,
     /// The length of the compressed NAR in bytes.
     pub file_size: Option<u64>,
-    /// The hash of the NAR.
-    pub nar_hash: NarHash,
-    /// The length of the NAR in bytes, never 0.
-    pub nar_size: u64,
-    /// The objects that it refers to, itself perhaps among them; sorted.
-    pub references: Vec<StorePath>,
-    /// The derivation that it was built by.
-    pub deriver: Option<StorePath>,
-    /// Who vouches for it, in the order in which the cache says so.
-    pub signatures: Vec<Signature>,
-    /// How its path follows from its content, if it does.
-    pub content_address: Option<ContentAddress>,
 }
 
 /// How much of a narinfo is read before giving up.
@@ -109,7 +97,8 @@ impl NarInfo {
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{name}: {value}");
         };
-        field("StorePath", &dir.show(&self.path));
+        let object = &self.object;
+        field("StorePath", &dir.show(&object.path));
         field("URL", &self.url);
         field("Compression", &self.compression);
         if let Some(hash) = &self.file_hash {
@@ -118,75 +107,20 @@ impl NarInfo {
         if let Some(size) = self.file_size {
             field("FileSize", &size);
         }
-        field("NarHash", &self.nar_hash);
-        field("NarSize", &self.nar_size);
-        let references: Vec<String> = self.references.iter().map(ToString::to_string).collect();
+        field("NarHash", &object.nar_hash);
+        field("NarSize", &object.nar_size);
+        let references: Vec<String> = object.references.iter().map(ToString::to_string).collect();
         field("References", &references.join(" "));
-        if let Some(deriver) = &self.deriver {
+        if let Some(deriver) = &object.deriver {
             field("Deriver", deriver);
         }
-        for signature in &self.signatures {
+        for signature in &object.signatures {
             field("Sig", signature);
         }
-        if let Some(address) = &self.content_address {
+        if let Some(address) = &object.content_address {
             field("CA", address);
         }
         out
-    }
-
-    /// What signatures are made over: path, hash and length of the NAR, and references.
-    pub fn fingerprint(&self, dir: &StoreDir) -> String {
-        let references: Vec<String> = self
-            .references
-            .iter()
-            .map(|path| dir.show(path).to_string())
-            .collect();
-        format!(
-            "1;{};{};{};{}",
-            dir.show(&self.path),
-            self.nar_hash,
-            self.nar_size,
-            references.join(",")
-        )
-    }
-
-    /// The signatures that verify, each with its key.
-    pub fn verified<'a>(
-        &'a self,
-        dir: &StoreDir,
-        keys: &'a [PublicKey],
-    ) -> impl Iterator<Item = (&'a Signature, &'a PublicKey)> {
-        let fingerprint = self.fingerprint(dir);
-        self.signatures.iter().filter_map(move |signature| {
-            let key = keys
-                .iter()
-                .find(|key| key.verifies(fingerprint.as_bytes(), signature))?;
-            Some((signature, key))
-        })
-    }
-
-    /// Whether the path follows from the content address, so that no signature is needed once the content
-    /// has been checked; `None` if there is no content address.
-    pub fn path_follows_from_content(&self, dir: &StoreDir) -> Result<Option<bool>, ComputeError> {
-        let Some(address) = &self.content_address else {
-            return Ok(None);
-        };
-        let (itself, others): (Vec<_>, Vec<_>) = self
-            .references
-            .iter()
-            .cloned()
-            .partition(|reference| *reference == self.path);
-        let itself = !itself.is_empty();
-        let references = References {
-            others: &others,
-            itself,
-        };
-        if itself && address.method == ContentAddressMethod::Text {
-            return Ok(Some(false));
-        }
-        Ok(Some(
-            dir.content_path(self.path.name(), address, references)? == self.path,
-        ))
     }
 }
 
@@ -402,7 +336,15 @@ impl Fields {
             return Err(missing("NarSize"));
         }
         Ok(NarInfo {
-            path,
+            object: ObjectInfo {
+                path,
+                nar_hash,
+                nar_size: self.nar_size,
+                references: self.references,
+                deriver: self.deriver,
+                signatures: self.signatures,
+                content_address: self.content_address,
+            },
             url: self.url,
             compression: if self.compression.is_empty() {
                 "bzip2".to_owned()
@@ -411,12 +353,6 @@ impl Fields {
             },
             file_hash: self.file_hash,
             file_size: (self.file_size != 0).then_some(self.file_size),
-            nar_hash,
-            nar_size: self.nar_size,
-            references: self.references,
-            deriver: self.deriver,
-            signatures: self.signatures,
-            content_address: self.content_address,
         })
     }
 }

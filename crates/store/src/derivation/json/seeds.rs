@@ -138,20 +138,25 @@ impl<'de> Visitor<'de> for Outputs<'_, '_, 'de> {
     }
 }
 
-/// `inputs` of version 4.
+/// `inputs` of version 4; of a resolved derivation, which has no input derivations left, only sources.
 pub(super) struct Inputs<'c, 'l> {
     pub(super) context: &'c mut Context<'l>,
     pub(super) srcs: &'c mut Vec<StorePath>,
     pub(super) drvs: &'c mut Vec<InputDrv>,
 }
 
-seed!(Inputs<'_, '_>, deserialize_map);
+seed!(Inputs<'_, '_>, deserialize_any);
 
 impl<'de> Visitor<'de> for Inputs<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of `srcs` and `drvs`")
+        f.write_str("an object of `srcs` and `drvs`, or an array of store paths")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
+        let Self { context, srcs, .. } = self;
+        InputSrcs { context, srcs }.visit_seq(items)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
