@@ -392,7 +392,7 @@ pub enum HashError {
         hash: Quoted,
     },
     /// The text names another algorithm than the context.
-    #[error("read hash {hash}: expected an algorithm of `{wanted}`")]
+    #[error("read hash {hash}: expected one of algorithm `{wanted}`")]
     OtherAlgo {
         /// The text.
         hash: Quoted,

@@ -334,7 +334,10 @@ fn yes() -> bool {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a signature, or its `keyName` and `sig`"
+)]
 enum EntrySignature<'a> {
     Text(#[serde(borrow)] Cow<'a, str>),
     Parts {
@@ -359,7 +362,10 @@ impl EntrySignature<'_> {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a content address, or its `method` and `hash`"
+)]
 enum EntryAddress<'a> {
     Text(#[serde(borrow)] Cow<'a, str>),
     Parts {

@@ -24,9 +24,8 @@ pub fn parse_drv_name(name: &str) -> (&str, &str) {
 /// Component by component (see [`version_components`]): numbers by value, `pre` before everything,
 /// the end before numbers, numbers after letters (`2.3a` is less than `2.3.1`), letters by their bytes.
 /// A number that does not fit 32 bits, signed, is compared as letters are.
-/// `Equal` does not mean the same text: `1.0` and `1.00` are equal.
 ///
-/// This is not quite an order: through such large numbers three versions can be in a circle.
+/// This is a total order of classes: `Equal` does not mean the same text, `1.0` and `1.00` are equal.
 pub fn compare_versions(left: &str, right: &str) -> Ordering {
     let (mut left, mut right) = (version_components(left), version_components(right));
     loop {

@@ -5,6 +5,11 @@
     clippy::disallowed_methods,
     reason = "tests read their fixtures and start Nix"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test fails the test"
+)]
 
 mod golden;
 mod malformed;

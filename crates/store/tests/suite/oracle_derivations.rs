@@ -49,7 +49,7 @@ fn every_shape_as_json() {
         })
         .collect();
     let args = show.iter().map(ToString::to_string).chain(paths);
-    let json = store.run("nix", &features.names(), args).unwrap();
+    let json = store.run("nix", &features.switches(), args).unwrap();
 
     let set = DerivationSet::from_json(&json, Some(&dir))
         .unwrap_or_else(|error| panic!("{}", chain(&error)));
@@ -167,15 +167,12 @@ fn shapes(store_dir: &str) -> NixStore {
     store.write("tree/file", "contents").unwrap();
     let features = Features::of(nix.version());
     let expression = format!(
-        "import ./shapes.nix {{ scratch = ./.; ca = {}; impure = {}; dynamic = {}; git = {}; git-sha256 = {}; blake3 = {}; }}",
-        features.ca,
-        features.impure,
-        features.dynamic,
-        features.git,
-        features.git_sha256,
-        features.blake3,
+        "import ./shapes.nix {{ scratch = ./.; {} }}",
+        features.arguments()
     );
-    store.instantiate(&expression, &features.names()).unwrap();
+    store
+        .instantiate(&expression, &features.switches())
+        .unwrap();
     store
 }
 
@@ -219,14 +216,14 @@ fn check_store(store: &NixStore) {
     let expected = [
         (DerivationKind::InputAddressed, true),
         (DerivationKind::Fixed, true),
-        (DerivationKind::Floating, features.ca),
-        (DerivationKind::Deferred, features.ca),
-        (DerivationKind::Impure, features.impure),
+        (DerivationKind::Floating, features.has("ca")),
+        (DerivationKind::Deferred, features.has("ca")),
+        (DerivationKind::Impure, features.has("impure")),
     ];
     for (kind, has) in expected {
         assert_eq!(kinds.contains_key(&format!("{kind:?}")), has, "{kind:?}");
     }
-    assert_eq!(dynamic > 0, features.dynamic);
+    assert_eq!(dynamic > 0, features.has("dynamic"));
 
     let drv = |name: &str| {
         values

@@ -313,12 +313,15 @@ fn tokens(parts: &[&[u8]]) -> Vec<u8> {
     nar
 }
 
+/// What is in a directory.
+type Entries = BTreeMap<Vec<u8>, Tree>;
+
 /// A file system tree.
 #[derive(Debug, PartialEq, Eq)]
 enum Tree {
     File { executable: bool, contents: Vec<u8> },
     Symlink(Vec<u8>),
-    Directory(BTreeMap<Vec<u8>, Tree>),
+    Directory(Entries),
 }
 
 impl Tree {
@@ -331,9 +334,7 @@ impl Tree {
             ),
             1..4 => Self::File {
                 executable: numbers.below(2) == 0,
-                contents: (0..numbers.below(3000))
-                    .map(|_| numbers.next().to_le_bytes()[0])
-                    .collect(),
+                contents: (0..numbers.below(3000)).map(|_| numbers.byte()).collect(),
             },
             _ => {
                 let mut entries = BTreeMap::new();
@@ -362,7 +363,7 @@ impl Tree {
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
             }
             Self::Symlink(target) => {
-                std::os::unix::fs::symlink(OsStr::from_bytes(target), path).unwrap()
+                std::os::unix::fs::symlink(OsStr::from_bytes(target), path).unwrap();
             }
             Self::Directory(entries) => {
                 std::fs::create_dir(path).unwrap();
@@ -398,7 +399,7 @@ impl Tree {
 
     fn read(nar: &[u8]) -> Self {
         let mut reader = NarReader::new(nar).unwrap();
-        let mut open: Vec<(Vec<u8>, BTreeMap<Vec<u8>, Self>)> = Vec::new();
+        let mut open: Vec<(Vec<u8>, Entries)> = Vec::new();
         let mut root = None;
         loop {
             let (name, tree) = match reader.next().unwrap() {

@@ -1,5 +1,6 @@
 //! Narinfo and signatures of a binary cache that Nix has made.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use snowguard_store::{NarInfo, ObjectInfo, PathInfoSet, PublicKey, StoreDir, StorePath};
@@ -130,13 +131,14 @@ fn pretend_built(store: &NixStore, dir: &StoreDir, texts: &[StorePath]) -> Vec<S
             path.to_string(),
         )
         .unwrap();
-        registration += &format!(
-            "{}\n{dir}/{deriver}\n{}\n",
+        let _ = writeln!(
+            registration,
+            "{}\n{dir}/{deriver}\n{}",
             dir.show(path),
             references.len()
         );
         for reference in references {
-            registration += &format!("{}\n", dir.show(reference));
+            let _ = writeln!(registration, "{}", dir.show(reference));
         }
     }
     store

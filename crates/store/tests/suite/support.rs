@@ -1,6 +1,6 @@
 //! What several of the test modules need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,46 +58,58 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// The experimental features that this version has, of those that concern derivations.
+/// What a version has of the experimental features that concern derivations.
 pub(crate) struct Features {
-    pub(crate) ca: bool,
-    pub(crate) impure: bool,
-    pub(crate) dynamic: bool,
-    pub(crate) git: bool,
-    pub(crate) git_sha256: bool,
-    pub(crate) blake3: bool,
+    has: BTreeSet<&'static str>,
 }
 
 impl Features {
     pub(crate) fn of(version: NixVersion) -> Self {
-        let since = |minor| version >= NixVersion::new(2, minor);
-        Self {
-            ca: since(4),
-            impure: since(8),
+        let since = [
+            ("ca", 4),
+            ("impure", 8),
             // `builtins.outputOf` takes outputs of outputs since then.
-            dynamic: since(19),
-            git: since(22),
-            git_sha256: since(32),
-            blake3: since(31),
+            ("dynamic", 19),
+            ("git", 22),
+            ("blake3", 31),
+            ("git-sha256", 32),
+        ];
+        let has = |since| version >= NixVersion::new(2, since);
+        Self {
+            has: since
+                .into_iter()
+                .filter_map(|(name, since)| has(since).then_some(name))
+                .collect(),
         }
     }
 
-    /// Their names.
-    pub(crate) fn names(&self) -> Vec<&'static str> {
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.has.contains(name)
+    }
+
+    /// The names that have to be switched on.
+    pub(crate) fn switches(&self) -> Vec<&'static str> {
         [
-            (self.ca, "ca-derivations"),
-            (self.impure, "impure-derivations"),
-            (self.dynamic, "dynamic-derivations"),
-            (self.git, "git-hashing"),
-            (self.blake3, "blake3-hashes"),
+            ("ca", "ca-derivations"),
+            ("impure", "impure-derivations"),
+            ("dynamic", "dynamic-derivations"),
+            ("git", "git-hashing"),
+            ("blake3", "blake3-hashes"),
         ]
         .into_iter()
-        .filter_map(|(has, name)| has.then_some(name))
+        .filter_map(|(name, switch)| self.has(name).then_some(switch))
         .collect()
+    }
+
+    /// As the arguments of `shapes.nix`.
+    pub(crate) fn arguments(&self) -> String {
+        ["ca", "impure", "dynamic", "git", "git-sha256", "blake3"]
+            .map(|name| format!("{name} = {};", self.has(name)))
+            .join(" ")
     }
 }
 
-/// Numbers that look random and are the same every time (SplitMix64).
+/// Numbers that look random and are the same every time (the generator is called splitmix).
 pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
@@ -107,6 +119,11 @@ impl Numbers {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// A number below 256.
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
     }
 
     /// A number below `limit`.

@@ -126,6 +126,14 @@ pub enum AtermError {
         /// What is there, the next few bytes.
         found: Quoted,
     },
+    /// The text ends before the derivation does.
+    #[error("read derivation: it ends too early, at byte {offset}: expected {expected}")]
+    Truncated {
+        /// Where.
+        offset: usize,
+        /// What would be right.
+        expected: &'static str,
+    },
     /// A string has no end.
     #[error("read derivation: the string at byte {offset} does not end")]
     OpenString {
@@ -238,7 +246,7 @@ impl<'a> Reader<'a> {
         }
         self.expect(b",", "`,` and the environment")?;
         let env = self.env(&mut arena)?;
-        self.expect(b")", "`)`, the end")?;
+        self.expect(b")", "`)` after the environment")?;
         if self.at < self.text.len() {
             return Err(AtermError::Trailing {
                 offset: self.at,
@@ -613,6 +621,11 @@ impl<'a> Reader<'a> {
     fn expect(&mut self, token: &[u8], expected: &'static str) -> Result<(), AtermError> {
         if self.eat(token) {
             Ok(())
+        } else if self.at == self.text.len() {
+            Err(AtermError::Truncated {
+                offset: self.at,
+                expected,
+            })
         } else {
             Err(AtermError::Expected {
                 offset: self.at,

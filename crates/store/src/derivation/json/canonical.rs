@@ -18,12 +18,18 @@ pub(super) enum Numbers {
     AsNix,
 }
 
-/// Rewrites valid JSON.
+/// How deep arrays and objects may be nested, as in all JSON that is read here.
+const DEPTH: usize = 128;
+
+/// Rewrites valid JSON; an error if it is nested too deep.
 pub(super) fn canonical(json: &RawValue, numbers: Numbers) -> Result<String, serde_json::Error> {
     let mut scanner = Scanner { rest: json.get() };
     // Each open array or object, with what has been written of it.
     let mut open: Vec<Open> = Vec::new();
     loop {
+        if open.len() > DEPTH {
+            return Err(serde::de::Error::custom("recursion limit exceeded"));
+        }
         let done = match scanner.token() {
             Token::Open('{') => {
                 open.push(Open::Object {
