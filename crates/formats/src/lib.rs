@@ -8,6 +8,7 @@ mod json;
 mod license_ids;
 mod limits;
 mod open_enum;
+pub mod spdx;
 mod timestamp;
 
 pub use self::detect::{DetectError, Detected, Format, detect};
