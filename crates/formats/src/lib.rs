@@ -8,6 +8,7 @@ mod json;
 mod license_ids;
 mod limits;
 mod open_enum;
+pub mod openvex;
 pub mod spdx;
 mod timestamp;
 
