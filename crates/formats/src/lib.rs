@@ -9,6 +9,7 @@ mod license_ids;
 mod limits;
 mod open_enum;
 pub mod openvex;
+pub mod sarif;
 pub mod spdx;
 mod timestamp;
 
