@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod csaf;
 pub mod cyclonedx;
 mod detect;
 mod error;
