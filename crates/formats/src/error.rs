@@ -14,7 +14,7 @@ use crate::detect::DetectError;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The bytes are no document of the expected format, or none at all.
-    #[error("expected a {expected} document")]
+    #[error("expected {expected}")]
     Unrecognised {
         /// What the caller asked for.
         expected: Format,
@@ -23,7 +23,7 @@ pub enum ReadError {
         source: DetectError,
     },
     /// The bytes are a document of another format that is read here.
-    #[error("expected a {expected} document, found {found}")]
+    #[error("expected {expected}, found {found}")]
     OtherFormat {
         /// What the caller asked for.
         expected: Format,

@@ -23,7 +23,7 @@ pub(crate) fn encode(text: &str, alphabet: Alphabet) -> Cow<'_, str> {
     let mut copied = 0;
     let bytes = text.as_bytes();
     let authority = Authority::of(text);
-    let data_colon = first_colon_is_data(text);
+    let first_segment = first_segment(text);
     let mut fragment = false;
     for (at, c) in text.char_indices() {
         let legal = match c {
@@ -48,7 +48,7 @@ pub(crate) fn encode(text: &str, alphabet: Alphabet) -> Cow<'_, str> {
             | '/'
             | '?' => true,
             '@' => authority.allows_at(at),
-            ':' => data_colon != Some(at) && authority.allows_colon(at),
+            ':' => at >= first_segment && authority.allows_colon(at),
             '#' => !std::mem::replace(&mut fragment, true),
             '%' => is_escape(&bytes[at..]),
             '[' | ']' => authority
@@ -130,13 +130,12 @@ fn scheme_end(text: &str) -> Option<usize> {
     .then_some(end)
 }
 
-/// A colon in the first segment of a relative reference would make the segment a scheme.
-fn first_colon_is_data(text: &str) -> Option<usize> {
+/// Up to where colons would make the first segment of a relative reference a scheme.
+fn first_segment(text: &str) -> usize {
     if scheme_end(text).is_some() {
-        return None;
+        return 0;
     }
-    let colon = text.find(':')?;
-    (!text[..colon].contains(['/', '?', '#'])).then_some(colon)
+    text.find(['/', '?', '#']).unwrap_or(text.len())
 }
 
 /// The part after `//`, where `@`, `:` and brackets mean something and are legal only once.
@@ -236,6 +235,7 @@ mod tests {
             ("https://example.org/%zz", "https://example.org/%25zz"),
             ("a#b#c", "a#b%23c"),
             ("1.2:3", "1.2%3A3"),
+            ("::/:", "%3A%3A/:"),
             ("a[1]", "a%5B1%5D"),
             ("\u{1b}[31m", "%1B%5B31m"),
             ("x\u{202e}y", "x%E2%80%AEy"),

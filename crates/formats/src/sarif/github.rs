@@ -41,7 +41,7 @@ pub(super) fn problems(log: &Log) -> Vec<Problem> {
         let mut rules = HashMap::new();
         for (at, rule) in driver.rules.iter().enumerate() {
             let place = format!("{place}/tool/driver/rules/{at}");
-            if rules.insert(rule.id.as_str(), at).is_some() {
+            if *rules.entry(rule.id.as_str()).or_insert(at) != at {
                 problems.error(
                     format!("{place}/id"),
                     format!("`{}` is the identifier of more than one rule", rule.id),

@@ -126,10 +126,17 @@ impl Package {
         self.locators(&["cpe23Type", "cpe22Type"])
     }
 
+    /// Some tools spell a naming scheme in full, as the URI of its definition.
     fn locators<'a>(&'a self, kinds: &'a [&str]) -> impl Iterator<Item = &'a str> {
         self.external_refs
             .iter()
-            .filter(|external| kinds.contains(&external.kind.as_str()))
+            .filter(|external| {
+                let (_, kind) = external
+                    .kind
+                    .rsplit_once('/')
+                    .unwrap_or(("", &external.kind));
+                kinds.contains(&kind)
+            })
             .map(|external| external.locator.as_str())
     }
 }
