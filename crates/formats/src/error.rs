@@ -106,6 +106,24 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// What to do about it, when there is something to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unrecognised { source, .. } => source.hint(),
+            Self::UnsupportedVersion {
+                format: Format::Spdx | Format::SpdxTagValue,
+                ..
+            } => Some("export SPDX 2.3 JSON instead"),
+            Self::UnsupportedVersion {
+                format: Format::CycloneDx,
+                ..
+            } => Some("export CycloneDX 1.6 JSON instead"),
+            _ => None,
+        }
+    }
+}
+
 /// A document could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the {format} document")]
@@ -147,7 +165,7 @@ impl fmt::Display for Place {
 
 /// How bad a [`Problem`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
+pub enum ProblemSeverity {
     /// Legal, but others will stumble over it.
     Warning,
     /// Against the specification or the schema.
@@ -158,18 +176,25 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: ProblemSeverity,
     /// JSON pointer to what is wrong; empty for the document itself.
     pub pointer: String,
     /// What is wrong, in words that name the rule.
     pub message: String,
 }
 
+impl Problem {
+    /// Whether it is against the specification or the schema, and not merely odd.
+    pub fn is_error(&self) -> bool {
+        self.severity == ProblemSeverity::Error
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
-            Severity::Warning => "warning",
-            Severity::Error => "error",
+            ProblemSeverity::Warning => "warning",
+            ProblemSeverity::Error => "error",
         };
         let place = if self.pointer.is_empty() {
             "/"
@@ -186,14 +211,14 @@ pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
     pub(crate) fn error(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
-        self.push(Severity::Error, pointer.into(), message.into());
+        self.push(ProblemSeverity::Error, pointer.into(), message.into());
     }
 
     pub(crate) fn warning(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
-        self.push(Severity::Warning, pointer.into(), message.into());
+        self.push(ProblemSeverity::Warning, pointer.into(), message.into());
     }
 
-    fn push(&mut self, severity: Severity, pointer: String, message: String) {
+    fn push(&mut self, severity: ProblemSeverity, pointer: String, message: String) {
         self.0.push(Problem {
             severity,
             pointer,

@@ -3,7 +3,7 @@
 //! Reading names the place of an error; writing gives the same bytes for the same value and escapes
 //! every character that could steer a terminal or reorder text, which JSON allows and readers undo.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -30,12 +30,15 @@ pub(crate) fn write<T: Serialize>(
     layout: Layout,
     out: &mut dyn Write,
 ) -> Result<(), WriteError> {
+    // The serializer writes a few bytes at a time.
+    let mut out = BufWriter::with_capacity(1 << 16, out);
     let written = match layout {
-        Layout::Pretty => serialize(value, &mut *out, PrettyFormatter::new()),
-        Layout::Compact => serialize(value, &mut *out, CompactFormatter),
+        Layout::Pretty => serialize(value, &mut out, PrettyFormatter::new()),
+        Layout::Compact => serialize(value, &mut out, CompactFormatter),
     };
     written
         .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
         .map_err(|source| WriteError { format, source })
 }
 
@@ -101,7 +104,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 
 fn serialize<T: Serialize>(
     value: &T,
-    out: &mut dyn Write,
+    out: &mut impl Write,
     layout: impl Formatter,
 ) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, Escaping(layout));
@@ -116,6 +119,9 @@ impl<F: Formatter> Formatter for Escaping<F> {
     where
         W: ?Sized + Write,
     {
+        if fragment.bytes().all(|byte| byte < 0x7F) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut copied = 0;
         for (at, c) in fragment.char_indices().filter(|(_, c)| is_hostile(*c)) {
             writer.write_all(&fragment.as_bytes()[copied..at])?;

@@ -15,7 +15,7 @@ pub mod spdx;
 mod timestamp;
 
 pub use self::detect::{DetectError, Detected, Format, detect};
-pub use self::error::{Place, Problem, ReadError, Severity, WriteError};
+pub use self::error::{Place, Problem, ProblemSeverity, ReadError, WriteError};
 pub use self::json::Layout;
 pub use self::license_ids::canonical_license_id;
 pub use self::limits::Limits;

@@ -106,7 +106,7 @@ impl<'a> Check<'a> {
         }
         self.hashes(place, &component.hashes);
         self.licenses(place, &component.licenses);
-        self.unique_values(&format!("{place}/components"), &component.components);
+        self.unique_components(&format!("{place}/components"), &component.components);
         for (at, reference) in component.external_references.iter().enumerate() {
             let place = format!("{place}/externalReferences/{at}");
             self.vocabulary(&format!("{place}/type"), Some(&reference.kind));
@@ -273,16 +273,29 @@ impl<'a> Check<'a> {
 
     /// Lists in which the schema wants every entry once.
     fn repetitions(&mut self, bom: &'a Bom) {
-        self.unique_values("/components", &bom.components);
-        self.unique_values("/metadata/tools/components", &bom.metadata.tools);
+        self.unique_components("/components", &bom.components);
+        self.unique_components("/metadata/tools/components", &bom.metadata.tools);
         self.unique_values("/compositions", &bom.compositions);
-        self.unique_values("/vulnerabilities", &bom.vulnerabilities);
+        // As with components, a repeated bom-ref is told already.
+        let without_ref = bom
+            .vulnerabilities
+            .iter()
+            .filter(|vulnerability| vulnerability.bom_ref.is_none());
+        self.unique_values("/vulnerabilities", without_ref);
         for (at, vulnerability) in bom.vulnerabilities.iter().enumerate() {
             self.unique_values(
                 &format!("/vulnerabilities/{at}/affects"),
                 &vulnerability.affects,
             );
         }
+    }
+
+    /// Components without a bom-ref that are the same; a repeated bom-ref is told already.
+    fn unique_components(&mut self, place: &str, components: &[Component]) {
+        let without_ref = components
+            .iter()
+            .filter(|component| component.bom_ref.is_none());
+        self.unique_values(place, without_ref);
     }
 
     fn own_ref(&mut self, place: &str, bom_ref: Option<&'a str>) {
@@ -315,7 +328,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn unique_values<T: serde::Serialize>(&mut self, place: &str, values: &[T]) {
+    fn unique_values<'b, T: serde::Serialize + 'b>(
+        &mut self,
+        place: &str,
+        values: impl IntoIterator<Item = &'b T>,
+    ) {
         let mut seen = HashSet::new();
         for value in values {
             // A value that cannot be serialised is told when it is written.

@@ -202,6 +202,16 @@ fn errors_say_what_and_where() {
 }
 
 #[test]
+fn errors_carry_a_hint_where_there_is_a_way_out() {
+    let hint = |bytes: &[u8]| Bom::read(bytes, &Limits::default()).unwrap_err().hint();
+    let version = br#"{"bomFormat": "CycloneDX", "specVersion": "2.0"}"#;
+    assert_eq!(hint(version), Some("export CycloneDX 1.6 JSON instead"));
+    let xml = br#"<bom xmlns="http://cyclonedx.org/schema/bom/1.4">"#;
+    assert_eq!(hint(xml), Some("export CycloneDX JSON instead"));
+    assert_eq!(hint(b"{}"), None);
+}
+
+#[test]
 fn a_document_with_everything_is_valid_and_comes_back() {
     let bom = everything();
     assert_eq!(lines(&bom.problems()), "");

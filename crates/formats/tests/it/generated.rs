@@ -18,7 +18,7 @@ use snowguard_formats::spdx::{
     self, Checksum, ChecksumAlgorithm, ExternalRef, Package, Purpose, ReferenceCategory,
     Relationship, RelationshipType,
 };
-use snowguard_formats::{Layout, Limits, Problem, Severity, Timestamp};
+use snowguard_formats::{Layout, Limits, Problem, Timestamp};
 use snowguard_testkit::schema::{Schema, violations};
 
 proptest! {
@@ -78,10 +78,7 @@ proptest! {
 
 /// No errors means valid; the other way round, a schema sees less than the checks.
 fn check(schema: Schema, problems: &[Problem], json: &[u8]) -> Result<(), TestCaseError> {
-    if problems
-        .iter()
-        .any(|problem| problem.severity == Severity::Error)
-    {
+    if problems.iter().any(Problem::is_error) {
         return Ok(());
     }
     let violations = violations(schema, json);
