@@ -11,7 +11,9 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+use crate::error::JsonError;
 use crate::json::without_byte_order_mark;
+use crate::text::excerpt;
 
 /// A format that this crate knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,7 +88,7 @@ pub enum DetectError {
     BrokenJson {
         /// What is wrong, with line and column.
         #[source]
-        source: serde_json::Error,
+        source: JsonError,
     },
     /// Text of another kind.
     #[error("text, but neither JSON nor an SPDX tag-value document: it begins with `{beginning}`")]
@@ -130,7 +132,9 @@ fn detect_object(json: &[u8]) -> Result<Detected, DetectError> {
     let mut facts = Facts::default();
     let read = FactsOf(&mut facts).deserialize(&mut serde_json::Deserializer::from_slice(json));
     facts.verdict().unwrap_or_else(|| match read {
-        Err(source) => Err(DetectError::BrokenJson { source }),
+        Err(source) => Err(DetectError::BrokenJson {
+            source: source.into(),
+        }),
         Ok(()) => Err(other_json(&facts.shape())),
     })
 }
@@ -431,13 +435,11 @@ fn detect_text(bytes: &[u8]) -> Result<Detected, DetectError> {
     for line in head.split(|byte| *byte == b'\n') {
         let line = line.trim_ascii();
         if let Some(version) = line.strip_prefix(b"SPDXVersion:") {
-            let version = String::from_utf8_lossy(version.trim_ascii()).into_owned();
+            let version = String::from_utf8_lossy(version.trim_ascii());
+            let version = version.strip_prefix("SPDX-").unwrap_or(&version);
             return Ok(Detected {
                 format: Format::SpdxTagValue,
-                version: Some(match version.strip_prefix("SPDX-") {
-                    Some(version) => version.to_owned(),
-                    None => version,
-                }),
+                version: Some(version.to_owned()),
             });
         }
         if line.starts_with(b"spdxVersion:") {
@@ -461,12 +463,3 @@ fn detect_text(bytes: &[u8]) -> Result<Detected, DetectError> {
 
 /// How far into a file its kind is looked for, where no parser reads it.
 const HEAD: usize = 4096;
-
-/// The first characters of others' text, fit for a message.
-fn excerpt(text: &str) -> String {
-    let mut excerpt: String = text.chars().take(40).flat_map(char::escape_debug).collect();
-    if text.chars().nth(40).is_some() {
-        excerpt.push('…');
-    }
-    excerpt
-}

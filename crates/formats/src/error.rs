@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use crate::Format;
 use crate::detect::DetectError;
+use crate::{Format, text};
 
 /// A document could not be read.
 ///
@@ -92,7 +92,7 @@ pub enum ReadError {
         pointer: String,
         /// What was expected and found, with line and column.
         #[source]
-        source: serde_json::Error,
+        source: JsonError,
     },
     /// A line of a tag-value document is not what the format says.
     #[error("cannot read the {format} document at line {line}: {message}")]
@@ -120,6 +120,37 @@ impl ReadError {
                 ..
             } => Some("export CycloneDX 1.6 JSON instead"),
             _ => None,
+        }
+    }
+}
+
+/// What the JSON parser objects to, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} at {place}")]
+pub struct JsonError {
+    message: String,
+    place: Place,
+}
+
+impl JsonError {
+    /// Where in the text it is.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+}
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        let place = Place {
+            line: error.line(),
+            column: error.column(),
+        };
+        // The parser quotes the document, however long or hostile, and ends with the place.
+        let full = error.to_string();
+        let end = format!(" at line {} column {}", place.line, place.column);
+        Self {
+            message: text::message(full.strip_suffix(&end).unwrap_or(&full)),
+            place,
         }
     }
 }
@@ -210,19 +241,19 @@ impl fmt::Display for Problem {
 pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
-    pub(crate) fn error(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
-        self.push(ProblemSeverity::Error, pointer.into(), message.into());
+    pub(crate) fn error(&mut self, pointer: impl Into<String>, message: impl AsRef<str>) {
+        self.push(ProblemSeverity::Error, pointer.into(), message.as_ref());
     }
 
-    pub(crate) fn warning(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
-        self.push(ProblemSeverity::Warning, pointer.into(), message.into());
+    pub(crate) fn warning(&mut self, pointer: impl Into<String>, message: impl AsRef<str>) {
+        self.push(ProblemSeverity::Warning, pointer.into(), message.as_ref());
     }
 
-    fn push(&mut self, severity: ProblemSeverity, pointer: String, message: String) {
+    fn push(&mut self, severity: ProblemSeverity, pointer: String, message: &str) {
         self.0.push(Problem {
             severity,
             pointer,
-            message,
+            message: text::message(message),
         });
     }
 }

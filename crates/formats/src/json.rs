@@ -11,6 +11,7 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use serde_path_to_error::Segment;
 
 use crate::error::{ReadError, WriteError};
+use crate::text::{self, is_hostile};
 use crate::{Format, Limits};
 
 /// How JSON is laid out.
@@ -64,7 +65,7 @@ pub(crate) fn read<T: DeserializeOwned>(
         Err(ReadError::Malformed {
             format,
             pointer,
-            source,
+            source: source.into(),
         })
     })
 }
@@ -83,7 +84,7 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// The path as RFC 6901 spells it.
+/// The path as RFC 6901 spells it, but for keys that are long or hostile.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
@@ -94,7 +95,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
             }
             Segment::Map { key } | Segment::Enum { variant: key } => {
                 pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&text::excerpt(key).replace('~', "~0").replace('/', "~1"));
             }
             Segment::Unknown => {}
         }
@@ -177,21 +178,6 @@ impl<F: Formatter> Formatter for Escaping<F> {
     fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.end_object_value(writer)
     }
-}
-
-/// Controls that JSON itself does not escape, and marks that reorder or hide text.
-fn is_hostile(c: char) -> bool {
-    matches!(c,
-        '\u{7F}'..='\u{9F}'
-        | '\u{AD}'
-        | '\u{61C}'
-        | '\u{180E}'
-        | '\u{200B}'..='\u{200F}'
-        | '\u{2028}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}'
-        | '\u{FEFF}'
-        | '\u{FFF9}'..='\u{FFFB}'
-        | '\u{E0000}'..='\u{E007F}')
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ mod open_enum;
 pub mod openvex;
 pub mod sarif;
 pub mod spdx;
+mod text;
 mod timestamp;
 
 pub use self::detect::{DetectError, Detected, Format, detect};
-pub use self::error::{Place, Problem, ProblemSeverity, ReadError, WriteError};
+pub use self::error::{JsonError, Place, Problem, ProblemSeverity, ReadError, WriteError};
 pub use self::json::Layout;
 pub use self::license_ids::canonical_license_id;
 pub use self::limits::Limits;
@@ -51,7 +52,7 @@ fn read_known(
         let version = detected.version.as_deref().unwrap_or("without a version");
         return Err(ReadError::UnsupportedVersion {
             format,
-            version: version.escape_debug().to_string(),
+            version: text::excerpt(version),
             readable: readable.words,
         });
     }

@@ -72,7 +72,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = |source| TimestampError {
-            text: text.chars().take(64).collect(),
+            text: crate::text::excerpt(text),
             source,
         };
         // The shape is checked here, because jiff also takes forms of ISO 8601 that schemas refuse.

@@ -79,7 +79,7 @@ fn errors_say_what_and_where() {
     insta::assert_snapshot!(error(r#"{"document": {"csaf_version": "2.1"}}"#), @"CSAF 2.1 is not read; readable versions are 2.0");
     insta::assert_snapshot!(error(r#"{"document": {"csaf_version": "2.0"}, "vulnerabilities": [{"flags": [{}]}]}"#), @"
     cannot read the CSAF document at `/vulnerabilities/0/flags/0`
-      missing field `label` at line 1 column 71
+      missing field `label` at line 1, column 71
     ");
     insta::assert_snapshot!(error(r#"{"document": {}}"#), @"
     expected CSAF

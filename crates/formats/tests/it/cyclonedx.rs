@@ -181,15 +181,15 @@ fn errors_say_what_and_where() {
     insta::assert_snapshot!(error(r#"{"bomFormat": "CycloneDX", "specVersion": "1.6",
         "components": [{"type": "library", "name": "a"}, {"type": "library", "name": "b", "purl": 7}]}"#), @"
     cannot read the CycloneDX document at `/components/1/purl`
-      invalid type: integer `7`, expected a string at line 2 column 99
+      invalid type: integer `7`, expected a string at line 2, column 99
     ");
     insta::assert_snapshot!(error(r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"type": "library"}]}"#), @"
     cannot read the CycloneDX document at `/components/0`
-      missing field `name` at line 1 column 83
+      missing field `name` at line 1, column 83
     ");
     insta::assert_snapshot!(error(r#"{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": ["#), @"
     cannot read the CycloneDX document at `/components`
-      EOF while parsing a list at line 1 column 64
+      EOF while parsing a list at line 1, column 64
     ");
     insta::assert_snapshot!(error(r#"{"bomFormat": "CycloneDX", "specVersion": "2.0"}"#), @"CycloneDX 2.0 is not read; readable versions are 1.2 to 1.7");
     insta::assert_snapshot!(error(r#"{"specFormat": "CycloneDX", "specVersion": "2.0"}"#), @"CycloneDX 2.0 is not read; readable versions are 1.2 to 1.7");

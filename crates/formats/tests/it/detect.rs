@@ -105,9 +105,9 @@ fn anything_else_is_described() {
     insta::assert_snapshot!(told(b"42"), @"JSON, but neither CycloneDX (no `bomFormat`), SPDX (no `spdxVersion`), OpenVEX (no `@context` of openvex.dev), CSAF (no `document.csaf_version`) nor SARIF (no `runs`): it is a single value");
     insta::assert_snapshot!(told(b"{\"a\": 1,\n \"b\" 2}"), @"
     the document begins like JSON but is broken
-      expected `:` at line 2 column 6
+      expected `:` at line 2, column 6
     ");
-    insta::assert_snapshot!(told(b"Derive([(\"out\",\"/nix/store/00000000000000000000000000000000-x\",\"\",\"\")],[],[]"), @r#"text, but neither JSON nor an SPDX tag-value document: it begins with `Derive([(\"out\",\"/nix/store/0000000000000…`"#);
+    insta::assert_snapshot!(told(b"Derive([(\"out\",\"/nix/store/00000000000000000000000000000000-x\",\"\",\"\")],[],[]"), @r#"text, but neither JSON nor an SPDX tag-value document: it begins with `Derive([("out","/nix/store/0000000000000…`"#);
     insta::assert_snapshot!(told(b"\x7fELF\x02\x01\x01\0"), @"binary data, not a document");
     insta::assert_snapshot!(told(b"\x80\x81\x82"), @"binary data, not a document");
     assert!(matches!(detect(b""), Err(DetectError::Empty)));

@@ -3,7 +3,7 @@
 use snowguard_formats::cyclonedx::Bom;
 use snowguard_formats::{Limits, ReadError, csaf, detect, openvex, spdx};
 
-use crate::data;
+use crate::{chain, data};
 
 /// Runs everything that reads over the bytes.
 fn read_all(bytes: &[u8]) {
@@ -96,6 +96,35 @@ fn every_document_with_a_broken_byte_is_refused_or_read() {
                 read_all(&document);
             }
             document[at] = byte;
+        }
+    }
+}
+
+/// What a message quotes is short and cannot steer a terminal.
+#[test]
+fn messages_are_fit_to_print() {
+    let long = "\\u001b[31m\u{202e}".repeat(10_000);
+    for json in [
+        format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","components":"{long}"}}"#),
+        format!(r#"{{"bomFormat":"CycloneDX","specVersion":"{long}"}}"#),
+        format!(r#"{{"{long}":1}}"#),
+        format!(
+            r#"{{"@context":"https://openvex.dev/ns","statements":[{{"vulnerability":"x","status":"fixed","products":[{{"hashes":{{"{long}":1}}}}]}}]}}"#
+        ),
+        format!("SPDXVersion: {long}"),
+        format!("SPDXVersion: SPDX-2.3\nRelationship: {long}"),
+        long.clone(),
+    ] {
+        let errors = [
+            Bom::read(json.as_bytes(), &Limits::default()).map(|_| ()),
+            spdx::Document::read(json.as_bytes(), &Limits::default()).map(|_| ()),
+            openvex::Document::read(json.as_bytes(), &Limits::default()).map(|_| ()),
+        ];
+        for error in errors.into_iter().filter_map(Result::err) {
+            let message = chain(&error);
+            assert!(message.len() < 1500, "{} bytes", message.len());
+            let hostile = |c: char| c == '\u{202e}' || (c.is_control() && c != '\n');
+            assert!(!message.contains(hostile), "{message:?}");
         }
     }
 }

@@ -105,19 +105,19 @@ fn few_bytes_do_not_become_many_parts() {
 fn errors_say_what_and_where() {
     insta::assert_snapshot!(error(r#"{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{"status": "fixed"}]}"#), @"
     cannot read the OpenVEX document at `/statements/0`
-      missing field `vulnerability` at line 1 column 80
+      missing field `vulnerability` at line 1, column 80
     ");
     insta::assert_snapshot!(error(r#"{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{"vulnerability": {}, "status": "fixed"}]}"#), @"
     cannot read the OpenVEX document at `/statements/0/vulnerability`
-      missing field `name` at line 1 column 81
+      missing field `name` at line 1, column 81
     ");
     insta::assert_snapshot!(error(r#"{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{"vulnerability": "x", "status": "fixed", "products": [{"hashes": {"md5": 1}}]}]}"#), @"
     cannot read the OpenVEX document at `/statements/0/products/0/hashes/md5`
-      invalid type: integer `1`, expected a string at line 1 column 136
+      invalid type: integer `1`, expected a string at line 1, column 136
     ");
     insta::assert_snapshot!(error(r#"{"@context": "https://openvex.dev/ns/v0.2.0", "version": "first"}"#), @r#"
     cannot read the OpenVEX document at `/version`
-      invalid value: string "first", expected a positive number at line 1 column 64
+      invalid value: string "first", expected a positive number at line 1, column 64
     "#);
     insta::assert_snapshot!(error(r#"{"@context": "https://openvex.dev/ns/v1.0.0"}"#), @"OpenVEX 1.0.0 is not read; readable versions are 0.0 to 0.2");
 }

@@ -143,7 +143,7 @@ fn errors_say_what_and_where() {
     insta::assert_snapshot!(error(br#"{"spdxVersion": "SPDX-2.1"}"#), @"SPDX 2.1 is not read; readable versions are 2.2 and 2.3 (and their revisions)");
     insta::assert_snapshot!(error(br#"{"spdxVersion": "SPDX-2.3", "packages": [{"name": "x"}]}"#), @"
     cannot read the SPDX document at `/packages/0`
-      missing field `SPDXID` at line 1 column 54
+      missing field `SPDXID` at line 1, column 54
     ");
     insta::assert_snapshot!(error(br#"{"bomFormat": "CycloneDX"}"#), @"expected SPDX, found CycloneDX");
     insta::assert_snapshot!(error(b"SPDXVersion: SPDX-2.3\n\nnonsense\n"), @"cannot read the SPDX tag-value document at line 3: a line is `Tag: value`");
