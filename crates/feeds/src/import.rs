@@ -436,7 +436,13 @@ mod tests {
             .iter()
             .map(|p| p.to_string().replace(root.as_str(), ""))
             .collect();
-        insta::assert_debug_snapshot!(told, @r#""#);
+        insta::assert_debug_snapshot!(told, @r#"
+        [
+            "/feed.jsonl, line 2: line 1, column 7: the record does not fit its format: invalid type: integer `5`, expected a string at line 1 column 7",
+            "/feed.jsonl, line 4: the document is neither CVE 5, OSV, NVD 2.0, KEV nor facts",
+            "/feed.jsonl, line 5: line 2, column 0: the record does not fit its format: EOF while parsing a value at line 2 column 0",
+        ]
+        "#);
     }
 
     #[test]
@@ -449,7 +455,7 @@ mod tests {
                 .to_string()
                 .replace(root.as_str(), "")
         };
-        insta::assert_snapshot!(told(&root.join("absent")), @"");
+        insta::assert_snapshot!(told(&root.join("absent")), @"cannot read /absent");
         std::fs::write(root.join("x.xz"), b"\xfd7zXZ\0rest").unwrap();
         insta::assert_snapshot!(told(&root.join("x.xz")), @"");
         std::fs::create_dir(root.join("empty")).unwrap();
