@@ -457,15 +457,15 @@ mod tests {
         };
         insta::assert_snapshot!(told(&root.join("absent")), @"cannot read /absent");
         std::fs::write(root.join("x.xz"), b"\xfd7zXZ\0rest").unwrap();
-        insta::assert_snapshot!(told(&root.join("x.xz")), @"");
+        insta::assert_snapshot!(told(&root.join("x.xz")), @"/x.xz is compressed with xz; unpack it first");
         std::fs::create_dir(root.join("empty")).unwrap();
-        insta::assert_snapshot!(told(&root.join("empty")), @"");
+        insta::assert_snapshot!(told(&root.join("empty")), @"there are no advisories in /empty");
         let mut deep = OSV.as_bytes().to_vec();
         for _ in 0..5 {
             deep = zstd::encode_all(deep.as_slice(), 1).unwrap();
         }
         std::fs::write(root.join("deep"), deep).unwrap();
-        insta::assert_snapshot!(told(&root.join("deep")), @"");
+        insta::assert_snapshot!(told(&root.join("deep")), @"/deep nests archives too deep");
     }
 
     #[test]
