@@ -4,6 +4,7 @@ mod claim;
 mod finding;
 mod matcher;
 mod resolve;
+pub mod suppress;
 mod vendor;
 
 pub use claim::{Certainty, Claim, Outcome};

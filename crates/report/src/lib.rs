@@ -1,1 +1,11 @@
 #![doc = include_str!("../README.md")]
+
+mod action;
+mod build;
+pub mod escape;
+pub mod model;
+pub mod text;
+
+pub use action::is_kernel;
+pub use build::{Facts, build};
+pub use model::Report;

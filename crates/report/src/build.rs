@@ -1,0 +1,597 @@
+//! Findings into a report.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use rayon::prelude::*;
+use snowguard_advisory::index::{Corrupt, Index};
+use snowguard_advisory::range::Outside;
+use snowguard_advisory::severity::{Rating, Severity as Statement};
+use snowguard_inventory::component::{Component, Identity};
+use snowguard_inventory::{ComponentId, Gap, Inventory, Nature, Role, Subject};
+use snowguard_matching::suppress::{Applied, Judged, Suppression};
+use snowguard_matching::{
+    Certainty, Claim, Decision, Finding as Found, FixedIn, Matches, Outcome, ProofKind, Status,
+};
+
+use crate::action::{FixPoint, action, is_kernel};
+use crate::model::{
+    ComponentRef, Epss, Evidence, Exploited, Finding, IndexInfo, IndexSource, Package, Patch,
+    Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed, SuppressionRef, Suppressions,
+    Tool,
+};
+
+/// All that a report is made of.
+#[derive(Clone, Copy)]
+pub struct Facts<'f, 'a> {
+    /// What was read.
+    pub subject: &'f Subject,
+    /// What it holds.
+    pub inventory: &'f Inventory,
+    /// Against what it was matched.
+    pub index: Index<'a>,
+    /// The index's file; none for the one in the program.
+    pub index_path: Option<&'f str>,
+    /// How many days old the newest record may be before the index counts as stale.
+    pub stale_after_days: i32,
+    /// The outcome.
+    pub matches: &'f Matches<'a>,
+    /// Decisions of people.
+    pub suppressions: &'f [Suppression],
+    /// What became of them.
+    pub applied: &'f Applied,
+    /// Now.
+    pub now: jiff::Timestamp,
+    /// Today.
+    pub today: Date,
+    /// The program's version.
+    pub version: &'f str,
+}
+
+/// Makes the report.
+pub fn build(facts: Facts<'_, '_>) -> Result<Report, Corrupt> {
+    let sources = facts.index.sources()?;
+    let source_names: Vec<&str> = sources.iter().map(|source| source.name).collect();
+    let mut summary = Summary::default();
+    let mut by_component: BTreeMap<ComponentId, Vec<(&Found<'_>, Option<&Suppression>)>> =
+        BTreeMap::new();
+    for (at, finding) in facts.matches.findings.iter().enumerate() {
+        let suppression = facts
+            .applied
+            .by_finding
+            .get(at)
+            .copied()
+            .flatten()
+            .and_then(|s| facts.suppressions.get(s));
+        match finding.status {
+            Status::Fixed => summary.fixed += 1,
+            Status::NotAffected => summary.not_affected += 1,
+            Status::Affected | Status::NeedsReview | Status::Patched => {
+                by_component
+                    .entry(finding.component)
+                    .or_default()
+                    .push((finding, suppression));
+            }
+        }
+    }
+    let paths = facts.subject.graph.shortest_paths();
+    let groups: Vec<_> = by_component.into_iter().collect();
+    let mut packages: Vec<Package> = groups
+        .par_iter()
+        .filter_map(|(id, findings)| Some((facts.inventory.get(*id)?, findings)))
+        .map(|(component, findings)| package(&facts, component, findings, &source_names, &paths))
+        .collect::<Result<_, Corrupt>>()?;
+    for package in &packages {
+        count(&mut summary, package);
+    }
+    packages.sort_by(|a, b| {
+        rank(b)
+            .cmp(&rank(a))
+            .then_with(|| (&a.name, &a.version).cmp(&(&b.name, &b.version)))
+    });
+    let newest = sources.iter().filter_map(|source| source.newest).max();
+    let age_days = newest
+        .and_then(|day| facts.today.since((jiff::Unit::Day, day)).ok())
+        .map(|span| span.get_days());
+    Ok(Report {
+        schema: SCHEMA,
+        tool: Tool {
+            name: "snowguard",
+            version: facts.version.to_owned(),
+        },
+        generated_at: facts.now.to_string(),
+        subject: subject_info(facts.subject, facts.inventory),
+        index: IndexInfo {
+            path: facts.index_path.map(str::to_owned),
+            newest,
+            age_days,
+            stale: age_days.is_none_or(|days| days > facts.stale_after_days),
+            vulnerabilities: facts.index.vulnerability_count(),
+            sources: sources
+                .iter()
+                .map(|source| IndexSource {
+                    name: source.name.to_owned(),
+                    format: source.kind.as_str(),
+                    records: source.records,
+                    newest: source.newest,
+                })
+                .collect(),
+        },
+        summary,
+        packages,
+        not_looked_at: not_looked_at(facts.inventory, facts.matches),
+        gaps: facts.subject.gaps.iter().map(gap).collect(),
+        suppressions: Suppressions {
+            expired: facts
+                .applied
+                .expired
+                .iter()
+                .filter_map(|&at| facts.suppressions.get(at))
+                .map(suppression_ref)
+                .collect(),
+            unused: facts
+                .applied
+                .unused
+                .iter()
+                .filter_map(|&at| facts.suppressions.get(at))
+                .map(suppression_ref)
+                .collect(),
+        },
+    })
+}
+
+fn subject_info(subject: &Subject, inventory: &Inventory) -> SubjectInfo {
+    SubjectInfo {
+        title: subject.title.clone(),
+        nature: subject.nature.as_str(),
+        objects: subject
+            .objects
+            .iter()
+            .filter(|object| object.role == Role::Part)
+            .count(),
+        components: inventory.components.len(),
+        sources: inventory.sources,
+        unversioned: inventory.unversioned,
+    }
+}
+
+fn not_looked_at(inventory: &Inventory, matches: &Matches<'_>) -> Vec<ComponentRef> {
+    let mut list: Vec<ComponentRef> = matches
+        .unheard_of
+        .iter()
+        .filter_map(|id| inventory.get(*id))
+        .filter(|component| !component.is_identified())
+        .map(|component| ComponentRef {
+            name: display_name(component),
+            version: component.version.to_string(),
+            why: "no identity",
+        })
+        .collect();
+    list.sort();
+    list.dedup();
+    list
+}
+
+/// The name that tells modules of a language apart from programs.
+pub(crate) fn display_name(component: &Component) -> String {
+    match component.language {
+        Some(language) => format!("{} ({})", component.pname, language.as_str()),
+        None => component.pname.to_string(),
+    }
+}
+
+fn gap(gap: &Gap) -> String {
+    match gap {
+        Gap::NoDerivations { missing, of } => format!(
+            "{missing} of {of} store paths have no .drv file that can be read: their patches and source URLs are unknown"
+        ),
+        Gap::MissingInputs { count, example } => {
+            format!(
+                "{count} inputs of derivations were not given, {example} among them: what they are is known by name only"
+            )
+        }
+        Gap::NoDependencies => {
+            "the document does not say how its components depend on each other".into()
+        }
+        Gap::Unreadable { count, example } => {
+            format!("{count} files could not be read and were left out: {example}")
+        }
+    }
+}
+
+fn package(
+    facts: &Facts<'_, '_>,
+    component: &Component,
+    findings: &[(&Found<'_>, Option<&Suppression>)],
+    source_names: &[&str],
+    paths: &snowguard_closure::ShortestPaths,
+) -> Result<Package, Corrupt> {
+    let graph = &facts.subject.graph;
+    let mut list: Vec<Finding> = findings
+        .iter()
+        .map(|(found, suppression)| finding(facts.index, found, *suppression, source_names))
+        .collect::<Result<_, _>>()?;
+    list.sort_by(|a, b| {
+        urgency(b)
+            .cmp(&urgency(a))
+            .then_with(|| b.published.cmp(&a.published))
+            .then_with(|| a.id.cmp(&b.id))
+    });
+    let open = || {
+        findings.iter().filter(|(found, suppression)| {
+            found.status == Status::Affected && suppression.is_none()
+        })
+    };
+    let points: Vec<FixPoint<'_>> = open()
+        .map(|(found, _)| match found.fixed_in {
+            FixedIn::Version(version) => FixPoint::In(version),
+            FixedIn::After(version) => FixPoint::After(version),
+            FixedIn::Unknown => FixPoint::Unknown,
+        })
+        .collect();
+    let mut store_paths: Vec<String> = component
+        .outputs
+        .iter()
+        .map(|(_, path)| path.to_string())
+        .collect();
+    if store_paths.is_empty() {
+        let objects = component
+            .nodes
+            .iter()
+            .filter_map(|node| facts.subject.object(*node));
+        store_paths = objects
+            .filter(|object| object.id.starts_with('/'))
+            .map(|object| object.id.to_string())
+            .collect();
+    }
+    let path = component
+        .nodes
+        .iter()
+        .filter_map(|node| paths.to(*node))
+        .min_by_key(Vec::len)
+        .unwrap_or_default();
+    let dependents = match facts.subject.nature {
+        // Packages of a set do not depend on each other as objects; their derivations do.
+        Nature::PackageSet => 0,
+        _ => graph
+            .dependents(&component.nodes)
+            .len()
+            .saturating_sub(component.nodes.len()),
+    };
+    Ok(Package {
+        name: component.pname.to_string(),
+        version: component.version.to_string(),
+        language: component
+            .language
+            .map(snowguard_inventory::naming::Language::as_str),
+        purl: purl(component),
+        attributes: component.attrs.iter().map(ToString::to_string).collect(),
+        store_paths,
+        path: path
+            .iter()
+            .filter_map(|node| facts.subject.object(*node))
+            .map(|object| object.name.to_string())
+            .collect(),
+        dependents,
+        scope: component.scope.as_str(),
+        grouped: is_kernel(&component.pname),
+        known_vulnerabilities: component
+            .known_vulnerabilities
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        action: action(&component.version, &points),
+        findings: list,
+    })
+}
+
+/// The purl of a component: of its registry where there is one, else generic.
+pub(crate) fn purl(component: &Component) -> String {
+    let registered = component
+        .identities
+        .iter()
+        .find_map(|(identity, _)| match identity {
+            Identity::Package(key) if key.kind() != "bitnami" && key.kind() != "golang" => {
+                Some(key)
+            }
+            _ => None,
+        });
+    let generic =
+        || snowguard_advisory::identity::PackageKey::new("generic", &component.pname).ok();
+    match registered.cloned().or_else(generic) {
+        Some(key) => key.to_purl(Some(&component.version)),
+        None => format!("pkg:generic/{}", component.pname),
+    }
+}
+
+fn finding(
+    index: Index<'_>,
+    found: &Found<'_>,
+    suppression: Option<&Suppression>,
+    source_names: &[&str],
+) -> Result<Finding, Corrupt> {
+    let record = index.vulnerability(found.vulnerability)?;
+    let (fixed_in, last_affected) = match found.fixed_in {
+        FixedIn::Version(version) => (Some(version.to_owned()), None),
+        FixedIn::After(version) => (None, Some(version.to_owned())),
+        FixedIn::Unknown => (None, None),
+    };
+    Ok(Finding {
+        id: found.id.to_owned(),
+        aliases: record
+            .aliases
+            .iter()
+            .map(|alias| (*alias).to_owned())
+            .collect(),
+        url: url_of(found.id),
+        title: record.summary.map(str::to_owned),
+        status: found.status.as_str(),
+        reason: reason(found),
+        severity: record.severity().map(severity),
+        exploited: record.exploited.map(|e| Exploited {
+            since: e.since,
+            due: e.due,
+            ransomware: e.ransomware,
+        }),
+        epss: record.epss.map(|e| Epss {
+            probability: e.probability,
+            percentile: e.percentile,
+        }),
+        ssvc: record.ssvc.map(|s| Ssvc {
+            exploitation: s.exploitation.as_str(),
+            automatable: s.automatable,
+            total_impact: s.total_impact,
+        }),
+        published: record.published,
+        fixed_in,
+        last_affected,
+        evidence: found
+            .claims
+            .iter()
+            .map(|claim| evidence(claim, source_names))
+            .collect(),
+        patches: found
+            .proofs
+            .iter()
+            .map(|proof| {
+                let (kind, detail) = match proof.kind {
+                    ProofKind::Commit(commit) => ("upstream commit", commit.to_string()),
+                    ProofKind::Name(cve) => ("name", cve.to_string()),
+                    ProofKind::Header(cve) => ("header", cve.to_string()),
+                    ProofKind::Phase(cve) => ("build phase", cve.to_string()),
+                };
+                let name = proof.patch.as_deref().map(str::to_owned);
+                Patch {
+                    name,
+                    proof: kind,
+                    detail,
+                    builds: proof.builds,
+                    of: proof.of,
+                }
+            })
+            .collect(),
+        suppressed: suppression.map(|s| Suppressed {
+            verdict: match s.verdict {
+                Judged::NotAffected(_) => "not_affected",
+                Judged::Fixed => "fixed",
+            },
+            justification: match s.verdict {
+                Judged::NotAffected(justification) => {
+                    justification.map(snowguard_matching::suppress::Justification::as_str)
+                }
+                Judged::Fixed => None,
+            },
+            reason: s.reason.to_string(),
+            expires: s.expires,
+            origin: s.origin.to_string(),
+        }),
+    })
+}
+
+/// Where to read about an advisory.
+pub(crate) fn url_of(id: &str) -> String {
+    match id.split('-').next() {
+        Some("CVE") => format!("https://www.cve.org/CVERecord?id={id}"),
+        Some("GHSA") => format!("https://github.com/advisories/{id}"),
+        _ => format!("https://osv.dev/vulnerability/{id}"),
+    }
+}
+
+fn severity(statement: &Statement) -> Severity {
+    let (score, cvss, vector) = match statement {
+        Statement::Word(_) => (None, None, None),
+        Statement::Vector(vector) => (
+            Some(f64::from(vector.score().tenths()) / 10.0),
+            Some(vector.version().as_str()),
+            Some(vector.as_str().to_owned()),
+        ),
+    };
+    Severity {
+        rating: statement.rating().as_str(),
+        score,
+        cvss,
+        vector,
+    }
+}
+
+/// Why a finding has its status, in a few words.
+pub(crate) fn reason(found: &Found<'_>) -> String {
+    if found.status == Status::Patched {
+        return match found
+            .proofs
+            .first()
+            .map(|proof| (&proof.patch, &proof.kind))
+        {
+            Some((Some(patch), ProofKind::Commit(_))) => format!("{patch} is the upstream fix"),
+            Some((Some(patch), _)) => format!("{patch} is applied"),
+            Some((None, _)) => "the build phases mend it".into(),
+            None => "patched".into(),
+        };
+    }
+    match &found.decision {
+        Decision::Upstream => "the project itself says so".into(),
+        Decision::Others => "records agree".into(),
+        Decision::OthersDisagree => "records disagree; one says affected".into(),
+        Decision::Doubt(doubt) => doubt.to_string(),
+        Decision::Identity => {
+            let claim = found
+                .claims
+                .iter()
+                .find(|claim| claim.outcome.is_inside())
+                .or(found.claims.first());
+            claim.map_or_else(
+                || "the identity is not sure".into(),
+                |claim| claim.why.to_string(),
+            )
+        }
+        Decision::Together => {
+            let with = found.claims.iter().find_map(|claim| match &claim.outcome {
+                Outcome::Together(products) => products.first().map(ToString::to_string),
+                _ => None,
+            });
+            format!(
+                "only together with {}",
+                with.unwrap_or_else(|| "something else".into())
+            )
+        }
+        Decision::Withdrawn => "the advisory was withdrawn".into(),
+    }
+}
+
+/// One record's word, for people and tools.
+pub(crate) fn evidence(claim: &Claim<'_>, source_names: &[&str]) -> Evidence {
+    Evidence {
+        record: claim.record.to_owned(),
+        source: source_names
+            .get(claim.source)
+            .copied()
+            .unwrap_or_default()
+            .to_owned(),
+        by: claim.by.map(str::to_owned),
+        upstream: claim.upstream,
+        product: claim.product.to_string(),
+        identity: claim.why.to_string(),
+        identity_sure: claim.certainty == Certainty::Sure,
+        range: range(&claim.outcome),
+        order: claim.scheme.as_str(),
+        says: match &claim.outcome {
+            Outcome::Inside { .. } => "affected",
+            Outcome::Outside(_) | Outcome::OtherSystem(_) => "not_affected",
+            Outcome::Together(_) | Outcome::Unknown(_) => "unknown",
+        },
+    }
+}
+
+/// What decided, in words.
+fn range(outcome: &Outcome<'_>) -> String {
+    match outcome {
+        Outcome::Inside {
+            rule: Some(rule), ..
+        } => format!("affected {}", rule.span),
+        Outcome::Inside { rule: None, .. } => "affected but for what is listed as fixed".into(),
+        Outcome::Outside(Outside::Fixed(version)) => format!("fixed in {version}"),
+        Outcome::Outside(Outside::After(version)) => format!("last affected is {version}"),
+        Outcome::Outside(Outside::Before(version)) => format!("affected only from {version} on"),
+        Outcome::Outside(Outside::Excluded(rule)) => format!("unaffected {}", rule.span),
+        Outcome::Outside(Outside::Prose(text)) => format!("not reached by “{text}”"),
+        Outcome::Outside(Outside::Unlisted) => "not among the affected versions".into(),
+        Outcome::OtherSystem(systems) => {
+            let systems: Vec<&str> = systems.iter().map(|system| system.as_str()).collect();
+            format!("only on {}", systems.join(" and "))
+        }
+        Outcome::Together(products) => {
+            let products: Vec<String> = products.iter().map(ToString::to_string).collect();
+            format!("only together with {}", products.join(" or "))
+        }
+        Outcome::Unknown(doubt) => doubt.to_string(),
+    }
+}
+
+fn suppression_ref(suppression: &Suppression) -> SuppressionRef {
+    use snowguard_matching::suppress::Subject as By;
+    SuppressionRef {
+        advisory: suppression.advisory.to_string(),
+        component: match &suppression.component {
+            By::Name(name) => name.to_string(),
+            By::Package(key) => key.to_string(),
+            By::Repository(key) => key.to_string(),
+            By::Product(vendor, product) => format!("{vendor}:{product}"),
+            By::StorePath(path) => path.to_string(),
+        },
+        expires: suppression.expires,
+        origin: suppression.origin.to_string(),
+    }
+}
+
+/// Whether a finding is open: neither patched nor decided by a person.
+pub(crate) fn is_open(finding: &Finding) -> bool {
+    finding.suppressed.is_none() && finding.status != Status::Patched.as_str()
+}
+
+pub(crate) fn is_affected(finding: &Finding) -> bool {
+    finding.suppressed.is_none() && finding.status == Status::Affected.as_str()
+}
+
+fn count(summary: &mut Summary, package: &Package) {
+    for finding in &package.findings {
+        if finding.suppressed.is_some() {
+            summary.suppressed += 1;
+        } else if finding.status == Status::Patched.as_str() {
+            summary.patched += 1;
+        } else if finding.status == Status::NeedsReview.as_str() {
+            summary.needs_review += 1;
+        } else {
+            summary.affected += 1;
+            summary.exploited += usize::from(finding.exploited.is_some());
+            match finding.severity.as_ref().map(|severity| severity.rating) {
+                Some("critical") => summary.critical += 1,
+                Some("high") => summary.high += 1,
+                Some("medium") => summary.medium += 1,
+                Some(_) => summary.low += 1,
+                None => summary.unrated += 1,
+            }
+        }
+    }
+    summary.affected_packages += usize::from(package.findings.iter().any(is_affected));
+}
+
+/// How pressing a finding is: open before closed, exploited before all, then by severity.
+pub(crate) fn urgency(finding: &Finding) -> (bool, bool, bool, u8, u16, u32) {
+    let rating = finding
+        .severity
+        .as_ref()
+        .and_then(|s| Rating::from_word(s.rating))
+        .map_or(0, |rating| 1 + rating as u8);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "scores are 0 to 10, shares 0 to 1"
+    )]
+    let (score, epss) = (
+        finding
+            .severity
+            .as_ref()
+            .and_then(|s| s.score)
+            .map_or(0, |score| (score * 10.0) as u16),
+        finding
+            .epss
+            .as_ref()
+            .map_or(0, |epss| (epss.probability * 1e6) as u32),
+    );
+    (
+        is_open(finding),
+        is_affected(finding),
+        finding.exploited.is_some(),
+        rating,
+        score,
+        epss,
+    )
+}
+
+/// How pressing a package is: by its most pressing finding, then by how many depend on it.
+fn rank(package: &Package) -> ((bool, bool, bool, u8, u16, u32), usize) {
+    (
+        package.findings.first().map(urgency).unwrap_or_default(),
+        package.dependents,
+    )
+}
