@@ -284,7 +284,11 @@ pub struct ExternalReference {
     #[serde(rename = "type")]
     pub kind: ExternalReferenceType,
     /// Where it leads. What is illegal in an IRI is percent-encoded on writing.
-    #[serde(serialize_with = "iri::iri")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        serialize_with = "iri::iri"
+    )]
     pub url: String,
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
