@@ -14,7 +14,7 @@ use snowguard_matching::{Decision, Finding, Matcher, Options, Status};
 use crate::dataset;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The labelled rows, as CSV.
     #[arg(long)]
     truth: Utf8PathBuf,
@@ -86,7 +86,7 @@ struct WholeSet {
     needs_review_pairs_without_kernel: usize,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = read_truth(&args.truth)?;
     let interrupted = AtomicBool::new(false);
     let mut silent = |_: snowguard_feeds::Event<'_>| {};

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value, json};
 
 /// The documents of a `.jsonl.zst` file.
-pub fn lines(path: &Utf8Path) -> Result<impl Iterator<Item = Result<Value>>> {
+pub(crate) fn lines(path: &Utf8Path) -> Result<impl Iterator<Item = Result<Value>>> {
     let file = std::fs::File::open(path).with_context(|| format!("cannot open {path}"))?;
     let mut decoder = zstd::stream::read::Decoder::new(file)?;
     decoder.window_log_max(27)?;
@@ -22,7 +22,7 @@ pub fn lines(path: &Utf8Path) -> Result<impl Iterator<Item = Result<Value>>> {
 }
 
 /// A package set as `nix-env -qaP --json --meta --drv-path --out-path` prints it.
-pub fn package_set(data: &Utf8Path, set: &str) -> Result<Vec<u8>> {
+pub(crate) fn package_set(data: &Utf8Path, set: &str) -> Result<Vec<u8>> {
     let mut packages = Map::new();
     for package in lines(&data.join(set).join("packages.jsonl.zst"))? {
         let mut package = package?;
@@ -42,7 +42,7 @@ pub fn package_set(data: &Utf8Path, set: &str) -> Result<Vec<u8>> {
 }
 
 /// Derivations as the older `nix derivation show -r` prints them.
-pub fn derivations(data: &Utf8Path, set: &str) -> Result<Vec<u8>> {
+pub(crate) fn derivations(data: &Utf8Path, set: &str) -> Result<Vec<u8>> {
     let mut all = Map::new();
     for drv in lines(&data.join(set).join("derivations.jsonl.zst"))? {
         let drv = drv?;
@@ -108,7 +108,7 @@ fn derivation(drv: &Value) -> Value {
 }
 
 /// All advisory files of the data set, but for the volume of texts.
-pub fn advisories(data: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+pub(crate) fn advisories(data: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let mut files = Vec::new();
     for entry in data.join("advisories").read_dir_utf8()? {
         let path = entry?.into_path();

@@ -11,6 +11,7 @@
 
 mod accuracy;
 mod dataset;
+mod facts;
 
 use clap::{Parser, Subcommand};
 
@@ -25,10 +26,13 @@ struct Cli {
 enum Task {
     /// Scores the matcher against labelled truth.
     Accuracy(accuracy::Args),
+    /// Selects the facts of the embedded default out of a data set.
+    Facts(facts::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Accuracy(args) => accuracy::run(&args),
+        Task::Facts(args) => facts::run(&args),
     }
 }

@@ -15,8 +15,11 @@ use crate::cpe::{Cpe, Part};
 use crate::id::shorten;
 
 /// One thing that an advisory says it is about.
+///
+/// As text: `pkg:pypi/werkzeug`, `repo:github.com/grafana/grafana`, `openssl:openssl`, `:curl`
+/// (no vendor), `o/linux:linux-kernel` (the part of a CPE), `acme:forms for wordpress`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Product {
     /// A package in an ecosystem.
     Package(PackageKey),
@@ -49,6 +52,74 @@ impl Product {
     }
 }
 
+impl FromStr for Product {
+    type Err = InvalidIdentity;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdentity> {
+        if let Some(key) = text.strip_prefix("pkg:") {
+            return PackageKey::try_from(key.to_owned()).map(Self::Package);
+        }
+        if let Some(key) = text.strip_prefix("repo:") {
+            return RepoKey::try_from(key.to_owned()).map(Self::Repository);
+        }
+        let (head, target) = match text.rsplit_once(" for ") {
+            Some((head, target)) => (head, Some(Name::try_from(target.to_owned())?)),
+            None => (text, None),
+        };
+        let (part, rest) = match head.split_at_checked(2) {
+            Some(("a/", rest)) => (Some(Part::Application), rest),
+            Some(("o/", rest)) => (Some(Part::OperatingSystem), rest),
+            Some(("h/", rest)) => (Some(Part::Hardware), rest),
+            _ => (None, head),
+        };
+        let (vendor, name) = rest
+            .split_once(':')
+            .ok_or_else(|| InvalidIdentity::Name(shorten(text)))?;
+        let vendor = if vendor.is_empty() {
+            None
+        } else {
+            Some(Name::try_from(vendor.to_owned())?)
+        };
+        Ok(Self::Named(Named {
+            name: Name::try_from(name.to_owned())?,
+            vendor,
+            part,
+            target_software: target,
+        }))
+    }
+}
+
+impl TryFrom<String> for Product {
+    type Error = InvalidIdentity;
+
+    fn try_from(text: String) -> Result<Self, InvalidIdentity> {
+        text.parse()
+    }
+}
+
+impl From<Product> for String {
+    fn from(product: Product) -> Self {
+        match product {
+            Product::Package(key) => key.to_string(),
+            Product::Repository(key) => format!("repo:{key}"),
+            Product::Named(named) => {
+                let part = match named.part {
+                    None => "",
+                    Some(Part::Application) => "a/",
+                    Some(Part::OperatingSystem) => "o/",
+                    Some(Part::Hardware) => "h/",
+                };
+                let vendor = named.vendor.as_ref().map_or("", Name::as_str);
+                let target = named
+                    .target_software
+                    .as_ref()
+                    .map_or(String::new(), |target| format!(" for {target}"));
+                format!("{part}{vendor}:{}{target}", named.name)
+            }
+        }
+    }
+}
+
 impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,18 +131,15 @@ impl fmt::Display for Product {
 }
 
 /// A product by name, as CPE and CVE records name things.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Named {
     /// The product.
     pub name: Name,
     /// Who makes it; none where the record says `n/a`, `unknown` or nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<Name>,
     /// The part of a CPE.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
     /// The software for which it is made (`wordpress`, `node.js`), if a CPE says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_software: Option<Name>,
 }
 
@@ -490,6 +558,22 @@ mod tests {
         assert_eq!(vendor("Unknown"), None);
         assert_eq!(vendor("[UNKNOWN]"), None);
         assert_eq!(vendor("Red Hat"), Some("red-hat".into()));
+    }
+
+    #[test]
+    fn products_have_a_text() {
+        for text in [
+            "pkg:pypi/werkzeug",
+            "repo:github.com/a/b",
+            "openssl:openssl",
+            ":curl",
+            "o/linux:linux-kernel",
+            "a/acme:forms for wordpress",
+        ] {
+            let product: Product = text.parse().unwrap();
+            assert_eq!(String::from(product), text);
+        }
+        assert!("nonsense".parse::<Product>().is_err());
     }
 
     #[test]

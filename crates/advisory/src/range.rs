@@ -5,7 +5,8 @@
 //! default. Sources: CVE record format 5.1 `affected[].versions`; OSV schema 1.7
 //! `affected[].ranges`; NVD API 2.0 `cpeMatch`.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::order::{Doubt, Scheme, Version};
 
@@ -25,7 +26,7 @@ pub enum Status {
 }
 
 /// One statement about versions. `S` is `String` in records and `&str` in the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rule<S> {
     /// What holds for them.
     pub status: Status,
@@ -33,9 +34,95 @@ pub struct Rule<S> {
     pub span: Span<S>,
 }
 
+/// Rules have a text of their own, for data that people read: `>=1.1.1 <1.1.1l`, `<=2.0`, `=1.0`,
+/// `*`, `>=5.4 5.4.*`, `"prose"`; with `ok ` in front for unaffected and `? ` for unknown versions.
+impl Serialize for Rule<Box<str>> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let status = match self.status {
+            Status::Affected => "",
+            Status::Unaffected => "ok ",
+            Status::Unknown => "? ",
+        };
+        let span = match &self.span {
+            Span::Exact(version) => format!("={version}"),
+            Span::Text(text) => format!("\"{text}\""),
+            Span::Between(lower, upper) => {
+                let lower = match lower {
+                    Lower::Start => None,
+                    Lower::From(version) => Some(format!(">={version}")),
+                    Lower::After(version) => Some(format!(">{version}")),
+                };
+                let upper = match upper {
+                    Upper::Open => None,
+                    Upper::Before(version) => Some(format!("<{version}")),
+                    Upper::UpTo(version) => Some(format!("<={version}")),
+                    Upper::Within(line) => Some(format!("{line}.*")),
+                };
+                match (lower, upper) {
+                    (None, None) => "*".to_owned(),
+                    (Some(bound), None) | (None, Some(bound)) => bound,
+                    (Some(lower), Some(upper)) => format!("{lower} {upper}"),
+                }
+            }
+        };
+        serializer.collect_str(&format_args!("{status}{span}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Rule<Box<str>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let invalid = || {
+            D::Error::custom(format_args!(
+                "`{}` is not a version rule",
+                crate::id::shorten(&text)
+            ))
+        };
+        let (status, span) = match (text.strip_prefix("ok "), text.strip_prefix("? ")) {
+            (Some(rest), _) => (Status::Unaffected, rest),
+            (None, Some(rest)) => (Status::Unknown, rest),
+            (None, None) => (Status::Affected, &*text),
+        };
+        if let Some(prose) = span
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+        {
+            return Ok(Self {
+                status,
+                span: Span::Text(prose.into()),
+            });
+        }
+        if let Some(version) = span.strip_prefix('=') {
+            return Ok(Self {
+                status,
+                span: Span::Exact(version.into()),
+            });
+        }
+        let (mut lower, mut upper) = (Lower::Start, Upper::Open);
+        for word in span.split(' ').filter(|word| *word != "*") {
+            if let Some(version) = word.strip_prefix(">=") {
+                lower = Lower::From(version.into());
+            } else if let Some(version) = word.strip_prefix('>') {
+                lower = Lower::After(version.into());
+            } else if let Some(version) = word.strip_prefix("<=") {
+                upper = Upper::UpTo(version.into());
+            } else if let Some(version) = word.strip_prefix('<') {
+                upper = Upper::Before(version.into());
+            } else if let Some(line) = word.strip_suffix(".*") {
+                upper = Upper::Within(line.into());
+            } else {
+                return Err(invalid());
+            }
+        }
+        Ok(Self {
+            status,
+            span: Span::Between(lower, upper),
+        })
+    }
+}
+
 /// A set of versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Span<S> {
     /// Just this one.
     Exact(S),
@@ -46,8 +133,7 @@ pub enum Span<S> {
 }
 
 /// The lower end of a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lower<S> {
     /// From the start.
     Start,
@@ -58,8 +144,7 @@ pub enum Lower<S> {
 }
 
 /// The upper end of a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Upper<S> {
     /// No end is known.
     Open,
@@ -455,6 +540,27 @@ mod tests {
             Judgement::Outside(why) => format!("{why:?}"),
             Judgement::Unknown(doubt) => format!("unknown: {doubt}"),
         }
+    }
+
+    #[test]
+    fn rules_have_a_text() {
+        for text in [
+            "<1.0",
+            ">=1.1.1 <1.1.1l",
+            ">1.0 <=2.0",
+            "=8.2p1",
+            "*",
+            "ok >=5.4.56 5.4.*",
+            "? <2",
+            "\"see there\"",
+            ">=1",
+        ] {
+            let json = serde_json::to_string(text).unwrap();
+            let rule: Rule<Box<str>> = serde_json::from_str(&json).unwrap();
+            assert_eq!(serde_json::to_string(&rule).unwrap(), json);
+        }
+        let error = serde_json::from_str::<Rule<Box<str>>>("\"1.0 to 2.0\"").unwrap_err();
+        insta::assert_snapshot!(error, @"`1.0 to 2.0` is not a version rule");
     }
 
     #[test]

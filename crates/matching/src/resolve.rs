@@ -85,11 +85,10 @@ fn knows_no_end(outcome: &Outcome<'_>) -> bool {
 /// The doubt that tells a reader most comes first.
 fn weight(doubt: &Doubt) -> u8 {
     match doubt {
-        Doubt::OrdersDisagree { .. } => 0,
+        Doubt::OrdersDisagree { .. } | Doubt::OtherSystem { .. } => 0,
         Doubt::Snapshot => 1,
         Doubt::FreeText { .. } => 2,
         Doubt::Undetermined => 3,
-        Doubt::OtherSystem { .. } => 0,
         Doubt::Unversioned => 4,
         Doubt::NoVersion => 5,
         Doubt::Commits => 6,

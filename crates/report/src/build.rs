@@ -304,7 +304,7 @@ pub(crate) fn purl(component: &Component) -> String {
     }
 }
 
-fn finding(
+pub(crate) fn finding(
     index: Index<'_>,
     found: &Found<'_>,
     suppression: Option<&Suppression>,

@@ -2,7 +2,9 @@
 
 mod action;
 mod build;
+pub mod diff;
 pub mod escape;
+pub mod explain;
 pub mod model;
 pub mod text;
 

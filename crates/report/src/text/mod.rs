@@ -1,1 +1,11 @@
-//! Reports for a terminal.
+//! Reports for a terminal: eighty columns without colour suffice; colour and width only help.
+
+mod diff;
+mod explain;
+mod paint;
+mod scan;
+
+pub use diff::diff;
+pub use explain::explain;
+pub use paint::{Paint, number};
+pub use scan::{Options, age, scan};

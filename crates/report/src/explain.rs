@@ -1,0 +1,265 @@
+//! Why a package is affected by an advisory, or why not: the whole chain as data.
+
+use jiff::civil::Date;
+use serde::Serialize;
+use snowguard_advisory::index::{Corrupt, Index, VulnerabilityId};
+use snowguard_inventory::component::Component;
+use snowguard_inventory::{ComponentId, Inventory, Subject};
+use snowguard_matching::{Finding as Found, Matcher};
+
+use crate::build::{display_name, evidence, reason, url_of};
+use crate::model::{Evidence, Finding};
+
+/// The name and version of the schema.
+pub const SCHEMA: &str = "snowguard-explain/1";
+
+/// An advisory, and what it means for packages.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Its other names.
+    pub aliases: Vec<String>,
+    /// Where to read about it.
+    pub url: String,
+    /// A title, in an author's words.
+    pub title: Option<String>,
+    /// First published.
+    pub published: Option<Date>,
+    /// Taken back by its author.
+    pub withdrawn: bool,
+    /// The records that speak of it, with their source.
+    pub records: Vec<RecordRef>,
+    /// Packages to which it was held.
+    pub packages: Vec<Explained>,
+    /// What it is about, in its own words: shown where no package is concerned.
+    pub about: Vec<String>,
+}
+
+/// A record and where it was read.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordRef {
+    /// Its id.
+    pub id: String,
+    /// Its source.
+    pub source: String,
+    /// Taken back.
+    pub withdrawn: bool,
+}
+
+/// One package, held to the advisory.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// Its name, with its language.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// What holds: a status, or `another product` where only the name is shared.
+    pub status: &'static str,
+    /// Why, in a few words.
+    pub reason: String,
+    /// The finding as the scan has it, if there is one.
+    pub finding: Option<Finding>,
+    /// Every record's word.
+    pub evidence: Vec<Evidence>,
+    /// Products of the same name that it is taken not to be.
+    pub strangers: Vec<Stranger>,
+    /// What the package is called elsewhere, and why.
+    pub identities: Vec<IdentityRef>,
+    /// Names of its patches.
+    pub patches: Vec<String>,
+    /// Whether its recipe could be read: without it, patches are unknown.
+    pub patches_known: bool,
+    /// A shortest way from the root to it.
+    pub path: Vec<String>,
+}
+
+/// A product of the same name.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Stranger {
+    /// The product.
+    pub product: String,
+    /// The record that names it.
+    pub record: String,
+    /// Why it is another one.
+    pub why: String,
+}
+
+/// An identity of a package.
+#[derive(Clone, Debug, Serialize)]
+pub struct IdentityRef {
+    /// The identity.
+    pub identity: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Holds packages to an advisory. Packages that have nothing to do with it are left out.
+pub fn explain(
+    index: Index<'_>,
+    vulnerability: VulnerabilityId,
+    matcher: &Matcher<'_>,
+    subject: &Subject,
+    inventory: &Inventory,
+    wanted: impl Fn(&Component) -> bool,
+) -> Result<Explanation, Corrupt> {
+    let record = index.vulnerability(vulnerability)?;
+    let sources = index.sources()?;
+    let names: Vec<&str> = sources.iter().map(|source| source.name).collect();
+    let mut packages = Vec::new();
+    for (id, component) in inventory.iter().filter(|(_, component)| wanted(component)) {
+        packages.extend(package(
+            index,
+            vulnerability,
+            matcher,
+            subject,
+            id,
+            component,
+            &names,
+        )?);
+    }
+    packages.sort_by_key(|package: &Explained| rank(package.status));
+    let mut about = Vec::new();
+    for entry in &record.entries {
+        let entry = index.entry(*entry)?;
+        let products: Vec<String> = entry.products.iter().map(ToString::to_string).collect();
+        let rules: Vec<String> = entry
+            .rules
+            .clone()
+            .take(4)
+            .map(|rule| rule.span.to_string())
+            .collect();
+        let more = if entry.rules.clone().count() > 4 {
+            " …"
+        } else {
+            ""
+        };
+        let text = format!("{}: {}{more}", products.join(", "), rules.join("; "));
+        if !about.contains(&text) {
+            about.push(text);
+        }
+    }
+    Ok(Explanation {
+        schema: SCHEMA,
+        id: record.id.to_owned(),
+        aliases: record
+            .aliases
+            .iter()
+            .map(|alias| (*alias).to_owned())
+            .collect(),
+        url: url_of(record.id),
+        title: record.summary.map(str::to_owned),
+        published: record.published,
+        withdrawn: record.withdrawn,
+        records: record
+            .records
+            .iter()
+            .map(|(id, source, withdrawn)| RecordRef {
+                id: (*id).to_owned(),
+                source: names.get(*source).copied().unwrap_or_default().to_owned(),
+                withdrawn: *withdrawn,
+            })
+            .collect(),
+        packages,
+        about,
+    })
+}
+
+fn rank(status: &str) -> usize {
+    let order = [
+        "affected",
+        "needs_review",
+        "patched",
+        "fixed",
+        "not_affected",
+        "another product",
+    ];
+    order
+        .iter()
+        .position(|known| *known == status)
+        .unwrap_or(order.len())
+}
+
+fn package(
+    index: Index<'_>,
+    vulnerability: VulnerabilityId,
+    matcher: &Matcher<'_>,
+    subject: &Subject,
+    id: ComponentId,
+    component: &Component,
+    names: &[&str],
+) -> Result<Option<Explained>, Corrupt> {
+    let findings = matcher.component(id, component)?.unwrap_or_default();
+    let found: Option<&Found<'_>> = findings
+        .iter()
+        .find(|finding| finding.vulnerability == vulnerability);
+    let mut strangers = Vec::new();
+    for (entry, product, why) in matcher.strangers(component)? {
+        let view = index.entry(entry)?;
+        if view.vulnerabilities.contains(&vulnerability) {
+            let stranger = Stranger {
+                product: product.to_string(),
+                record: view.record.to_owned(),
+                why: why.to_string(),
+            };
+            if !strangers.contains(&stranger) {
+                strangers.push(stranger);
+            }
+        }
+    }
+    let (status, why, evidence, finding) = match found {
+        Some(found) => (
+            found.status.as_str(),
+            reason(found),
+            found
+                .claims
+                .iter()
+                .map(|claim| evidence(claim, names))
+                .collect(),
+            Some(crate::build::finding(index, found, None, names)?),
+        ),
+        None if strangers.is_empty() => return Ok(None),
+        None => (
+            "another product",
+            "only the name is shared".to_owned(),
+            Vec::new(),
+            None,
+        ),
+    };
+    let path = component
+        .nodes
+        .iter()
+        .filter_map(|node| subject.graph.shortest_paths().to(*node))
+        .min_by_key(Vec::len);
+    Ok(Some(Explained {
+        package: display_name(component),
+        version: component.version.to_string(),
+        status,
+        reason: why,
+        finding,
+        evidence,
+        strangers,
+        identities: component
+            .identities
+            .iter()
+            .map(|(identity, reason)| IdentityRef {
+                identity: identity.to_string(),
+                reason: reason.to_string(),
+            })
+            .collect(),
+        patches: component
+            .patches
+            .iter()
+            .map(|applied| applied.what.name.to_string())
+            .collect(),
+        patches_known: component.known_builds > 0,
+        path: path
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|node| subject.object(*node))
+            .map(|object| object.name.to_string())
+            .collect(),
+    }))
+}

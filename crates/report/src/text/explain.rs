@@ -1,0 +1,258 @@
+//! `snowguard explain`: the evidence in words, for or against, like a proof that fits on one screen.
+
+use std::fmt::Write as _;
+
+use super::paint::{Paint, wrap};
+use crate::escape::line;
+use crate::explain::{Explained, Explanation};
+use crate::model::Evidence;
+
+/// How many records' words are shown before it says how many more there are.
+const SHOWN: usize = 8;
+
+/// Writes an explanation.
+pub fn explain(explanation: &Explanation, paint: Paint, width: usize) -> String {
+    let width = width.clamp(40, 100);
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", paint.heading(&line(&explanation.id)));
+    if let Some(title) = &explanation.title {
+        wrap(&mut out, 2, &line(title), width);
+    }
+    let mut facts = Vec::new();
+    if !explanation.aliases.is_empty() {
+        facts.push(format!(
+            "also {}",
+            explanation
+                .aliases
+                .iter()
+                .map(|a| line(a))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    }
+    if let Some(day) = explanation.published {
+        facts.push(format!("published {day}"));
+    }
+    facts.push(line(&explanation.url).into_owned());
+    for fact in facts {
+        wrap(&mut out, 2, &fact, width);
+    }
+    if explanation.withdrawn {
+        wrap(&mut out, 2, "Its author has withdrawn it.", width);
+    }
+    for package in &explanation.packages {
+        let _ = writeln!(out);
+        one(&mut out, package, paint, width);
+    }
+    if explanation.packages.is_empty() {
+        let _ = writeln!(out, "\nNo package here is concerned. The advisory is about");
+        for about in explanation.about.iter().take(SHOWN) {
+            wrap(&mut out, 2, &line(about), width);
+        }
+        if explanation.about.len() > SHOWN {
+            let _ = writeln!(out, "  and {} more", explanation.about.len() - SHOWN);
+        }
+    }
+    out
+}
+
+fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
+    let verdict = match package.status {
+        "affected" => "is affected",
+        "needs_review" => "needs review",
+        "patched" => "is patched here",
+        "fixed" => "has the fix",
+        "not_affected" => "is not affected",
+        _ => "is another product",
+    };
+    let _ = writeln!(
+        out,
+        "{} {}: {}",
+        paint.name(&format!(
+            "{} {}",
+            line(&package.package),
+            line(&package.version)
+        )),
+        paint.heading(verdict),
+        line(&package.reason)
+    );
+    if let Some(finding) = &package.finding {
+        let mut facts = Vec::new();
+        if let Some(severity) = &finding.severity {
+            let score = severity
+                .score
+                .map_or(String::new(), |score| format!("{score:.1} "));
+            let by = severity
+                .cvss
+                .map_or(String::new(), |cvss| format!(" (CVSS {cvss})"));
+            facts.push(paint.rating(severity.rating, &format!("{score}{}{by}", severity.rating)));
+        }
+        if let Some(exploited) = &finding.exploited {
+            facts.push(format!(
+                "{} since {}",
+                paint.exploited("exploited"),
+                exploited.since
+            ));
+        }
+        if let Some(epss) = &finding.epss {
+            facts.push(format!("EPSS {:.1} %", epss.probability * 100.0));
+        }
+        if let Some(ssvc) = &finding.ssvc {
+            facts.push(format!(
+                "exploitation by CISA's SSVC: {}",
+                ssvc.exploitation
+            ));
+        }
+        if !facts.is_empty() {
+            let _ = writeln!(out, "  {}", facts.join("   "));
+        }
+    }
+    if !package.evidence.is_empty() {
+        let _ = writeln!(out, "\n  {}", paint.heading("Who says what"));
+        for word in package.evidence.iter().take(SHOWN) {
+            evidence(out, word, paint, width);
+        }
+        if package.evidence.len() > SHOWN {
+            let _ = writeln!(
+                out,
+                "    and {} more records",
+                package.evidence.len() - SHOWN
+            );
+        }
+    }
+    if !package.strangers.is_empty() {
+        let _ = writeln!(out, "\n  {}", paint.heading("Same name, other product"));
+        for stranger in package.strangers.iter().take(SHOWN) {
+            wrap(
+                out,
+                4,
+                &format!(
+                    "{} in {}: {}",
+                    line(&stranger.product),
+                    line(&stranger.record),
+                    line(&stranger.why)
+                ),
+                width,
+            );
+        }
+    }
+    patches(out, package, paint, width);
+    if matches!(package.status, "affected" | "needs_review") {
+        let _ = writeln!(out, "\n  {}", paint.heading("What to do"));
+        let finding = package.finding.as_ref();
+        let text = match finding.map(|f| (&f.fixed_in, &f.last_affected)) {
+            _ if package.status == "needs_review" => {
+                "look at the advisory; `not` or `is` in identities.txt and a suppression in snowguard.toml remember what you find".to_owned()
+            }
+            Some((Some(version), _)) => format!("update to {} or later", line(version)),
+            Some((None, Some(last))) => format!("update beyond {}, the last affected version", line(last)),
+            _ => "no record knows a fix".to_owned(),
+        };
+        wrap(out, 4, &text, width);
+    }
+    if package.path.len() > 1 {
+        let _ = writeln!(out, "\n  {}", paint.heading("How it gets in"));
+        let path: Vec<_> = package.path.iter().map(|name| line(name)).collect();
+        wrap(out, 4, &path.join(" → "), width);
+    }
+    let _ = writeln!(
+        out,
+        "\n  {}",
+        paint.heading("What the package is called elsewhere")
+    );
+    for identity in package.identities.iter().take(SHOWN) {
+        wrap(
+            out,
+            4,
+            &format!("{}: {}", line(&identity.identity), line(&identity.reason)),
+            width,
+        );
+    }
+    if package.identities.len() > SHOWN {
+        let _ = writeln!(
+            out,
+            "    and {} more names",
+            package.identities.len() - SHOWN
+        );
+    }
+}
+
+fn evidence(out: &mut String, word: &Evidence, paint: Paint, width: usize) {
+    let by = match (&word.by, word.upstream) {
+        (Some(by), true) => format!(" by {}, the project itself", line(by)),
+        (Some(by), false) => format!(" by {}", line(by)),
+        (None, true) => ", the project itself".to_owned(),
+        (None, false) => String::new(),
+    };
+    let _ = writeln!(
+        out,
+        "    {}{}",
+        paint.name(&line(&word.record)),
+        paint.quiet(&format!("{by} ({})", line(&word.source)))
+    );
+    let order = if word.says == "unknown" {
+        String::new()
+    } else {
+        format!(", by {}", word.order)
+    };
+    wrap(out, 6, &format!("{}{order}", line(&word.range)), width);
+    let sure = if word.identity_sure {
+        "is this package"
+    } else {
+        "may be this package"
+    };
+    wrap(
+        out,
+        6,
+        &format!("{} {sure}: {}", line(&word.product), line(&word.identity)),
+        width,
+    );
+}
+
+fn patches(out: &mut String, package: &Explained, paint: Paint, width: usize) {
+    let Some(finding) = &package.finding else {
+        return;
+    };
+    if !matches!(package.status, "affected" | "needs_review" | "patched") {
+        return;
+    }
+    let _ = writeln!(out, "\n  {}", paint.heading("What speaks against it"));
+    if !package.patches_known {
+        wrap(
+            out,
+            4,
+            "nothing is known of its patches: no .drv file could be read",
+            width,
+        );
+        return;
+    }
+    for patch in &finding.patches {
+        let name = patch
+            .name
+            .as_deref()
+            .map_or_else(|| "a build phase".into(), line);
+        let all = if patch.builds >= patch.of {
+            String::new()
+        } else {
+            format!(", in {} of its {} builds only", patch.builds, patch.of)
+        };
+        let text = match patch.proof {
+            "upstream commit" => format!(
+                "{name} is commit {}, which the advisory calls the fix{all}",
+                &patch.detail[..12.min(patch.detail.len())]
+            ),
+            "header" => format!("the head of {name} speaks of {}{all}", patch.detail),
+            "build phase" => format!("the build phases speak of {}{all}", patch.detail),
+            _ => format!("{name} names {}{all}", patch.detail),
+        };
+        wrap(out, 4, &text, width);
+    }
+    if finding.patches.is_empty() {
+        let text = match package.patches.len() {
+            0 => "it has no patches".to_owned(),
+            1 => format!("its patch {} names no advisory", line(&package.patches[0])),
+            many => format!("none of its {many} patches names the advisory or is its fix"),
+        };
+        wrap(out, 4, &text, width);
+    }
+}

@@ -1,0 +1,658 @@
+//! `snowguard scan`: summary first, then packages by what is most pressing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::paint::{Paint, both_ends, count, number, wrap};
+use crate::build::{is_affected, urgency};
+use crate::escape::{fit, line};
+use crate::model::{Action, Finding, Package, Report};
+
+/// What to show, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'o> {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Colour or none.
+    pub paint: Paint,
+    /// Also what is patched.
+    pub show_patched: bool,
+    /// Also what is suppressed.
+    pub show_suppressed: bool,
+    /// Everything, and not the first of each section.
+    pub all: bool,
+    /// Only packages of this name, in full; `?` for what was not looked at.
+    pub component: Option<&'o str>,
+}
+
+/// How many packages a section shows before it says how many more there are.
+const FIRST: usize = 12;
+/// How many findings of a package are named before it says how many more there are.
+const NAMED: usize = 4;
+
+/// Writes a scan.
+pub fn scan(report: &Report, options: Options<'_>) -> String {
+    let mut view = View {
+        out: String::new(),
+        options,
+        paint: options.paint,
+        width: options.width.clamp(40, 120),
+    };
+    match options.component {
+        Some("?") => view.not_looked_at(report),
+        Some(name) => view.component(report, name),
+        None => view.whole(report),
+    }
+    view.out
+}
+
+struct View<'o> {
+    out: String,
+    options: Options<'o>,
+    paint: Paint,
+    width: usize,
+}
+
+impl View<'_> {
+    fn whole(&mut self, report: &Report) {
+        self.head(report);
+        self.summary(report);
+        self.exploited(report);
+        self.severe(report);
+        self.other(report);
+        self.review(report);
+        if self.options.show_patched {
+            self.patched(report);
+        }
+        if self.options.show_suppressed {
+            self.suppressed(report);
+        }
+        self.foot(report);
+    }
+
+    fn head(&mut self, report: &Report) {
+        let subject = &report.subject;
+        let title = line(&subject.title);
+        let _ = writeln!(self.out, "{}", self.paint.heading(&fit(&title, self.width)));
+        let what = format!(
+            "{} of {}: {}, {}, {} without a version",
+            subject.nature,
+            count(subject.objects, "object", "objects"),
+            count(subject.components, "package", "packages"),
+            count(subject.sources, "source", "sources"),
+            number(subject.unversioned),
+        );
+        wrap(&mut self.out, 0, &what, self.width);
+        let _ = writeln!(self.out, "{}", self.paint.quiet(&index_line(report)));
+    }
+
+    fn summary(&mut self, report: &Report) {
+        let summary = &report.summary;
+        let severe = severe_count(report);
+        let other = summary.affected - summary.exploited - severe;
+        let mut parts = Vec::new();
+        if summary.affected == 0 && summary.needs_review == 0 {
+            parts.push("nothing known to be affected".to_owned());
+        } else {
+            parts.push(format!("{} exploited", number(summary.exploited)));
+            parts.push(format!("{} critical or high", number(severe)));
+            parts.push(format!("{} other", number(other)));
+            parts.push(format!("{} to review", number(summary.needs_review)));
+        }
+        if summary.patched > 0 {
+            parts.push(format!("{} patched here", number(summary.patched)));
+        }
+        if summary.suppressed > 0 {
+            parts.push(format!("{} suppressed", number(summary.suppressed)));
+        }
+        let _ = writeln!(self.out);
+        let text = parts.join("   ");
+        if text.chars().count() + 2 <= self.width {
+            let _ = writeln!(self.out, "  {}", self.paint.heading(&text));
+        } else {
+            for part in parts {
+                let _ = writeln!(self.out, "  {}", self.paint.heading(&part));
+            }
+        }
+    }
+
+    fn exploited(&mut self, report: &Report) {
+        let mut first = true;
+        for package in &report.packages {
+            let findings: Vec<&Finding> = package
+                .findings
+                .iter()
+                .filter(|f| is_affected(f) && f.exploited.is_some())
+                .collect();
+            if findings.is_empty() {
+                continue;
+            }
+            self.section(&mut first, "EXPLOITED");
+            self.package_line(package, &action_text(package.action.as_ref()));
+            for finding in findings
+                .iter()
+                .take(if self.options.all { usize::MAX } else { 8 })
+            {
+                self.exploited_line(finding);
+            }
+            if !self.options.all && findings.len() > 8 {
+                let _ = writeln!(self.out, "    and {} more", number(findings.len() - 8));
+            }
+            self.place(package);
+        }
+    }
+
+    fn exploited_line(&mut self, finding: &Finding) {
+        let Some(exploited) = &finding.exploited else {
+            return;
+        };
+        let mark = self.paint.exploited("exploited");
+        let ransom = if exploited.ransomware {
+            ", in ransomware"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            self.out,
+            "    {}{}   {mark} since {}{ransom}",
+            pad(&line(&finding.id), 18),
+            self.severity(finding, 14),
+            exploited.since
+        );
+    }
+
+    fn severe(&mut self, report: &Report) {
+        let packages: Vec<(&Package, Vec<&Finding>)> = report
+            .packages
+            .iter()
+            .map(|p| {
+                (
+                    p,
+                    p.findings
+                        .iter()
+                        .filter(|f| is_affected(f) && f.exploited.is_none() && is_severe(f))
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .filter(|(_, findings)| !findings.is_empty())
+            .collect();
+        let mut first = true;
+        for (package, findings) in self.first_of(&packages) {
+            self.section(&mut first, "CRITICAL OR HIGH");
+            if package.grouped {
+                self.package_line(package, &action_text(package.action.as_ref()));
+                let text = format!(
+                    "{}: {}",
+                    count(findings.len(), "advisory", "advisories"),
+                    by_rating(findings)
+                );
+                wrap(&mut self.out, 4, &text, self.width);
+                continue;
+            }
+            self.package_line(package, &action_text(package.action.as_ref()));
+            self.named(findings);
+            self.place(package);
+        }
+        self.rest(packages.len());
+    }
+
+    /// The first findings of a package, in columns.
+    fn named(&mut self, findings: &[&Finding]) {
+        let shown = if self.options.all {
+            findings.len()
+        } else {
+            findings.len().min(NAMED)
+        };
+        let per_line = (self.width.saturating_sub(4) / 36).max(1);
+        for (at, row) in findings[..shown].chunks(per_line).enumerate() {
+            let _ = write!(self.out, "   ");
+            for (column, finding) in row.iter().enumerate() {
+                let last = column + 1 == row.len();
+                let width = if last { 0 } else { 14 };
+                let _ = write!(
+                    self.out,
+                    " {}{}",
+                    pad(&line(&finding.id), 18),
+                    self.severity(finding, width)
+                );
+            }
+            if (at + 1) * per_line >= shown && findings.len() > shown {
+                let _ = write!(self.out, "   (+{})", number(findings.len() - shown));
+            }
+            let _ = writeln!(self.out);
+        }
+    }
+
+    fn other(&mut self, report: &Report) {
+        let packages: Vec<(&Package, Vec<&Finding>)> = report
+            .packages
+            .iter()
+            .map(|p| {
+                (
+                    p,
+                    p.findings
+                        .iter()
+                        .filter(|f| is_affected(f) && f.exploited.is_none() && !is_severe(f))
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .filter(|(_, findings)| !findings.is_empty())
+            .collect();
+        let mut first = true;
+        for (package, findings) in self.first_of(&packages) {
+            self.section(&mut first, "OTHER");
+            self.package_line(package, &action_text(package.action.as_ref()));
+            let mut text = by_rating(findings);
+            if let [only] = findings.as_slice() {
+                text = format!("{}   {text}", line(&only.id));
+            }
+            let _ = writeln!(self.out, "    {text}");
+        }
+        self.rest(packages.len());
+    }
+
+    fn review(&mut self, report: &Report) {
+        let packages: Vec<(&Package, Vec<&Finding>)> = report
+            .packages
+            .iter()
+            .map(|p| {
+                (
+                    p,
+                    p.findings
+                        .iter()
+                        .filter(|f| f.suppressed.is_none() && f.status == "needs_review")
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .filter(|(_, findings)| !findings.is_empty())
+            .collect();
+        let mut first = true;
+        for (package, findings) in self.first_of(&packages) {
+            self.section(&mut first, "NEEDS REVIEW");
+            self.package_line(package, "");
+            let mut reasons: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+            for finding in findings {
+                reasons.entry(&finding.reason).or_default().push(finding);
+            }
+            let mut reasons: Vec<_> = reasons.into_iter().collect();
+            reasons.sort_by_key(|(_, findings)| {
+                std::cmp::Reverse(findings.iter().map(|f| urgency(f)).max())
+            });
+            let shown = if self.options.all {
+                reasons.len()
+            } else {
+                reasons.len().min(3)
+            };
+            for (reason, findings) in &reasons[..shown] {
+                let which = match findings.as_slice() {
+                    [only] => line(&only.id).into_owned(),
+                    many => count(many.len(), "advisory", "advisories"),
+                };
+                wrap(
+                    &mut self.out,
+                    4,
+                    &format!("{which}: {}", line(reason)),
+                    self.width,
+                );
+            }
+            if reasons.len() > shown {
+                let _ = writeln!(
+                    self.out,
+                    "    and {} more",
+                    number(reasons[shown..].iter().map(|(_, f)| f.len()).sum())
+                );
+            }
+        }
+        self.rest(packages.len());
+    }
+
+    fn patched(&mut self, report: &Report) {
+        let mut first = true;
+        for package in &report.packages {
+            let findings: Vec<&Finding> = package
+                .findings
+                .iter()
+                .filter(|f| f.suppressed.is_none() && f.status == "patched")
+                .collect();
+            if findings.is_empty() {
+                continue;
+            }
+            self.section(&mut first, "PATCHED HERE");
+            self.package_line(package, "");
+            for finding in findings {
+                wrap(
+                    &mut self.out,
+                    4,
+                    &format!("{}: {}", line(&finding.id), line(&finding.reason)),
+                    self.width,
+                );
+            }
+        }
+    }
+
+    fn suppressed(&mut self, report: &Report) {
+        let mut first = true;
+        for package in &report.packages {
+            let findings: Vec<&Finding> = package
+                .findings
+                .iter()
+                .filter(|f| f.suppressed.is_some())
+                .collect();
+            if findings.is_empty() {
+                continue;
+            }
+            self.section(&mut first, "SUPPRESSED");
+            self.package_line(package, "");
+            for finding in findings {
+                let Some(by) = &finding.suppressed else {
+                    continue;
+                };
+                let until = by
+                    .expires
+                    .map_or(String::new(), |day| format!(", until {day}"));
+                let text = format!(
+                    "{}: {}{until} ({})",
+                    line(&finding.id),
+                    line(&by.reason),
+                    line(&by.origin)
+                );
+                wrap(&mut self.out, 4, &text, self.width);
+            }
+        }
+    }
+
+    fn foot(&mut self, report: &Report) {
+        let _ = writeln!(self.out);
+        let unknown = report.not_looked_at.len();
+        if unknown > 0 {
+            let are = if unknown == 1 { "has" } else { "have" };
+            let text = format!(
+                "Not looked at: {} {are} no known identity (--component '?' lists them).",
+                count(unknown, "package", "packages")
+            );
+            wrap(&mut self.out, 0, &text, self.width);
+        }
+        for gap in &report.gaps {
+            wrap(
+                &mut self.out,
+                0,
+                &format!("Not known: {}.", line(gap)),
+                self.width,
+            );
+        }
+        for (what, list) in [
+            ("expired", &report.suppressions.expired),
+            ("met nothing", &report.suppressions.unused),
+        ] {
+            for entry in list {
+                let verb = match (what, entry.expires) {
+                    ("expired", Some(day)) => format!("expired on {day}"),
+                    _ => "met nothing".to_owned(),
+                };
+                let text = format!(
+                    "Suppression {verb}: {} for {} ({}).",
+                    line(&entry.advisory),
+                    line(&entry.component),
+                    line(&entry.origin)
+                );
+                wrap(&mut self.out, 0, &text, self.width);
+            }
+        }
+    }
+
+    fn component(&mut self, report: &Report, name: &str) {
+        let wanted = name.to_lowercase();
+        let is = |text: &str| {
+            let text = text.to_lowercase();
+            match (wanted.strip_prefix('*'), wanted.strip_suffix('*')) {
+                (Some(middle), Some(_)) => text.contains(middle.trim_end_matches('*')),
+                (Some(tail), None) => text.ends_with(tail),
+                (None, Some(head)) => text.starts_with(head),
+                (None, None) => text == wanted,
+            }
+        };
+        let mut found = false;
+        for package in report
+            .packages
+            .iter()
+            .filter(|p| is(&p.name) || p.attributes.iter().any(|attr| is(attr)))
+        {
+            if found {
+                let _ = writeln!(self.out);
+            }
+            found = true;
+            self.package_line(package, &action_text(package.action.as_ref()));
+            self.place(package);
+            if let Some(text) = action_detail(package.action.as_ref()) {
+                wrap(&mut self.out, 4, &text, self.width);
+            }
+            for text in &package.known_vulnerabilities {
+                wrap(
+                    &mut self.out,
+                    4,
+                    &format!("Nixpkgs marks it insecure: {}", line(text)),
+                    self.width,
+                );
+            }
+            let findings = package.findings.iter().filter(|f| {
+                (self.options.show_patched || f.status != "patched")
+                    && (self.options.show_suppressed || f.suppressed.is_none())
+            });
+            for finding in findings {
+                let status = match (&finding.suppressed, finding.status) {
+                    (Some(_), _) => "suppressed",
+                    (None, "needs_review") => "review",
+                    (None, status) => status,
+                };
+                let mark = if finding.exploited.is_some() {
+                    format!("   {}", self.paint.exploited("exploited"))
+                } else {
+                    String::new()
+                };
+                let _ = writeln!(
+                    self.out,
+                    "    {}{}   {}{mark}",
+                    pad(&line(&finding.id), 20),
+                    self.severity(finding, 14),
+                    pad(status, 10)
+                );
+                if finding.status != "affected" {
+                    wrap(&mut self.out, 6, &line(&finding.reason), self.width);
+                }
+            }
+        }
+        if !found {
+            let _ = writeln!(self.out, "{}: nothing to tell", line(name));
+        }
+    }
+
+    fn not_looked_at(&mut self, report: &Report) {
+        for component in &report.not_looked_at {
+            let _ = writeln!(
+                self.out,
+                "{} {}",
+                line(&component.name),
+                line(&component.version)
+            );
+        }
+        if report.not_looked_at.is_empty() {
+            let _ = writeln!(self.out, "every package has a known identity");
+        }
+    }
+
+    fn section(&mut self, first: &mut bool, heading: &str) {
+        if *first {
+            let _ = writeln!(self.out, "\n{}", self.paint.heading(heading));
+            *first = false;
+        }
+    }
+
+    fn package_line(&mut self, package: &Package, action: &str) {
+        let language = package
+            .language
+            .map_or(String::new(), |language| format!(" ({language})"));
+        let name = format!(
+            "{}{language} {}",
+            line(&package.name),
+            line(&package.version)
+        );
+        let plain = format!("  {name}");
+        let left = format!("  {}", self.paint.name(&name));
+        both_ends(
+            &mut self.out,
+            &left,
+            &plain,
+            &self.paint.action(action),
+            action,
+            self.width,
+        );
+    }
+
+    /// Where it is, and how much hangs on it.
+    fn place(&mut self, package: &Package) {
+        let mut parts = Vec::new();
+        if let Some(attr) = package.attributes.first() {
+            let more = package.attributes.len() - 1;
+            parts.push(if more > 0 {
+                format!("{} (+{more})", line(attr))
+            } else {
+                line(attr).into_owned()
+            });
+        }
+        if package.scope != "unknown" {
+            parts.push(package.scope.to_owned());
+        }
+        if package.dependents > 0 {
+            parts.push(count(package.dependents, "dependent", "dependents"));
+        }
+        if !parts.is_empty() {
+            let _ = writeln!(self.out, "    {}", self.paint.quiet(&parts.join(", ")));
+        }
+    }
+
+    fn severity(&self, finding: &Finding, width: usize) -> String {
+        let (rating, text) = match &finding.severity {
+            Some(severity) => {
+                let score = severity
+                    .score
+                    .map_or("  —".to_owned(), |score| format!("{score:>4.1}"));
+                (severity.rating, format!("{score} {}", severity.rating))
+            }
+            None => ("", "   — unrated".to_owned()),
+        };
+        let space = " ".repeat(width.saturating_sub(text.chars().count()));
+        format!("{}{space}", self.paint.rating(rating, &text))
+    }
+
+    fn first_of<'p, T>(&self, all: &'p [T]) -> &'p [T] {
+        if self.options.all {
+            all
+        } else {
+            &all[..all.len().min(FIRST)]
+        }
+    }
+
+    fn rest(&mut self, packages: usize) {
+        if !self.options.all && packages > FIRST {
+            let text = format!(
+                "  and {} (--all shows them)",
+                count(packages - FIRST, "more package", "more packages")
+            );
+            let _ = writeln!(self.out, "{}", self.paint.quiet(&text));
+        }
+    }
+}
+
+/// Critical or high, and not exploited.
+fn severe_count(report: &Report) -> usize {
+    report
+        .packages
+        .iter()
+        .flat_map(|p| &p.findings)
+        .filter(|f| is_affected(f) && is_severe(f) && f.exploited.is_none())
+        .count()
+}
+
+fn is_severe(finding: &Finding) -> bool {
+    finding
+        .severity
+        .as_ref()
+        .is_some_and(|s| matches!(s.rating, "critical" | "high"))
+}
+
+fn pad(text: &str, width: usize) -> String {
+    format!("{text:<width$}")
+}
+
+/// `3 high, 12 medium, 1 unrated`.
+fn by_rating(findings: &[&Finding]) -> String {
+    let rating = |f: &Finding| {
+        f.severity.as_ref().map_or(
+            "unrated",
+            |s| if s.rating == "none" { "low" } else { s.rating },
+        )
+    };
+    ["critical", "high", "medium", "low", "unrated"]
+        .into_iter()
+        .map(|word| (word, findings.iter().filter(|f| rating(f) == word).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(word, count)| format!("{} {word}", number(count)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The action in a few words.
+pub(super) fn action_text(action: Option<&Action>) -> String {
+    let Some(action) = action else {
+        return String::new();
+    };
+    match (&action.update_to, &action.newer_than) {
+        (_, Some(last)) => format!("update beyond {}", line(last)),
+        (Some(version), None) => format!("update to {}", line(version)),
+        (None, None) => "no fix is known".into(),
+    }
+}
+
+/// What the action mends, and what less would.
+pub(super) fn action_detail(action: Option<&Action>) -> Option<String> {
+    let action = action?;
+    let mut text = format!(
+        "{} mends {} of {}",
+        action_text(Some(action)),
+        number(action.fixes),
+        number(action.of)
+    );
+    if let Some(line_update) = &action.within_line {
+        let _ = write!(
+            text,
+            "; {} mends {}",
+            line(&line_update.update_to),
+            number(line_update.fixes)
+        );
+    }
+    Some(text)
+}
+
+fn index_line(report: &Report) -> String {
+    let index = &report.index;
+    let what = match &index.path {
+        Some(path) => format!("index {}", line(path)),
+        None => "index of the program itself".into(),
+    };
+    let age = match (index.newest, index.age_days) {
+        (Some(newest), Some(days)) => format!(", newest record {newest} ({})", age(days)),
+        _ => ", without dates".into(),
+    };
+    format!("{what}{age}")
+}
+
+/// `today`, `3 days old`, `5 months old`.
+pub fn age(days: i32) -> String {
+    match days {
+        i32::MIN..=0 => "today".into(),
+        1 => "1 day old".into(),
+        2..=59 => format!("{days} days old"),
+        60..=729 => format!("{} months old", days / 30),
+        _ => format!("{} years old", days / 365),
+    }
+}
