@@ -40,7 +40,9 @@ pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
             .map(str::to_owned)
             .reduce(|a, b| if compare(&b, &a).is_gt() { b } else { a })
     };
-    let update_to = highest(&mut versions.clone());
+    // Nobody runs a pre-release to be safe; a fix that is only there is one that is still to come.
+    let releases = versions.clone().filter(|version| !is_prerelease(version));
+    let update_to = highest(&mut releases.clone()).or_else(|| highest(&mut versions.clone()));
     let last = highest(&mut points.iter().filter_map(|point| match point {
         FixPoint::After(last) => Some(*last),
         _ => None,
@@ -57,7 +59,7 @@ pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
             .filter(|point| mended_by(candidate, point))
             .count()
     };
-    let within = highest(&mut versions.filter(|fix| line(fix) == line(version)));
+    let within = highest(&mut releases.filter(|fix| line(fix) == line(version)));
     let within_line = within
         .filter(|fix| Some(fix) != update_to.as_ref())
         .map(|fix| WithinLine {
@@ -85,6 +87,20 @@ fn compare(a: &str, b: &str) -> Ordering {
     Version::new(a)
         .compare(b, Scheme::Release)
         .unwrap_or_else(|_| a.cmp(b))
+}
+
+/// `3.15.0a6`, `2.0-rc1`, `1.0.beta2`; not `1.1.1g` or `8.2p1`.
+fn is_prerelease(version: &str) -> bool {
+    let version = version.to_ascii_lowercase();
+    let word = |mark: &str| version.contains(mark);
+    let short = |letter: char| {
+        version.rsplit_once(letter).is_some_and(|(head, tail)| {
+            head.ends_with(|c: char| c.is_ascii_digit())
+                && !tail.is_empty()
+                && tail.bytes().all(|b| b.is_ascii_digit())
+        })
+    };
+    ["alpha", "beta", "rc", "pre", "dev"].into_iter().any(word) || short('a') || short('b')
 }
 
 /// The release line of a version: its first two numbers.
@@ -127,6 +143,16 @@ mod tests {
         let passed = action("1.0", &[FixPoint::After("1.2"), FixPoint::In("1.5")]).unwrap();
         assert_eq!((passed.newer_than, passed.fixes), (None, 2));
         assert!(action("1.0", &[]).is_none());
+    }
+
+    #[test]
+    fn pre_releases_are_not_recommended() {
+        let action = action("3.8.3", &[FixPoint::In("3.8.14"), FixPoint::In("3.15.0a6")]).unwrap();
+        assert_eq!(
+            (action.update_to.as_deref(), action.fixes, action.of),
+            (Some("3.8.14"), 1, 2)
+        );
+        assert!(is_prerelease("2.0-rc1") && !is_prerelease("1.1.1g") && !is_prerelease("8.2p1"));
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl View<'_> {
         let title = line(&subject.title);
         let _ = writeln!(self.out, "{}", self.paint.heading(&fit(&title, self.width)));
         let what = format!(
-            "{} of {}: {}, {}, {} without a version",
+            "{} of {}: {}, {}, {} others",
             subject.nature,
             count(subject.objects, "object", "objects"),
             count(subject.components, "package", "packages"),
@@ -100,7 +100,7 @@ impl View<'_> {
             parts.push(format!("{} to review", number(summary.needs_review)));
         }
         if summary.patched > 0 {
-            parts.push(format!("{} patched here", number(summary.patched)));
+            parts.push(format!("{} patched", number(summary.patched)));
         }
         if summary.suppressed > 0 {
             parts.push(format!("{} suppressed", number(summary.suppressed)));
@@ -116,29 +116,45 @@ impl View<'_> {
         }
     }
 
+    /// Packages with something that is exploited: these findings by name, the others as counts.
     fn exploited(&mut self, report: &Report) {
         let mut first = true;
         for package in &report.packages {
-            let findings: Vec<&Finding> = package
-                .findings
-                .iter()
-                .filter(|f| is_affected(f) && f.exploited.is_some())
-                .collect();
+            let (findings, others): (Vec<&Finding>, Vec<&Finding>) =
+                affected(package).partition(|finding| finding.exploited.is_some());
             if findings.is_empty() {
                 continue;
             }
             self.section(&mut first, "EXPLOITED");
             self.package_line(package, &action_text(package.action.as_ref()));
-            for finding in findings
-                .iter()
-                .take(if self.options.all { usize::MAX } else { 8 })
-            {
+            let shown = if self.options.all {
+                findings.len()
+            } else {
+                findings.len().min(8)
+            };
+            for finding in &findings[..shown] {
                 self.exploited_line(finding);
             }
-            if !self.options.all && findings.len() > 8 {
-                let _ = writeln!(self.out, "    and {} more", number(findings.len() - 8));
+            if findings.len() > shown {
+                let _ = writeln!(
+                    self.out,
+                    "    and {} more exploited",
+                    number(findings.len() - shown)
+                );
             }
+            self.others(&others);
             self.place(package);
+        }
+    }
+
+    fn others(&mut self, others: &[&Finding]) {
+        if !others.is_empty() {
+            wrap(
+                &mut self.out,
+                4,
+                &format!("and {}", by_rating(others)),
+                self.width,
+            );
         }
     }
 
@@ -161,36 +177,31 @@ impl View<'_> {
         );
     }
 
+    /// Packages whose worst is critical or high.
     fn severe(&mut self, report: &Report) {
-        let packages: Vec<(&Package, Vec<&Finding>)> = report
+        let packages: Vec<&Package> = report
             .packages
             .iter()
-            .map(|p| {
-                (
-                    p,
-                    p.findings
-                        .iter()
-                        .filter(|f| is_affected(f) && f.exploited.is_none() && is_severe(f))
-                        .collect::<Vec<_>>(),
-                )
-            })
-            .filter(|(_, findings)| !findings.is_empty())
+            .filter(|p| !has_exploited(p) && affected(p).any(is_severe))
             .collect();
         let mut first = true;
-        for (package, findings) in self.first_of(&packages) {
+        for package in self.first_of(&packages) {
             self.section(&mut first, "CRITICAL OR HIGH");
-            if package.grouped {
-                self.package_line(package, &action_text(package.action.as_ref()));
-                let text = format!(
-                    "{}: {}",
-                    count(findings.len(), "advisory", "advisories"),
-                    by_rating(findings)
-                );
-                wrap(&mut self.out, 4, &text, self.width);
-                continue;
-            }
             self.package_line(package, &action_text(package.action.as_ref()));
-            self.named(findings);
+            let (severe, others): (Vec<&Finding>, Vec<&Finding>) =
+                affected(package).partition(|f| is_severe(f));
+            if package.grouped {
+                let all: Vec<&Finding> = affected(package).collect();
+                let _ = writeln!(
+                    self.out,
+                    "    {}: {}",
+                    count(all.len(), "advisory", "advisories"),
+                    by_rating(&all)
+                );
+            } else {
+                self.named(&severe);
+                self.others(&others);
+            }
             self.place(package);
         }
         self.rest(packages.len());
@@ -223,30 +234,33 @@ impl View<'_> {
         }
     }
 
+    /// Packages whose worst is neither.
     fn other(&mut self, report: &Report) {
-        let packages: Vec<(&Package, Vec<&Finding>)> = report
+        let packages: Vec<&Package> = report
             .packages
             .iter()
-            .map(|p| {
-                (
-                    p,
-                    p.findings
-                        .iter()
-                        .filter(|f| is_affected(f) && f.exploited.is_none() && !is_severe(f))
-                        .collect::<Vec<_>>(),
-                )
+            .filter(|p| {
+                !has_exploited(p) && affected(p).next().is_some() && !affected(p).any(is_severe)
             })
-            .filter(|(_, findings)| !findings.is_empty())
             .collect();
         let mut first = true;
-        for (package, findings) in self.first_of(&packages) {
+        for package in self.first_of(&packages) {
             self.section(&mut first, "OTHER");
             self.package_line(package, &action_text(package.action.as_ref()));
-            let mut text = by_rating(findings);
-            if let [only] = findings.as_slice() {
-                text = format!("{}   {text}", line(&only.id));
+            let findings: Vec<&Finding> = affected(package).collect();
+            match findings.as_slice() {
+                [only] => {
+                    let _ = writeln!(
+                        self.out,
+                        "    {}{}",
+                        pad(&line(&only.id), 18),
+                        self.severity(only, 0)
+                    );
+                }
+                many => {
+                    let _ = writeln!(self.out, "    {}", by_rating(many));
+                }
             }
-            let _ = writeln!(self.out, "    {text}");
         }
         self.rest(packages.len());
     }
@@ -535,7 +549,7 @@ impl View<'_> {
             Some(severity) => {
                 let score = severity
                     .score
-                    .map_or("  —".to_owned(), |score| format!("{score:>4.1}"));
+                    .map_or("   —".to_owned(), |score| format!("{score:>4.1}"));
                 (severity.rating, format!("{score} {}", severity.rating))
             }
             None => ("", "   — unrated".to_owned()),
@@ -573,6 +587,17 @@ fn severe_count(report: &Report) -> usize {
         .count()
 }
 
+fn affected(package: &Package) -> impl Iterator<Item = &Finding> {
+    package
+        .findings
+        .iter()
+        .filter(|finding| is_affected(finding))
+}
+
+fn has_exploited(package: &Package) -> bool {
+    affected(package).any(|finding| finding.exploited.is_some())
+}
+
 fn is_severe(finding: &Finding) -> bool {
     finding
         .severity
@@ -606,31 +631,31 @@ pub(super) fn action_text(action: Option<&Action>) -> String {
     let Some(action) = action else {
         return String::new();
     };
-    match (&action.update_to, &action.newer_than) {
+    let text = match (&action.update_to, &action.newer_than) {
         (_, Some(last)) => format!("update beyond {}", line(last)),
         (Some(version), None) => format!("update to {}", line(version)),
-        (None, None) => "no fix is known".into(),
+        (None, None) => return "no fix is known".into(),
+    };
+    if action.fixes < action.of {
+        format!(
+            "{text}: mends {} of {}",
+            number(action.fixes),
+            number(action.of)
+        )
+    } else {
+        text
     }
 }
 
 /// What the action mends, and what less would.
 pub(super) fn action_detail(action: Option<&Action>) -> Option<String> {
-    let action = action?;
-    let mut text = format!(
+    let within = action?.within_line.as_ref()?;
+    Some(format!(
         "{} mends {} of {}",
-        action_text(Some(action)),
-        number(action.fixes),
-        number(action.of)
-    );
-    if let Some(line_update) = &action.within_line {
-        let _ = write!(
-            text,
-            "; {} mends {}",
-            line(&line_update.update_to),
-            number(line_update.fixes)
-        );
-    }
-    Some(text)
+        line(&within.update_to),
+        number(within.fixes),
+        number(action?.of)
+    ))
 }
 
 fn index_line(report: &Report) -> String {

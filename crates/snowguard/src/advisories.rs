@@ -1,0 +1,197 @@
+//! `snowguard advisories`: building the index, and telling what is in it.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use snowguard_advisory::index::Source;
+use snowguard_feeds::{Event, Import as Importing, ImportError, IndexFile};
+use snowguard_report::escape::line;
+use snowguard_report::text::{age, number};
+
+use crate::Findings;
+use crate::cli::{Global, Import, Info, PlainFormat};
+use crate::config::Config;
+use crate::error::Failure;
+use crate::index::{self, Chosen};
+use crate::output::Terminal;
+
+pub(crate) fn import(
+    global: &Global,
+    args: &Import,
+    terminal: &Terminal,
+) -> Result<Findings, Failure> {
+    let config = Config::load(global)?;
+    let target = args
+        .output
+        .clone()
+        .or_else(|| global.index.clone())
+        .or(config.index)
+        .or_else(index::default_path)
+        .ok_or_else(|| {
+            Failure::message("there is no home directory to keep the index in")
+                .hint("`--output FILE` says where it goes")
+        })?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let bar = if terminal.shows_progress() && !global.quiet {
+        ProgressBar::new_spinner()
+    } else {
+        ProgressBar::hidden()
+    };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let mut progress = |event: Event<'_>| match event {
+        Event::File { path, size } => {
+            bar.set_prefix(line(path.file_name().unwrap_or(path.as_str())).into_owned());
+            if size == 0 {
+                bar.set_message("empty");
+            }
+        }
+        Event::Records(count) => bar.set_message(format!(
+            "{} records",
+            number(usize::try_from(count).unwrap_or(usize::MAX))
+        )),
+        Event::Assembling => {
+            bar.set_prefix("index");
+            bar.set_message("putting it together");
+        }
+    };
+    let mut importing = Importing::new(&interrupted, &mut progress);
+    for path in &args.paths {
+        importing.add(path).map_err(failure)?;
+    }
+    let imported = importing.finish().map_err(failure)?;
+    bar.finish_and_clear();
+    for problem in imported.problems.iter().take(20) {
+        terminal.warning(&format!("skipped {problem}"));
+    }
+    if imported.skipped > 20 {
+        terminal.warning(&format!("skipped {} in all", imported.skipped));
+    }
+    if imported.records == 0 {
+        return Err(Failure::message(
+            "no record could be read; the index is as it was",
+        ));
+    }
+    IndexFile::replace(&target, &imported.built.bytes)?;
+    if !global.quiet {
+        let text = format!(
+            "{target}: {} records, {} vulnerabilities, {:.1} MB\n",
+            number(usize::try_from(imported.records).unwrap_or(usize::MAX)),
+            number(imported.built.vulnerabilities),
+            megabytes(imported.built.bytes.len()),
+        );
+        terminal.data(text.as_bytes(), None)?;
+    }
+    Ok(Findings::None)
+}
+
+fn failure(error: ImportError) -> Failure {
+    let hint = match &error {
+        ImportError::Nothing(_) => {
+            "it takes CVE 5, OSV, NVD 2.0, KEV, EPSS and facts, also in archives"
+        }
+        ImportError::Interrupted => return Failure::new(error),
+        ImportError::Container(_) => "check that the download is whole",
+    };
+    Failure::new(error).hint(hint)
+}
+
+pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<Findings, Failure> {
+    let config = Config::load(global)?;
+    let chosen = Chosen::new(global, &config)?;
+    let index = chosen.index()?;
+    let sources = index.sources()?;
+    let today = crate::scan::now().1;
+    let days = |source: &Source<'_>| {
+        source
+            .newest
+            .and_then(|day| today.since((jiff::Unit::Day, day)).ok())
+            .map(|span| span.get_days())
+    };
+    let text = match args.format {
+        PlainFormat::Json => {
+            let sources: Vec<_> = sources
+                .iter()
+                .map(|source| {
+                    json!({
+                        "name": source.name,
+                        "format": source.kind.as_str(),
+                        "records": source.records,
+                        "skipped": source.skipped,
+                        "newest": source.newest,
+                        "age_days": days(source),
+                    })
+                })
+                .collect();
+            let document = json!({
+                "schema": "snowguard-index/1",
+                "path": chosen.path(),
+                "bytes": chosen.size(),
+                "format": snowguard_advisory::index::FORMAT_VERSION,
+                "vulnerabilities": index.vulnerability_count(),
+                "entries": index.entry_count(),
+                "identities": index.key_count(),
+                "sources": sources,
+            });
+            serde_json::to_string_pretty(&document).map_err(Failure::new)? + "\n"
+        }
+        PlainFormat::Text => {
+            let mut text = String::new();
+            let what = chosen
+                .path()
+                .map_or("the index of the program itself", |path| path.as_str());
+            let _ = writeln!(text, "{}", line(what));
+            let _ = writeln!(
+                text,
+                "{} vulnerabilities, {} affected entries, {} identities; {:.1} MB, format {}",
+                number(index.vulnerability_count()),
+                number(index.entry_count()),
+                number(index.key_count()),
+                megabytes(chosen.size()),
+                snowguard_advisory::index::FORMAT_VERSION,
+            );
+            let width = sources
+                .iter()
+                .map(|s| line(s.name).chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(6);
+            let _ = writeln!(
+                text,
+                "\n{:<width$}  {:<8} {:>9} {:>8}  newest record",
+                "source", "format", "records", "skipped"
+            );
+            for source in &sources {
+                let newest = match (source.newest, days(source)) {
+                    (Some(day), Some(days)) => format!("{day}, {}", age(days)),
+                    _ => "no dates".to_owned(),
+                };
+                let _ = writeln!(
+                    text,
+                    "{:<width$}  {:<8} {:>9} {:>8}  {newest}",
+                    line(source.name),
+                    source.kind.as_str(),
+                    number(usize::try_from(source.records).unwrap_or(usize::MAX)),
+                    source.skipped,
+                );
+            }
+            text
+        }
+    };
+    terminal.data(text.as_bytes(), None)?;
+    Ok(Findings::None)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn megabytes(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
+}

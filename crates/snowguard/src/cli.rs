@@ -1,0 +1,313 @@
+//! The command line: one definition for parsing, help, man pages and completions.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tells what is wrong with a Nix system, and what to do about it
+///
+/// Reads a system, a closure or a package set, holds it against an index of advisories, and says
+/// which known vulnerabilities reach it, patches counted, with the evidence for each. Works offline.
+#[derive(Parser)]
+#[command(
+    name = "snowguard",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+#[command(after_help = "Exit status: 0 nothing found, 1 findings, 2 failure.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args)]
+pub(crate) struct Global {
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Settings and suppressions [default: ./snowguard.toml, else the user's, else the system's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<Utf8PathBuf>,
+    /// The advisory index [default: the imported one, else the one in the program]
+    #[arg(long, global = true, value_name = "FILE", env = "SNOWGUARD_INDEX")]
+    pub(crate) index: Option<Utf8PathBuf>,
+    /// Says less: no progress, no hints
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Tells which known vulnerabilities reach a system
+    Scan(Scan),
+    /// Tells why a package is affected by an advisory, or why not
+    Explain(Explain),
+    /// Tells what an upgrade mends, brings and leaves
+    Diff(Diff),
+    /// Prints the packages of a system as CycloneDX 1.6
+    Sbom(Sbom),
+    /// Manages the advisory index
+    #[command(subcommand)]
+    Advisories(Advisories),
+    /// Prints completions for a shell
+    Completions(Completions),
+    /// Writes the man pages
+    Man(Man),
+}
+
+/// What to read; shared by every command that reads a system.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// The root of the store's file system, for a store that is not mounted at its place
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<Utf8PathBuf>,
+    /// Derivations beside a package set: a directory or tar of .drv files, or their JSON
+    #[arg(long, value_name = "PATH")]
+    pub(crate) derivations: Vec<Utf8PathBuf>,
+    /// Statements about which product a package is, before the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identities: Vec<Utf8PathBuf>,
+}
+
+/// What decides about findings beside the index.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Deciding {
+    /// OpenVEX or CSAF VEX documents with decisions to apply
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vex: Vec<Utf8PathBuf>,
+    /// Fails if the newest advisory is older: 30d, 12h, 2w
+    #[arg(long, value_name = "AGE")]
+    pub(crate) max_age: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguard scan                                  the running system, or your profile
+  snowguard scan /run/current-system              a system in the store
+  snowguard scan ./result                         what you built
+  nix derivation show -r nixpkgs#hello | snowguard scan -
+  snowguard scan system.drv                       a derivation with all that it needs
+  snowguard scan bom.cdx.json                     someone's bill of materials
+  nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path | snowguard scan -
+  snowguard scan --format sarif --output scan.sarif --fail-on critical,exploited
+
+Exit status: 0 nothing affected, 1 something is (narrowed by --fail-on), 2 failure.")]
+pub(crate) struct Scan {
+    /// What to scan: a store path, a .drv file, a directory or tar of them, JSON of `nix derivation
+    /// show`, `nix path-info` or `nix-env -qaP`, a CycloneDX or SPDX document; - for stdin
+    /// [default: the running system, else your profile]
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) deciding: Deciding,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: ScanFormat,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
+    /// What makes the exit status 1
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    pub(crate) fail_on: Vec<FailOn>,
+    /// Only these packages, in full: a name, `*name*`, an attribute; `?` for what was not looked at
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) component: Option<String>,
+    /// Also shows what is patched
+    #[arg(long)]
+    pub(crate) show_patched: bool,
+    /// Also shows what is suppressed
+    #[arg(long)]
+    pub(crate) show_suppressed: bool,
+    /// Shows everything, and not the first of each section
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScanFormat {
+    /// For people
+    #[default]
+    Table,
+    /// Everything, schema snowguard-scan/1
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// CycloneDX 1.6 with vulnerabilities
+    Cyclonedx,
+    /// OpenVEX 0.2.0
+    Openvex,
+    /// One page, self-contained
+    Html,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Anything that is affected (the default)
+    Affected,
+    /// Known to be exploited
+    Exploited,
+    /// Critical
+    Critical,
+    /// High or critical
+    High,
+    /// Medium or worse
+    Medium,
+    /// Low or worse
+    Low,
+    /// What needs review
+    Review,
+    /// Nothing: always 0 or 2
+    Never,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguard explain CVE-2021-3711                 whom it concerns here
+  snowguard explain CVE-2021-3711 openssl         why, and what speaks against it
+  snowguard explain CVE-2021-3711 openssl@1.1.1k  for a version that is not here
+  snowguard explain CVE-2021-3711 openssl --in bom.cdx.json
+
+Exit status: 0 not affected, 1 affected, 2 failure.")]
+pub(crate) struct Explain {
+    /// The advisory: CVE-…, GHSA-…, PYSEC-…
+    #[arg(value_name = "ADVISORY")]
+    pub(crate) advisory: String,
+    /// The package, by name, attribute or name@version
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) package: Option<String>,
+    /// Where to look: as for scan
+    #[arg(long = "in", value_name = "INPUT")]
+    pub(crate) inputs: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlainFormat {
+    /// For people
+    #[default]
+    Text,
+    /// Everything, with a versioned schema
+    Json,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguard diff /run/current-system ./result     what the next switch mends and brings
+  snowguard diff old.json.zst new.json.zst
+
+Exit status: 0 brings nothing, 1 brings something (narrowed by --fail-on), 2 failure.")]
+pub(crate) struct Diff {
+    /// The old system: as for scan
+    #[arg(value_name = "OLD")]
+    pub(crate) old: Utf8PathBuf,
+    /// The new system
+    #[arg(value_name = "NEW")]
+    pub(crate) new: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) deciding: Deciding,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: PlainFormat,
+    /// What, if it is brought, makes the exit status 1
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    pub(crate) fail_on: Vec<FailOn>,
+    /// Shows everything, and not the first of each section
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  snowguard sbom /run/current-system > system.cdx.json")]
+pub(crate) struct Sbom {
+    /// What to read: as for scan
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Advisories {
+    /// Builds the index from files, directories and archives of advisories
+    Import(Import),
+    /// Tells what is in the index, and how old each source is
+    Info(Info),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Reads CVE 5 records, OSV, NVD 2.0, the KEV catalogue, EPSS scores and facts, as single documents,
+JSON lines or lists, also in zip (and zip in zip), tar, gzip and zstd. The index is replaced as a
+whole when everything is read; an interrupted import leaves the old one.
+
+Examples:
+  snowguard advisories import cvelistV5-main.zip known_exploited_vulnerabilities.json
+  snowguard advisories import osv/ nvd/ epss_scores-2026-11-20.csv.gz")]
+pub(crate) struct Import {
+    /// Files, directories and archives
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<Utf8PathBuf>,
+    /// Where the index goes [default: $XDG_DATA_HOME/snowguard/advisories.idx]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Info {
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args)]
+pub(crate) struct Man {
+    /// The directory to which they go [default: the main page to stdout]
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<Utf8PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

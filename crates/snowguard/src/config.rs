@@ -1,0 +1,366 @@
+//! `snowguard.toml`: settings and suppressions.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::civil::Date;
+use serde::Deserialize;
+use snowguard_advisory::id::AdvisoryId;
+use snowguard_formats::{Limits, csaf, openvex};
+use snowguard_inventory::IdentityTable;
+use snowguard_matching::suppress::{Judged, Justification, Subject, Suppression};
+
+use crate::cli::{FailOn, Global};
+use crate::error::Failure;
+
+/// The settings.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    /// The advisory index.
+    pub(crate) index: Option<Utf8PathBuf>,
+    /// As `--max-age`.
+    pub(crate) max_age: Option<String>,
+    /// As `--fail-on`.
+    pub(crate) fail_on: Vec<String>,
+    /// As `--vex`.
+    pub(crate) vex: Vec<Utf8PathBuf>,
+    /// As `--identities`.
+    pub(crate) identities: Vec<Utf8PathBuf>,
+    /// Decisions.
+    pub(crate) suppress: Vec<toml::Spanned<Entry>>,
+    /// Where it was read.
+    #[serde(skip)]
+    file: Option<Utf8PathBuf>,
+    /// Its text, to tell lines.
+    #[serde(skip)]
+    text: String,
+}
+
+/// One decision.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Entry {
+    component: String,
+    version: Option<String>,
+    advisory: String,
+    justification: Option<String>,
+    reason: String,
+    expires: Option<toml::Value>,
+}
+
+impl Config {
+    /// The file asked for; else `./snowguard.toml`, the user's, the system's; else nothing.
+    #[expect(clippy::disallowed_methods, reason = "the face reads its settings")]
+    pub(crate) fn load(global: &Global) -> Result<Self, Failure> {
+        let path = match &global.config {
+            Some(path) => path.clone(),
+            None => match candidates().into_iter().find(|path| path.exists()) {
+                Some(path) => path,
+                None => return Ok(Self::default()),
+            },
+        };
+        let text =
+            std::fs::read_to_string(&path).map_err(|source| Failure::cannot_read(&path, source))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let place = error.span().map_or(String::new(), |span| {
+                format!(", line {}", line_of(&text, span.start))
+            });
+            Failure::message(format!("{path}{place}: {}", error.message()))
+                .hint("the book's page on snowguard.toml lists what it may hold")
+        })?;
+        // Paths in the file are meant beside the file.
+        let base = path.parent().unwrap_or(Utf8Path::new("")).to_owned();
+        for listed in config
+            .vex
+            .iter_mut()
+            .chain(&mut config.identities)
+            .chain(&mut config.index)
+        {
+            *listed = base.join(&*listed);
+        }
+        config.file = Some(path);
+        config.text = text;
+        Ok(config)
+    }
+
+    /// All decisions: of the file, and of VEX documents.
+    pub(crate) fn suppressions(&self, vex: &[Utf8PathBuf]) -> Result<Vec<Suppression>, Failure> {
+        let mut all = Vec::new();
+        for entry in &self.suppress {
+            all.push(self.suppression(entry)?);
+        }
+        for path in self.vex.iter().chain(vex) {
+            all.extend(from_vex(path)?);
+        }
+        Ok(all)
+    }
+
+    /// The reviewed identities, with the user's before them.
+    #[expect(clippy::disallowed_methods, reason = "the face reads its settings")]
+    pub(crate) fn identity_table(&self, more: &[Utf8PathBuf]) -> Result<IdentityTable, Failure> {
+        let mut table = IdentityTable::builtin();
+        for path in self.identities.iter().chain(more) {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| Failure::cannot_read(path, source))?;
+            table.add_user(path.as_str(), &text).map_err(|error| {
+                Failure::new(error).hint("a line is `package is|not vendor:product # reason`")
+            })?;
+        }
+        Ok(table)
+    }
+
+    /// What makes the exit status 1, if the settings say so.
+    pub(crate) fn fail_on(&self) -> Result<Vec<FailOn>, Failure> {
+        self.fail_on
+            .iter()
+            .map(|word| {
+                <FailOn as clap::ValueEnum>::from_str(word, true).map_err(|_| {
+                    Failure::message(format!("{}: `{word}` is not a value of fail-on", self.file.as_deref().unwrap_or(Utf8Path::new(""))))
+                        .hint("it may be affected, exploited, critical, high, medium, low, review or never")
+                })
+            })
+            .collect()
+    }
+
+    fn suppression(&self, entry: &toml::Spanned<Entry>) -> Result<Suppression, Failure> {
+        let line = line_of(&self.text, entry.span().start);
+        let origin = format!(
+            "{}, line {line}",
+            self.file
+                .as_deref()
+                .unwrap_or(Utf8Path::new("snowguard.toml"))
+        );
+        let wrong = |what: String| Failure::message(format!("{origin}: {what}"));
+        let entry = entry.get_ref();
+        let component = Subject::parse(&entry.component).ok_or_else(|| {
+            wrong(format!("`{}` names no component", entry.component))
+                .hint("write a package's name, a purl, a CPE or a store path")
+        })?;
+        let advisory: AdvisoryId = entry
+            .advisory
+            .parse()
+            .map_err(|error| wrong(format!("{error}")))?;
+        let justification = match &entry.justification {
+            None => None,
+            Some(word) => Some(Justification::from_word(word).ok_or_else(|| {
+                let words: Vec<&str> = Justification::ALL.iter().map(|j| j.as_str()).collect();
+                wrong(format!("`{word}` is not a justification"))
+                    .hint(format!("it may be {}", words.join(", ")))
+            })?),
+        };
+        let expires = match &entry.expires {
+            None => None,
+            Some(toml::Value::Datetime(day)) => Some(day.to_string()),
+            Some(toml::Value::String(day)) => Some(day.clone()),
+            Some(_) => return Err(wrong("`expires` is not a day".into()).hint("write 2026-12-31")),
+        };
+        let expires = match expires {
+            None => None,
+            Some(day) => Some(
+                day.get(..10)
+                    .and_then(|day| day.parse::<Date>().ok())
+                    .ok_or_else(|| {
+                        wrong(format!("`{day}` is not a day")).hint("write 2026-12-31")
+                    })?,
+            ),
+        };
+        if entry.reason.trim().is_empty() {
+            return Err(
+                wrong("the reason is empty".into()).hint("say why, for whoever reads it in a year")
+            );
+        }
+        Ok(Suppression {
+            component,
+            version: entry.version.as_deref().map(Into::into),
+            advisory,
+            verdict: Judged::NotAffected(justification),
+            reason: entry.reason.trim().into(),
+            expires,
+            origin: origin.into(),
+        })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
+fn candidates() -> Vec<Utf8PathBuf> {
+    let variable = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|value: &String| value.starts_with('/'))
+    };
+    let user =
+        variable("XDG_CONFIG_HOME").or_else(|| Some(format!("{}/.config", variable("HOME")?)));
+    let mut paths = vec![Utf8PathBuf::from("snowguard.toml")];
+    paths.extend(user.map(|base| Utf8PathBuf::from(base).join("snowguard/snowguard.toml")));
+    paths.push(Utf8PathBuf::from("/etc/snowguard/snowguard.toml"));
+    paths
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes()[..offset.min(text.len())]
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
+}
+
+/// Decisions of an OpenVEX or CSAF document.
+#[expect(clippy::disallowed_methods, reason = "the face reads its settings")]
+fn from_vex(path: &Utf8Path) -> Result<Vec<Suppression>, Failure> {
+    let bytes = std::fs::read(path).map_err(|source| Failure::cannot_read(path, source))?;
+    let limits = Limits::default();
+    let detected = snowguard_formats::detect(&bytes).map_err(|error| {
+        let hint = error.hint();
+        let failure =
+            Failure::new(anyhow::Error::new(error).context(format!("cannot use {path} as VEX")));
+        hint.into_iter().fold(failure, Failure::hint)
+    })?;
+    let unreadable = |error: snowguard_formats::ReadError| {
+        let hint = error.hint();
+        let failure =
+            Failure::new(anyhow::Error::new(error).context(format!("cannot use {path} as VEX")));
+        hint.into_iter().fold(failure, Failure::hint)
+    };
+    match detected.format {
+        snowguard_formats::Format::OpenVex => {
+            let document = openvex::Document::read(&bytes, &limits).map_err(unreadable)?;
+            Ok(from_openvex(&document, path))
+        }
+        snowguard_formats::Format::Csaf => {
+            let document = csaf::Document::read(&bytes, &limits).map_err(unreadable)?;
+            Ok(from_csaf(&document, path))
+        }
+        other => Err(
+            Failure::message(format!("{path} is a {} document, not VEX", other.name()))
+                .hint("--vex takes OpenVEX and CSAF 2.0 documents"),
+        ),
+    }
+}
+
+/// Later statements go before earlier ones about the same thing.
+fn from_openvex(document: &openvex::Document, path: &Utf8Path) -> Vec<Suppression> {
+    let mut all: Vec<Suppression> = Vec::new();
+    for statement in document.chronological() {
+        let verdict = match statement.status {
+            openvex::Status::NotAffected => {
+                let word = statement.justification.as_ref().map(|j| j.as_str());
+                Some(Judged::NotAffected(word.and_then(Justification::from_word)))
+            }
+            openvex::Status::Fixed => Some(Judged::Fixed),
+            _ => None,
+        };
+        let reason = statement
+            .impact_statement
+            .as_deref()
+            .or(statement.status_notes.as_deref())
+            .or(statement.justification.as_ref().map(|j| j.as_str()))
+            .unwrap_or("stated without a reason");
+        for (component, version) in statement.products.iter().flat_map(products_of) {
+            for name in statement.vulnerability.names() {
+                let Ok(advisory) = name.parse::<AdvisoryId>() else {
+                    continue;
+                };
+                all.retain(|known| {
+                    (&known.component, &known.version, &known.advisory)
+                        != (&component, &version, &advisory)
+                });
+                if let Some(verdict) = verdict {
+                    all.push(Suppression {
+                        component: component.clone(),
+                        version: version.clone(),
+                        advisory,
+                        verdict,
+                        reason: reason.into(),
+                        expires: None,
+                        origin: path.as_str().into(),
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+/// A product's own names; those of its parts where it has parts.
+fn products_of(product: &openvex::Product) -> Vec<(Subject, Option<Box<str>>)> {
+    let mut names: Vec<&str> = Vec::new();
+    if product.subcomponents.is_empty() {
+        names.extend(product.id.as_deref());
+        names.extend(product.purls());
+        names.extend(product.identifiers.values().map(String::as_str));
+    }
+    for part in &product.subcomponents {
+        names.extend(part.id.as_deref());
+        names.extend(part.purls());
+        names.extend(part.identifiers.values().map(String::as_str));
+    }
+    let mut subjects: Vec<(Subject, Option<Box<str>>)> = Vec::new();
+    for name in names {
+        // An id that is a URL names a product of the publisher, which nothing here is called.
+        if name.starts_with("http") {
+            continue;
+        }
+        if let Some(subject) = Subject::parse(name) {
+            let entry = (subject, version_in(name));
+            if !subjects.contains(&entry) {
+                subjects.push(entry);
+            }
+        }
+    }
+    subjects
+}
+
+fn from_csaf(document: &csaf::Document, path: &Utf8Path) -> Vec<Suppression> {
+    let mut all = Vec::new();
+    for statement in document.statements() {
+        let verdict = match statement.status {
+            openvex::Status::NotAffected => {
+                let word = statement.justification.map(csaf::Justification::as_str);
+                Judged::NotAffected(word.and_then(Justification::from_word))
+            }
+            openvex::Status::Fixed => Judged::Fixed,
+            _ => continue,
+        };
+        let Some(vulnerability) = document.vulnerabilities.get(statement.vulnerability) else {
+            continue;
+        };
+        // Of a part within a whole, the part is what can be met here.
+        let product = statement
+            .product
+            .part
+            .map(|part| &part.identification)
+            .or(statement.product.identification);
+        let names = product
+            .into_iter()
+            .flat_map(|product| [product.purl.as_deref(), product.cpe.as_deref()])
+            .flatten();
+        for name in names {
+            let Some(component) = Subject::parse(name) else {
+                continue;
+            };
+            for advisory in vulnerability
+                .names()
+                .filter_map(|name| name.parse::<AdvisoryId>().ok())
+            {
+                all.push(Suppression {
+                    component: component.clone(),
+                    version: version_in(name),
+                    advisory,
+                    verdict,
+                    reason: statement.impact.unwrap_or("stated without a reason").into(),
+                    expires: None,
+                    origin: path.as_str().into(),
+                });
+            }
+        }
+    }
+    all
+}
+
+/// The version in a purl.
+fn version_in(name: &str) -> Option<Box<str>> {
+    let purl = name.strip_prefix("pkg:")?;
+    let purl = purl.split(['?', '#']).next()?;
+    purl.rsplit_once('@')
+        .map(|(_, version)| version)
+        .filter(|v| !v.contains('/'))
+        .map(Into::into)
+}

@@ -1,0 +1,71 @@
+//! `snowguard diff`.
+
+use snowguard_inventory::Inventory;
+use snowguard_report::diff::{Change, diff};
+use snowguard_report::text;
+
+use crate::Findings;
+use crate::cli::{Diff, FailOn, Global, PlainFormat};
+use crate::config::Config;
+use crate::error::Failure;
+use crate::index::Chosen;
+use crate::output::Terminal;
+use crate::read;
+use crate::scan::{Context, json};
+
+pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<Findings, Failure> {
+    let config = Config::load(global)?;
+    let fail_on = if args.fail_on.is_empty() {
+        config.fail_on()?
+    } else {
+        args.fail_on.clone()
+    };
+    let chosen = Chosen::new(global, &config)?;
+    let context = Context::new(
+        &config,
+        &chosen,
+        &args.deciding,
+        &args.reading.identities,
+        global.quiet,
+        terminal,
+    )?;
+    let old = read::subject(std::slice::from_ref(&args.old), &args.reading)?;
+    let new = read::subject(std::slice::from_ref(&args.new), &args.reading)?;
+    let (old_inventory, new_inventory) = (
+        Inventory::of(&old, &context.table),
+        Inventory::of(&new, &context.table),
+    );
+    let before = context.scan(&old, &old_inventory)?.report;
+    let now = context.scan(&new, &new_inventory)?.report;
+    let difference = diff((&before, &old_inventory), (&now, &new_inventory));
+    let bytes = match args.format {
+        PlainFormat::Text => {
+            text::diff(&difference, terminal.paint(), terminal.width(), args.all).into_bytes()
+        }
+        PlainFormat::Json => json(&difference)?,
+    };
+    terminal.data(&bytes, None)?;
+    Ok(difference
+        .brought
+        .iter()
+        .any(|change| counts(change, &fail_on))
+        .into())
+}
+
+fn counts(change: &Change, fail_on: &[FailOn]) -> bool {
+    let rating = change
+        .severity
+        .as_ref()
+        .map_or("", |severity| severity.rating);
+    let at_least = |ratings: &[&str]| ratings.contains(&rating);
+    fail_on.is_empty()
+        || fail_on.iter().any(|what| match what {
+            FailOn::Affected => true,
+            FailOn::Exploited => change.exploited.is_some(),
+            FailOn::Critical => at_least(&["critical"]),
+            FailOn::High => at_least(&["critical", "high"]),
+            FailOn::Medium => at_least(&["critical", "high", "medium"]),
+            FailOn::Low => at_least(&["critical", "high", "medium", "low"]),
+            FailOn::Review | FailOn::Never => false,
+        })
+}

@@ -1,0 +1,96 @@
+//! Failures: what happened, to which thing, and what to do next.
+
+use std::process::ExitCode;
+
+use camino::Utf8Path;
+
+use crate::output::Terminal;
+
+/// A failure with its hints.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    error: anyhow::Error,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// From an error.
+    pub(crate) fn new(error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// From words.
+    pub(crate) fn message(text: impl Into<String>) -> Self {
+        Self {
+            error: anyhow::Error::msg(text.into()),
+            hints: Vec::new(),
+        }
+    }
+
+    /// With what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn cannot_read(path: &Utf8Path, source: std::io::Error) -> Self {
+        Self::new(anyhow::Error::new(source).context(format!("cannot read {path}")))
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn cannot_write(path: &Utf8Path, source: std::io::Error) -> Self {
+        Self::new(anyhow::Error::new(source).context(format!("cannot write {path}")))
+    }
+
+    /// Tells it, with all causes, and gives the exit code.
+    pub(crate) fn report(self, terminal: &Terminal) -> ExitCode {
+        // Who closed the pipe has seen enough: `snowguard scan | head` is no failure.
+        let broken = self.error.chain().any(|cause| {
+            cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+        });
+        if broken {
+            return ExitCode::SUCCESS;
+        }
+        let mut text = String::new();
+        for cause in self.error.chain() {
+            let cause = cause.to_string();
+            if text.is_empty() {
+                text = cause;
+            } else if !text.ends_with(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        terminal.error(&text);
+        for hint in &self.hints {
+            terminal.hint(hint);
+        }
+        ExitCode::from(2)
+    }
+}
+
+impl From<snowguard_advisory::index::Corrupt> for Failure {
+    fn from(error: snowguard_advisory::index::Corrupt) -> Self {
+        Self::new(error).hint("`snowguard advisories import` builds the index anew")
+    }
+}
+
+impl From<snowguard_feeds::IndexFileError> for Failure {
+    fn from(error: snowguard_feeds::IndexFileError) -> Self {
+        let hint = match &error {
+            snowguard_feeds::IndexFileError::Open { .. } => {
+                "`snowguard advisories import` builds the index anew"
+            }
+            snowguard_feeds::IndexFileError::Read { .. } => {
+                "`snowguard advisories import` makes an index; without --index the one in the program is used"
+            }
+            snowguard_feeds::IndexFileError::Write { .. } => "`--output` puts it elsewhere",
+        };
+        Self::new(error).hint(hint)
+    }
+}

@@ -1,0 +1,142 @@
+//! `snowguard explain`.
+
+use snowguard_inventory::component::Component;
+use snowguard_inventory::{Inventory, Meta, Nature, Subject, SubjectBuilder};
+use snowguard_report::explain::{Explanation, explain};
+use snowguard_report::text;
+
+use crate::Findings;
+use crate::cli::{Deciding, Explain, Global, PlainFormat};
+use crate::config::Config;
+use crate::error::Failure;
+use crate::index::Chosen;
+use crate::output::Terminal;
+use crate::read;
+use crate::scan::{Context, json};
+
+pub(crate) fn run(
+    global: &Global,
+    args: &Explain,
+    terminal: &Terminal,
+) -> Result<Findings, Failure> {
+    let config = Config::load(global)?;
+    let chosen = Chosen::new(global, &config)?;
+    let context = Context::new(
+        &config,
+        &chosen,
+        &Deciding::default(),
+        &args.reading.identities,
+        global.quiet,
+        terminal,
+    )?;
+    let id = args.advisory.trim().to_uppercase();
+    let found = context
+        .index
+        .find(&id)?
+        .or(context.index.find(args.advisory.trim())?);
+    let Some(vulnerability) = found else {
+        return Err(unknown(&context, &id)?);
+    };
+    let subject = match &args.package {
+        Some(package)
+            if package.contains('@') && args.inputs.is_empty() && !package.starts_with('@') =>
+        {
+            imagined(package)
+        }
+        _ => read::subject(&args.inputs, &args.reading)?,
+    };
+    let inventory = Inventory::of(&subject, &context.table);
+    let wanted = wanted(args.package.as_deref());
+    if let Some(package) = &args.package
+        && !inventory.components.iter().any(&wanted)
+    {
+        return Err(
+            Failure::message(format!("{} has no package {package}", subject.title)).hint(format!(
+                "`snowguard explain {id} {}@VERSION` asks about a version that is not here",
+                package.split('@').next().unwrap_or(package)
+            )),
+        );
+    }
+    let explanation = explain(
+        context.index,
+        vulnerability,
+        &context.matcher(),
+        &subject,
+        &inventory,
+        wanted,
+    )?;
+    let bytes = match args.format {
+        PlainFormat::Text => {
+            text::explain(&explanation, terminal.paint(), terminal.width()).into_bytes()
+        }
+        PlainFormat::Json => json(&explanation)?,
+    };
+    terminal.data(&bytes, None)?;
+    Ok(is_affected(&explanation).into())
+}
+
+fn is_affected(explanation: &Explanation) -> bool {
+    explanation
+        .packages
+        .iter()
+        .any(|package| package.status == "affected")
+}
+
+/// Which packages are meant: by name, attribute, or name and version.
+fn wanted(package: Option<&str>) -> impl Fn(&Component) -> bool {
+    let (name, version) = match package.map(|p| {
+        p.split_once('@')
+            .filter(|(name, _)| !name.is_empty())
+            .map_or((p, None), |(n, v)| (n, Some(v)))
+    }) {
+        None => (None, None),
+        Some((name, version)) => (Some(name.to_lowercase()), version.map(str::to_owned)),
+    };
+    move |component| {
+        let Some(name) = &name else { return true };
+        let by_name = component.pname.to_lowercase() == *name
+            || component.table_key() == *name
+            || component
+                .attrs
+                .iter()
+                .any(|attr| attr.to_lowercase() == *name);
+        by_name
+            && version
+                .as_ref()
+                .is_none_or(|version| **version == *component.version)
+    }
+}
+
+/// A package that is not here, to ask about.
+fn imagined(package: &str) -> Subject {
+    let (name, version) = package.split_once('@').unwrap_or((package, ""));
+    let (language, name) = name.split_once(':').unwrap_or(("", name));
+    let attr = if language.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{language}Packages.{name}")
+    };
+    let mut builder = SubjectBuilder::new();
+    let meta = Meta {
+        attr: attr.into(),
+        pname: Some(name.into()),
+        version: Some(version.into()),
+        ..Meta::default()
+    };
+    let node = builder.object(package, &format!("{name}-{version}"), |object| {
+        object.meta = Some(Box::new(meta))
+    });
+    builder.root(node);
+    builder.build(package, Nature::PackageSet)
+}
+
+fn unknown(context: &Context<'_>, id: &str) -> Result<Failure, Failure> {
+    let head = id.get(..id.len().saturating_sub(1)).unwrap_or_default();
+    let similar = context.index.ids_beginning_with(head, 4)?;
+    let failure = Failure::message(format!("the index has no advisory {id}"));
+    Ok(if similar.is_empty() || head.len() < 6 {
+        failure.hint("`snowguard advisories info` tells what is in it and how old it is")
+    } else {
+        failure.hint(format!("it has {}", similar.join(", ")))
+    })
+}
