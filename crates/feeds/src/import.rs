@@ -439,7 +439,7 @@ mod tests {
         insta::assert_debug_snapshot!(told, @r#"
         [
             "/feed.jsonl, line 2: line 1, column 7: the record does not fit its format: invalid type: integer `5`, expected a string at line 1 column 7",
-            "/feed.jsonl, line 4: the document is neither CVE 5, OSV, NVD 2.0, KEV nor facts",
+            "/feed.jsonl, line 4: the document is neither CVE 5, OSV, NVD 2.0, KEV, EPSS nor facts",
             "/feed.jsonl, line 5: line 2, column 0: the record does not fit its format: EOF while parsing a value at line 2 column 0",
         ]
         "#);

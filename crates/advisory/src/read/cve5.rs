@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::nvd::{self, Configuration};
 use super::ranges::{self, rule};
 use super::{
-    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, prose, summary, within,
+    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, cve_id, day, prose, summary, within,
 };
 use crate::authority;
 use crate::cpe::Cpe;
@@ -21,13 +21,7 @@ use crate::severity::{CvssVector, Exploitation, Exploited, Rating, Severity, Ssv
 /// Reads one record.
 pub fn read(document: &[u8]) -> Result<Record, ReadError> {
     let raw: Raw = serde_json::from_slice(document).map_err(ReadError::json)?;
-    let id = raw
-        .metadata
-        .cve_id
-        .ok_or(ReadError::NoId)?
-        .parse()
-        .map_err(ReadError::Id)?;
-    let mut record = Record::new(id);
+    let mut record = Record::new(cve_id(raw.metadata.cve_id)?);
     record.withdrawn = raw.metadata.state.as_deref() == Some("REJECTED");
     record.published = day(raw.metadata.date_published.as_deref());
     record.modified = day(raw.metadata.date_updated.as_deref());

@@ -3,6 +3,7 @@
 //! Source: FIRST's daily `epss_scores-YYYY-MM-DD.csv.gz`.
 
 use super::{ReadError, day};
+use crate::id::CveId;
 use crate::record::Record;
 use crate::severity::Epss;
 
@@ -29,7 +30,7 @@ pub fn read(document: &[u8], sink: &mut dyn FnMut(Result<Record, ReadError>)) {
 
 fn row(line: &str, date: Option<jiff::civil::Date>) -> Option<Record> {
     let mut fields = line.split(',').map(str::trim);
-    let id = fields.next()?.parse().ok()?;
+    let id: CveId = fields.next()?.parse().ok()?;
     let share = |field: Option<&str>| {
         field?
             .parse()
@@ -37,7 +38,7 @@ fn row(line: &str, date: Option<jiff::civil::Date>) -> Option<Record> {
             .filter(|share| (0.0..=1.0).contains(share))
     };
     let (probability, percentile) = (share(fields.next())?, share(fields.next())?);
-    let mut record = Record::new(id);
+    let mut record = Record::new(id.into());
     record.epss = Some(Epss {
         probability,
         percentile,

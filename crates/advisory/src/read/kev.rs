@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{ReadError, day};
+use super::{ReadError, cve_id, day};
 use crate::record::Record;
 use crate::severity::Exploited;
 
@@ -37,12 +37,7 @@ struct Entry {
 
 impl Entry {
     fn record(self) -> Result<Record, ReadError> {
-        let id = self
-            .cve_id
-            .ok_or(ReadError::NoId)?
-            .parse()
-            .map_err(ReadError::Id)?;
-        let mut record = Record::new(id);
+        let mut record = Record::new(cve_id(self.cve_id)?);
         record.exploited = day(self.date_added.as_deref()).map(|since| Exploited {
             since,
             due: day(self.due_date.as_deref()),

@@ -15,6 +15,7 @@ mod ranges;
 
 use serde::Deserialize;
 
+use crate::id::{AdvisoryId, CveId};
 use crate::record::Record;
 
 /// The format of a document, told from its content.
@@ -58,6 +59,9 @@ impl Format {
             .unwrap_or(&document[start..]);
         if document.starts_with(b"#model_version") || document.starts_with(b"cve,epss") {
             return Ok(Self::Epss);
+        }
+        if !document.starts_with(b"{") {
+            return Err(ReadError::UnknownFormat);
         }
         let fields: Fields = serde_json::from_slice(document).map_err(ReadError::json)?;
         Ok(
@@ -121,7 +125,7 @@ pub enum ReadError {
         source: serde_json::Error,
     },
     /// JSON, but of no format that is known here.
-    #[error("the document is neither CVE 5, OSV, NVD 2.0, KEV nor facts")]
+    #[error("the document is neither CVE 5, OSV, NVD 2.0, KEV, EPSS nor facts")]
     UnknownFormat,
     /// A CSV line that does not fit.
     #[error("line {line}: expected `cve,epss,percentile`")]
@@ -168,6 +172,15 @@ fn within(what: &'static str, count: usize, limit: usize) -> Result<(), ReadErro
     } else {
         Ok(())
     }
+}
+
+/// The id of a record that must be about a CVE.
+fn cve_id(text: Option<String>) -> Result<AdvisoryId, ReadError> {
+    let id: CveId = text
+        .ok_or(ReadError::NoId)?
+        .parse()
+        .map_err(ReadError::Id)?;
+    Ok(id.into())
 }
 
 /// The day of an RFC 3339 timestamp, or of a plain date. `0001-01-01`, which some feeds write for

@@ -9,7 +9,7 @@ use serde::{Deserialize, de::DeserializeSeed};
 
 use super::cve5::{Description, dedup, english};
 use super::ranges::{self, rule};
-use super::{LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, prose, within};
+use super::{LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, cve_id, day, prose, within};
 use crate::cpe::{Cpe, Part, Value};
 use crate::identity::Product;
 use crate::range::{Lower, Rule, Span, Status, Upper};
@@ -170,13 +170,7 @@ struct Reference {
 impl Item {
     fn record(self) -> Result<Record, ReadError> {
         let Self { cve, annotation } = self;
-        let id = cve
-            .id
-            .or(annotation.cve_id)
-            .ok_or(ReadError::NoId)?
-            .parse()
-            .map_err(ReadError::Id)?;
-        let mut record = Record::new(id);
+        let mut record = Record::new(cve_id(cve.id.or(annotation.cve_id))?);
         record.withdrawn = cve.vuln_status.as_deref() == Some("Rejected");
         record.published = day(cve.published.as_deref().or(annotation.published.as_deref()));
         record.modified = day(cve

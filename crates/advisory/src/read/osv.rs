@@ -69,6 +69,12 @@ pub fn read(document: &[u8]) -> Result<Record, ReadError> {
         .filter_map(|r| Commit::from_url(r.url.as_deref()?))
         .collect();
     let database = record.id.database().to_owned();
+    // CPEs beside the packages are about the package only where there is but one.
+    let cpes = if raw.affected.len() == 1 {
+        &raw.database_specific.cpes[..]
+    } else {
+        &[]
+    };
     for affected in raw.affected {
         let versions = affected.versions.len()
             + affected
@@ -78,9 +84,7 @@ pub fn read(document: &[u8]) -> Result<Record, ReadError> {
                 .sum::<usize>();
         within("versions", versions, LIMIT_RULES)?;
         record.fixes.extend(affected.fixes());
-        record
-            .affects
-            .extend(affected.affected(&database, &raw.database_specific.cpes));
+        record.affects.extend(affected.affected(&database, cpes));
     }
     record.restrict_by_prose(&prose::systems(&[
         raw.summary.as_deref(),
