@@ -187,6 +187,58 @@ impl Platform {
     }
 }
 
+/// A set of operating systems.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PlatformSet(u8);
+
+impl PlatformSet {
+    /// Whether a system is in the set.
+    pub fn contains(self, platform: Platform) -> bool {
+        self.0 >> (platform as u8) & 1 == 1
+    }
+
+    /// Whether there is none in it.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The systems in it.
+    pub fn iter(self) -> impl Iterator<Item = Platform> {
+        Platform::ALL
+            .into_iter()
+            .filter(move |platform| self.contains(*platform))
+    }
+
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits & 0xf)
+    }
+}
+
+impl FromIterator<Platform> for PlatformSet {
+    fn from_iter<I: IntoIterator<Item = Platform>>(platforms: I) -> Self {
+        Self(
+            platforms
+                .into_iter()
+                .fold(0, |bits, platform| bits | 1 << (platform as u8)),
+        )
+    }
+}
+
+/// The systems in words: `Windows and macOS`.
+impl fmt::Display for PlatformSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, platform) in self.iter().enumerate() {
+            let joint = if at == 0 { "" } else { " and " };
+            write!(f, "{joint}{}", platform.as_str())?;
+        }
+        Ok(())
+    }
+}
+
 /// A git commit by its full SHA-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

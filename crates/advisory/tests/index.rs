@@ -201,14 +201,14 @@ proptest! {
             for affected in &record.affects {
                 let same = view.entries.iter().any(|entry| {
                     let entry = index.entry(*entry).unwrap();
-                    entry.products == affected.products.iter().map(as_view).collect::<Vec<_>>()
-                        && entry.only_with == affected.only_with.iter().map(as_view).collect::<Vec<_>>()
+                    entry.products.clone().eq(affected.products.iter().map(as_view))
+                        && entry.only_with.clone().eq(affected.only_with.iter().map(as_view))
                         && entry.rules.clone().eq(affected.rules.iter().map(Rule::borrowed))
                         && entry.by == affected.by.as_deref()
                         && (entry.upstream, entry.scheme, entry.default) == (affected.upstream, affected.scheme, affected.default)
-                        && entry.platforms == affected.platforms
-                        && entry.prose_platforms == affected.prose_platforms
-                        && entry.vulnerabilities == [id]
+                        && entry.platforms == affected.platforms.iter().copied().collect()
+                        && entry.prose_platforms == affected.prose_platforms.iter().copied().collect()
+                        && entry.vulnerabilities.clone().eq([id])
                 });
                 prop_assert!(same, "{:?}", affected);
                 for product in &affected.products {
@@ -261,10 +261,7 @@ fn a_record_with_two_cves_is_filed_under_both() {
     let entries: Vec<_> = index.lookup(Key::Package(&key)).unwrap().collect();
     assert_eq!(entries.len(), 1);
     let vulnerabilities = index.entry(entries[0]).unwrap().vulnerabilities;
-    let ids: Vec<&str> = vulnerabilities
-        .iter()
-        .map(|id| index.id_of(*id).unwrap())
-        .collect();
+    let ids: Vec<&str> = vulnerabilities.map(|id| index.id_of(id).unwrap()).collect();
     assert_eq!(ids, ["CVE-2023-4863", "CVE-2023-5129"]);
 }
 

@@ -1,6 +1,7 @@
 //! Records in each format, in the shapes that feeds really have, as the model has them.
 //!
 //! The records are our own; ids and versions are made up but for the rules that they show.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
 use snowguard_advisory::read::{Format, ReadError, facts};
 use snowguard_advisory::record::Record;

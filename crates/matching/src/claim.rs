@@ -3,7 +3,7 @@
 use snowguard_advisory::index::{EntryId, ProductView};
 use snowguard_advisory::order::{Doubt, Scheme};
 use snowguard_advisory::range::{Fix, Outside, Rule};
-use snowguard_advisory::record::Platform;
+use snowguard_advisory::record::PlatformSet;
 
 use crate::vendor::Why;
 
@@ -25,7 +25,7 @@ pub struct Claim<'a> {
     /// Whether the component is that product for sure.
     pub certainty: Certainty,
     /// Why it is taken to be.
-    pub why: Why,
+    pub why: std::sync::Arc<Why>,
     /// The order that decided.
     pub scheme: Scheme,
     /// What follows for the component's version.
@@ -54,7 +54,7 @@ pub enum Outcome<'a> {
     /// It is not.
     Outside(Outside<'a>),
     /// Only other systems are affected.
-    OtherSystem(Vec<Platform>),
+    OtherSystem(PlatformSet),
     /// It is affected only together with one of these.
     Together(Vec<ProductView<'a>>),
     /// Nobody can say.

@@ -2,6 +2,7 @@
 
 mod claim;
 mod finding;
+mod join;
 mod matcher;
 mod resolve;
 pub mod suppress;

@@ -1,21 +1,21 @@
-//! The join: components against the index.
+//! Components against the index: joined, judged, weighed, and held against patches.
+
+use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustc_hash::FxHashMap;
 use snowguard_advisory::id::CveId;
-use snowguard_advisory::index::{
-    Corrupt, EntryId, EntryView, Index, Key, ProductView, VulnerabilityId,
-};
+use snowguard_advisory::index::{Corrupt, EntryId, EntryView, Index, ProductView, VulnerabilityId};
 use snowguard_advisory::order::{Doubt, Version};
 use snowguard_advisory::range::{Judgement, judge};
-use snowguard_advisory::record::Platform;
-use snowguard_inventory::component::{Component, Identity, Reason};
+use snowguard_advisory::record::{Commit, Platform, PlatformSet};
+use snowguard_inventory::component::Component;
 use snowguard_inventory::{ComponentId, IdentityTable, Inventory};
 
 use crate::claim::{Certainty, Claim, Outcome};
 use crate::finding::{Decision, Finding, PatchProof, ProofKind, Status};
+use crate::join::{Join, join};
 use crate::resolve::{fixed_in, resolve};
-use crate::vendor::{self, Verdict, Why};
+use crate::vendor::Why;
 
 /// Joins components with an index.
 #[derive(Clone, Copy)]
@@ -48,6 +48,9 @@ pub struct Matches<'a> {
     /// Components about whose identities the index says nothing.
     pub unheard_of: Vec<ComponentId>,
 }
+
+/// From how many items on the cores share the work on one component: the kernel has thousands.
+const MANY: usize = 256;
 
 impl<'a> Matcher<'a> {
     /// A matcher over an index, with a table of reviewed identities.
@@ -82,24 +85,43 @@ impl<'a> Matcher<'a> {
         id: ComponentId,
         component: &Component,
     ) -> Result<Option<Vec<Finding<'a>>>, Corrupt> {
-        let mut heard_of = false;
-        let mut by_vulnerability: FxHashMap<VulnerabilityId, Vec<Claim<'a>>> = FxHashMap::default();
-        let claims = self.claims(component, &mut heard_of, &mut |_, _, _| {})?;
-        for (vulnerabilities, claim) in claims {
-            for vulnerability in vulnerabilities {
-                by_vulnerability
-                    .entry(vulnerability)
-                    .or_default()
-                    .push(claim.clone());
-            }
-        }
-        if !heard_of {
+        let joined = join(self.index, self.table, component)?;
+        if !joined.heard_of {
             return Ok(None);
         }
-        let mut findings = Vec::with_capacity(by_vulnerability.len());
-        for (vulnerability, claims) in by_vulnerability {
-            findings.extend(self.finding(id, component, vulnerability, claims)?);
+        let version = Version::new(&component.version);
+        let claims: Vec<_> = joined
+            .entries
+            .into_par_iter()
+            .with_min_len(MANY)
+            .map(|join| (join.view.vulnerabilities.clone(), self.claim(version, join)))
+            .collect();
+        // Records with several ids speak of each; most have one.
+        let mut by_vulnerability: Vec<(VulnerabilityId, usize)> = Vec::with_capacity(claims.len());
+        for (at, (vulnerabilities, _)) in claims.iter().enumerate() {
+            by_vulnerability.extend(
+                vulnerabilities
+                    .clone()
+                    .map(|vulnerability| (vulnerability, at)),
+            );
         }
+        by_vulnerability.sort_unstable();
+        let groups: Vec<&[(VulnerabilityId, usize)]> =
+            by_vulnerability.chunk_by(|a, b| a.0 == b.0).collect();
+        let mut findings: Vec<Finding<'a>> = groups
+            .par_iter()
+            .with_min_len(MANY)
+            .filter_map(|group| {
+                let &(vulnerability, _) = group.first()?;
+                let claims = group
+                    .iter()
+                    .filter_map(|&(_, at)| claims.get(at))
+                    .map(|(_, claim)| claim.clone())
+                    .collect();
+                self.finding(id, component, vulnerability, claims)
+                    .transpose()
+            })
+            .collect::<Result<_, Corrupt>>()?;
         findings.sort_by(|a, b| a.id.cmp(b.id));
         Ok(Some(findings))
     }
@@ -109,219 +131,57 @@ impl<'a> Matcher<'a> {
     pub fn strangers(
         &self,
         component: &Component,
-    ) -> Result<Vec<(EntryId, ProductView<'a>, Why)>, Corrupt> {
-        let mut strangers = Vec::new();
-        let mut heard_of = false;
-        self.claims(component, &mut heard_of, &mut |entry, product, why| {
-            strangers.push((entry, product, why));
-        })?;
-        Ok(strangers)
+    ) -> Result<Vec<(EntryId, ProductView<'a>, Arc<Why>)>, Corrupt> {
+        let joined = join(self.index, self.table, component)?;
+        Ok(joined
+            .strangers
+            .into_iter()
+            .map(|join| (join.entry, join.product, join.why))
+            .collect())
     }
 
-    /// All claims about a component, each with the vulnerabilities of which its record speaks.
-    fn claims(
-        &self,
-        component: &Component,
-        heard_of: &mut bool,
-        stranger: &mut dyn FnMut(EntryId, ProductView<'a>, Why),
-    ) -> Result<Vec<(Vec<VulnerabilityId>, Claim<'a>)>, Corrupt> {
-        let mut claims: Vec<(Vec<VulnerabilityId>, Claim<'a>)> = Vec::new();
-        let mut taken: FxHashMap<EntryId, usize> = FxHashMap::default();
-        let version = Version::new(&component.version);
-        let mut take = |entry: EntryId, view: EntryView<'a>, product, certainty, why: Why| {
-            if let Some(&at) = taken.get(&entry) {
-                let known: &mut Claim<'a> = &mut claims[at].1;
-                if certainty > known.certainty {
-                    (known.certainty, known.why, known.product) = (certainty, why, product);
-                }
-                return;
-            }
-            taken.insert(entry, claims.len());
-            let outcome = self.outcome(version, &view);
-            let EntryView {
-                record,
-                source,
-                by,
-                upstream,
-                scheme,
-                vulnerabilities,
-                ..
-            } = view;
-            let claim = Claim {
-                entry,
-                record,
-                source,
-                by,
-                upstream,
-                product,
-                certainty,
-                why,
-                scheme,
-                outcome,
-            };
-            claims.push((vulnerabilities, claim));
-        };
-        let key = component.table_key();
-        for (identity, reason) in &component.identities {
-            match identity {
-                Identity::Package(package) => {
-                    for entry in self.index.lookup(Key::Package(package))? {
-                        *heard_of = true;
-                        let view = self.index.entry(entry)?;
-                        let product = joined(
-                            &view,
-                            |p| matches!(p, ProductView::Package(k) if *k == package.as_str()),
-                        );
-                        take(
-                            entry,
-                            view,
-                            product,
-                            Certainty::Sure,
-                            Why::Identity(reason.clone()),
-                        );
-                    }
-                }
-                Identity::Repository(repository) => {
-                    // A home page in a repository is often that of the project around the package.
-                    let own = vendor_free(repository.name()) == vendor_free(&component.pname);
-                    if matches!(reason, Reason::Homepage(_)) && !own {
-                        continue;
-                    }
-                    for entry in self.index.lookup(Key::Repository(repository))? {
-                        *heard_of = true;
-                        let view = self.index.entry(entry)?;
-                        let product = joined(
-                            &view,
-                            |p| matches!(p, ProductView::Repository(k) if *k == repository.as_str()),
-                        );
-                        take(
-                            entry,
-                            view,
-                            product,
-                            Certainty::Sure,
-                            Why::Identity(reason.clone()),
-                        );
-                    }
-                }
-                Identity::Name(name) | Identity::Product(_, name) => {
-                    let entries = self.index.lookup(Key::Name(name))?;
-                    *heard_of |= entries.len() > 0;
-                    let views = entries
-                        .map(|entry| Ok((entry, self.index.entry(entry)?)))
-                        .collect::<Result<Vec<_>, Corrupt>>()?;
-                    self.by_name(component, &key, name.as_str(), views, &mut take, stranger);
-                }
-            }
-        }
-        Ok(claims)
-    }
-
-    /// Joins entries that share a name with the component.
-    fn by_name(
-        &self,
-        component: &Component,
-        key: &str,
-        name: &str,
-        views: Vec<(EntryId, EntryView<'a>)>,
-        take: &mut dyn FnMut(EntryId, EntryView<'a>, ProductView<'a>, Certainty, Why),
-        stranger: &mut dyn FnMut(EntryId, ProductView<'a>, Why),
-    ) {
-        let mut verdicts: FxHashMap<(Option<&'a str>, Option<&'a str>), Verdict> =
-            FxHashMap::default();
-        for (_, view) in &views {
-            for product in &view.products {
-                if let ProductView::Named {
-                    name: named,
-                    vendor,
-                    target_software,
-                    ..
-                } = *product
-                    && named == name
-                {
-                    verdicts
-                        .entry((vendor, target_software))
-                        .or_insert_with(|| {
-                            vendor::judge(component, self.table, key, vendor, name, target_software)
-                        });
-                }
-            }
-        }
-        let confirmed = verdicts
-            .values()
-            .any(|verdict| matches!(verdict, Verdict::Same(_)));
-        let mut rivals: Vec<Box<str>> = verdicts
-            .iter()
-            .filter(|(_, verdict)| {
-                matches!(
-                    verdict,
-                    Verdict::Other(Why::Stranger | Why::Reviewed { .. })
-                )
-            })
-            .filter_map(|((vendor, _), _)| vendor.map(Into::into))
-            .collect();
-        rivals.sort();
-        rivals.truncate(4);
-        for (entry, view) in views {
-            let mut best: Option<(Certainty, ProductView<'a>, Why)> = None;
-            let mut against: Option<(ProductView<'a>, Why)> = None;
-            for product in &view.products {
-                let ProductView::Named {
-                    name: named,
-                    vendor,
-                    target_software,
-                    ..
-                } = *product
-                else {
-                    continue;
-                };
-                if named != name {
-                    continue;
-                }
-                let offer = match verdicts.get(&(vendor, target_software)) {
-                    Some(Verdict::Same(why)) => Some((Certainty::Sure, why.clone())),
-                    Some(Verdict::Neutral(why)) if confirmed || rivals.is_empty() => {
-                        Some((Certainty::Sure, why.clone()))
-                    }
-                    Some(Verdict::Neutral(_)) => {
-                        Some((Certainty::Unsure, Why::SharedName(rivals.clone())))
-                    }
-                    Some(Verdict::Unsure(why)) => Some((Certainty::Unsure, why.clone())),
-                    Some(Verdict::Other(why)) => {
-                        against = Some((*product, why.clone()));
-                        None
-                    }
-                    None => None,
-                };
-                if let Some((certainty, why)) = offer
-                    && best.as_ref().is_none_or(|(known, ..)| certainty > *known)
-                {
-                    best = Some((certainty, *product, why));
-                }
-            }
-            // An entry that names a stranger for certain is about the stranger, whatever a vendor-less
-            // spelling in it says.
-            match (best, against) {
-                (Some((Certainty::Unsure, ..)) | None, Some((product, why))) => {
-                    stranger(entry, product, why);
-                }
-                (Some((certainty, product, why)), _) => take(entry, view, product, certainty, why),
-                (None, None) => {}
-            }
+    fn claim(&self, version: Version<'_>, join: Join<'a>) -> Claim<'a> {
+        let outcome = self.outcome(version, &join.view);
+        let Join {
+            entry,
+            view,
+            product,
+            certainty,
+            why,
+        } = join;
+        let EntryView {
+            record,
+            source,
+            by,
+            upstream,
+            scheme,
+            ..
+        } = view;
+        Claim {
+            entry,
+            record,
+            source,
+            by,
+            upstream,
+            product,
+            certainty,
+            why,
+            scheme,
+            outcome,
         }
     }
 
     fn outcome(&self, version: Version<'_>, view: &EntryView<'a>) -> Outcome<'a> {
-        if self.is_elsewhere(&view.platforms) {
-            return Outcome::OtherSystem(view.platforms.clone());
+        if self.is_elsewhere(view.platforms) {
+            return Outcome::OtherSystem(view.platforms);
         }
         match judge(version, view.scheme, view.default, view.rules.clone()) {
             Judgement::Inside { .. } if !view.only_with.is_empty() => {
-                Outcome::Together(view.only_with.clone())
+                Outcome::Together(view.only_with.clone().collect())
             }
-            Judgement::Inside { .. } if self.is_elsewhere(&view.prose_platforms) => {
-                let systems: Vec<&str> = view.prose_platforms.iter().map(|p| p.as_str()).collect();
+            Judgement::Inside { .. } if self.is_elsewhere(view.prose_platforms) => {
                 Outcome::Unknown(Doubt::OtherSystem {
-                    systems: systems.join(" and "),
+                    systems: view.prose_platforms.to_string(),
                 })
             }
             Judgement::Inside { rule, fix } => Outcome::Inside { rule, fix },
@@ -330,8 +190,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn is_elsewhere(&self, systems: &[Platform]) -> bool {
-        !systems.is_empty() && !systems.contains(&self.options.platform)
+    fn is_elsewhere(&self, systems: PlatformSet) -> bool {
+        !systems.is_empty() && !systems.contains(self.options.platform)
     }
 
     fn finding(
@@ -348,11 +208,11 @@ impl<'a> Matcher<'a> {
         let id = self.index.id_of(vulnerability)?;
         let mut proofs = Vec::new();
         if matches!(status, Status::Affected | Status::NeedsReview) {
-            let record = self.index.vulnerability(vulnerability)?;
-            if record.withdrawn {
+            let (withdrawn, fixes) = self.index.fixes_of(vulnerability)?;
+            if withdrawn {
                 (status, decision) = (Status::NotAffected, Decision::Withdrawn);
             } else {
-                proofs = proofs_of(component, id, &record.fixes);
+                proofs = proofs_of(component, id, &fixes);
                 let certain = claims
                     .iter()
                     .any(|claim| claim.certainty == Certainty::Sure);
@@ -383,26 +243,11 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// The product of an entry that joined.
-fn joined<'a>(view: &EntryView<'a>, is: impl Fn(&&ProductView<'a>) -> bool) -> ProductView<'a> {
-    let first = view
-        .products
-        .first()
-        .copied()
-        .unwrap_or(ProductView::Package(""));
-    view.products.iter().find(is).copied().unwrap_or(first)
-}
-
-fn vendor_free(name: &str) -> String {
-    snowguard_advisory::identity::squeeze(name)
-}
-
 /// The patches of a component that have to do with a vulnerability.
-fn proofs_of(
-    component: &Component,
-    id: &str,
-    fixes: &[snowguard_advisory::record::Commit],
-) -> Vec<PatchProof> {
+fn proofs_of(component: &Component, id: &str, fixes: &[Commit]) -> Vec<PatchProof> {
+    if component.patches.is_empty() && component.phase_cves.is_empty() {
+        return Vec::new();
+    }
     let cve: Option<CveId> = id.parse().ok();
     let of = component.known_builds.max(1);
     let mut proofs = Vec::new();

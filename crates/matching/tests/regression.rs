@@ -3,6 +3,11 @@
 //! The cases are our own, made after false alarms and misses that users of scanners have reported in
 //! public (each case names the thread), and after traps that were met in real data. A case fails if
 //! any verdict differs from its label.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on must fail"
+)]
 
 use serde::Deserialize;
 use snowguard_advisory::index::{Builder, Index, SourceKind};
@@ -155,7 +160,7 @@ fn subject(package: &Package) -> snowguard_inventory::Subject {
             ..Meta::default()
         };
         let node = builder.object("attr", &package.name, |object| {
-            object.meta = Some(Box::new(meta))
+            object.meta = Some(Box::new(meta));
         });
         builder.root(node);
     }

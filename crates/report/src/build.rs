@@ -46,6 +46,9 @@ pub struct Facts<'f, 'a> {
     pub today: Date,
     /// The program's version.
     pub version: &'f str,
+    /// Whether each finding carries its evidence: a table does not show it, and it is most of the
+    /// work where there are thousands.
+    pub evidence: bool,
 }
 
 /// Makes the report.
@@ -209,7 +212,15 @@ fn package(
     let graph = &facts.subject.graph;
     let mut list: Vec<Finding> = findings
         .iter()
-        .map(|(found, suppression)| finding(facts.index, found, *suppression, source_names))
+        .map(|(found, suppression)| {
+            finding(
+                facts.index,
+                found,
+                *suppression,
+                source_names,
+                facts.evidence,
+            )
+        })
         .collect::<Result<_, _>>()?;
     list.sort_by(|a, b| {
         urgency(b)
@@ -309,6 +320,7 @@ pub(crate) fn finding(
     found: &Found<'_>,
     suppression: Option<&Suppression>,
     source_names: &[&str],
+    with_evidence: bool,
 ) -> Result<Finding, Corrupt> {
     let record = index.vulnerability(found.vulnerability)?;
     let (fixed_in, last_affected) = match found.fixed_in {
@@ -348,6 +360,7 @@ pub(crate) fn finding(
         evidence: found
             .claims
             .iter()
+            .filter(|_| with_evidence)
             .map(|claim| evidence(claim, source_names))
             .collect(),
         patches: found
@@ -496,8 +509,7 @@ fn range(outcome: &Outcome<'_>) -> String {
         Outcome::Outside(Outside::Prose(text)) => format!("not reached by “{text}”"),
         Outcome::Outside(Outside::Unlisted) => "not among the affected versions".into(),
         Outcome::OtherSystem(systems) => {
-            let systems: Vec<&str> = systems.iter().map(|system| system.as_str()).collect();
-            format!("only on {}", systems.join(" and "))
+            format!("only on {systems}")
         }
         Outcome::Together(products) => {
             let products: Vec<String> = products.iter().map(ToString::to_string).collect();

@@ -124,7 +124,11 @@ pub fn explain(
     let mut about = Vec::new();
     for entry in &record.entries {
         let entry = index.entry(*entry)?;
-        let products: Vec<String> = entry.products.iter().map(ToString::to_string).collect();
+        let products: Vec<String> = entry
+            .products
+            .clone()
+            .map(|product| product.to_string())
+            .collect();
         let rules: Vec<String> = entry
             .rules
             .clone()
@@ -198,7 +202,11 @@ fn package(
     let mut strangers = Vec::new();
     for (entry, product, why) in matcher.strangers(component)? {
         let view = index.entry(entry)?;
-        if view.vulnerabilities.contains(&vulnerability) {
+        if view
+            .vulnerabilities
+            .clone()
+            .any(|spoken_of| spoken_of == vulnerability)
+        {
             let stranger = Stranger {
                 product: product.to_string(),
                 record: view.record.to_owned(),
@@ -218,7 +226,7 @@ fn package(
                 .iter()
                 .map(|claim| evidence(claim, names))
                 .collect(),
-            Some(crate::build::finding(index, found, None, names)?),
+            Some(crate::build::finding(index, found, None, names, false)?),
         ),
         None if strangers.is_empty() => return Ok(None),
         None => (

@@ -35,8 +35,8 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
         Inventory::of(&old, &context.table),
         Inventory::of(&new, &context.table),
     );
-    let before = context.scan(&old, &old_inventory)?.report;
-    let now = context.scan(&new, &new_inventory)?.report;
+    let before = context.scan(&old, &old_inventory, false)?.report;
+    let now = context.scan(&new, &new_inventory, false)?.report;
     let difference = diff((&before, &old_inventory), (&now, &new_inventory));
     let bytes = match args.format {
         PlainFormat::Text => {

@@ -38,7 +38,7 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
     )?;
     let subject = read::subject(&args.inputs, &args.reading)?;
     let inventory = Inventory::of(&subject, &context.table);
-    let scanned = context.scan(&subject, &inventory)?;
+    let scanned = context.scan(&subject, &inventory, args.format != ScanFormat::Table)?;
     let report = &scanned.report;
     let bytes = match args.format {
         ScanFormat::Table => {
@@ -127,6 +127,7 @@ impl<'c> Context<'c> {
         &self,
         subject: &Subject,
         inventory: &Inventory,
+        evidence: bool,
     ) -> Result<Scanned<'_>, Failure> {
         let matches = self.matcher().run(inventory)?;
         let applied = self.apply(inventory, &matches);
@@ -142,6 +143,7 @@ impl<'c> Context<'c> {
             now: self.now,
             today: self.today,
             version: VERSION,
+            evidence,
         })?;
         Ok(Scanned { report, matches })
     }

@@ -11,7 +11,7 @@ use super::view::{SourceKind, bucket_of, days, key_of};
 use crate::id::{AdvisoryId, CveId};
 use crate::identity::{Named, Product};
 use crate::range::{Lower, Span, Upper};
-use crate::record::{Affected, Platform, Record};
+use crate::record::{Affected, Platform, PlatformSet, Record};
 use crate::severity::{Exploitation, Severity};
 
 /// Takes records and makes an index of them.
@@ -313,6 +313,10 @@ impl<'a> Assembly<'a> {
         let out = &mut self.vulnerabilities;
         out.number(strings.number(id.as_str()).into());
         out.byte(u8::from(withdrawn));
+        out.count(fixes.len());
+        for fix in fixes {
+            out.bytes(fix.as_bytes());
+        }
         for date in [
             ranked.iter().filter_map(|r| r.published).min(),
             ranked.iter().filter_map(|r| r.modified).max(),
@@ -365,10 +369,6 @@ impl<'a> Assembly<'a> {
                 });
                 out.byte(tri(ssvc.automatable) | tri(ssvc.total_impact) << 2);
             }
-        }
-        out.count(fixes.len());
-        for fix in fixes {
-            out.bytes(fix.as_bytes());
         }
         out.count(members.len());
         for &at in members {
@@ -426,12 +426,7 @@ impl<'a> Assembly<'a> {
             Some(by) => out.number(u64::from(strings.number(by)) + 1),
             None => out.number(0),
         }
-        let bits = |systems: &[Platform]| {
-            systems
-                .iter()
-                .fold(0, |bits, system| bits | 1_u8 << (*system as u8))
-        };
-        debug_assert!(Platform::ALL.len() <= 4);
+        let bits = |systems: &[Platform]| systems.iter().copied().collect::<PlatformSet>().bits();
         out.byte(u8::from(affected.upstream));
         out.byte(bits(&affected.platforms) | bits(&affected.prose_platforms) << 4);
         out.byte(affected.scheme as u8 | (affected.default as u8) << 4);

@@ -13,6 +13,6 @@ mod view;
 pub use build::{Builder, Built};
 pub use layout::{Corrupt, FORMAT_VERSION, OpenError};
 pub use view::{
-    EntryId, EntryView, Index, Key, ProductView, RuleList, Source, SourceKind, VulnerabilityId,
-    VulnerabilityView,
+    EntryId, EntryView, Index, Key, ProductList, ProductView, RuleList, Source, SourceKind,
+    VulnerabilityId, VulnerabilityList, VulnerabilityView,
 };

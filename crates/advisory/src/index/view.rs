@@ -8,7 +8,7 @@ use crate::cpe::Part;
 use crate::identity::{Name, PackageKey, Product, RepoKey};
 use crate::order::Scheme;
 use crate::range::{Lower, Rule, Span, Status, Upper};
-use crate::record::{Commit, Platform};
+use crate::record::{Commit, PlatformSet};
 use crate::severity::{CvssVector, Epss, Exploitation, Exploited, Rating, Severity, Ssvc};
 
 /// An index, borrowed from its bytes. Copies are free.
@@ -205,7 +205,7 @@ pub struct EntryView<'a> {
     /// Its source, as a number in [`Index::sources`].
     pub source: usize,
     /// The vulnerabilities of which the record speaks.
-    pub vulnerabilities: Vec<VulnerabilityId>,
+    pub vulnerabilities: VulnerabilityList<'a>,
     /// Who says so.
     pub by: Option<&'a str>,
     /// Whether they make the thing.
@@ -215,13 +215,13 @@ pub struct EntryView<'a> {
     /// What holds where no rule does.
     pub default: Status,
     /// Only on these systems.
-    pub platforms: Vec<Platform>,
+    pub platforms: PlatformSet,
     /// The systems to which the record's prose restricts itself: a hint, not a statement.
-    pub prose_platforms: Vec<Platform>,
+    pub prose_platforms: PlatformSet,
     /// The thing.
-    pub products: Vec<ProductView<'a>>,
+    pub products: ProductList<'a>,
     /// Only together with one of these.
-    pub only_with: Vec<ProductView<'a>>,
+    pub only_with: ProductList<'a>,
     /// Which versions.
     pub rules: RuleList<'a>,
 }
@@ -264,6 +264,58 @@ impl std::fmt::Display for ProductView<'_> {
                 target_software.map_or(Ok(()), |target| write!(f, " for {target}"))
             }
         }
+    }
+}
+
+/// The vulnerabilities of a record, decoded as they are walked.
+#[derive(Clone)]
+pub struct VulnerabilityList<'a> {
+    reader: Reader<'a>,
+    left: usize,
+}
+
+impl Iterator for VulnerabilityList<'_> {
+    type Item = VulnerabilityId;
+
+    fn next(&mut self) -> Option<VulnerabilityId> {
+        self.left = self.left.checked_sub(1)?;
+        self.reader.index().ok().map(VulnerabilityId)
+    }
+}
+
+impl std::fmt::Debug for VulnerabilityList<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+/// The products of an entry, decoded as they are walked.
+#[derive(Clone)]
+pub struct ProductList<'a> {
+    index: Index<'a>,
+    reader: Reader<'a>,
+    left: usize,
+}
+
+impl ProductList<'_> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl<'a> Iterator for ProductList<'a> {
+    type Item = ProductView<'a>;
+
+    fn next(&mut self) -> Option<ProductView<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        self.index.product(&mut self.reader).ok()
+    }
+}
+
+impl std::fmt::Debug for ProductList<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 
@@ -440,6 +492,29 @@ impl<'a> Index<'a> {
         self.string(reader.index()?)
     }
 
+    /// Whether a vulnerability was withdrawn, and the commits that fix it, sorted: what a join needs
+    /// of thousands, without decoding the rest.
+    pub fn fixes_of(&self, id: VulnerabilityId) -> Result<(bool, Vec<Commit>), Corrupt> {
+        let what = "vulnerabilities";
+        let mut reader = self.item(
+            Section::VulnerabilityEnds,
+            Section::Vulnerabilities,
+            id.0,
+            what,
+        )?;
+        let r = &mut reader;
+        r.index()?;
+        let withdrawn = r.byte()? != 0;
+        let fixes = (0..r.count()?)
+            .map(|_| {
+                Ok(Commit::from_bytes(
+                    r.bytes(20)?.try_into().map_err(|_| Corrupt(what))?,
+                ))
+            })
+            .collect::<Result<_, Corrupt>>()?;
+        Ok((withdrawn, fixes))
+    }
+
     /// A vulnerability.
     pub fn vulnerability(&self, id: VulnerabilityId) -> Result<VulnerabilityView<'a>, Corrupt> {
         let what = "vulnerabilities";
@@ -452,6 +527,14 @@ impl<'a> Index<'a> {
         let r = &mut reader;
         let name = self.string(r.index()?)?;
         let withdrawn = r.byte()? != 0;
+        let count = r.count()?;
+        let fixes = (0..count)
+            .map(|_| {
+                Ok(Commit::from_bytes(
+                    r.bytes(20)?.try_into().map_err(|_| Corrupt(what))?,
+                ))
+            })
+            .collect::<Result<_, Corrupt>>()?;
         let (published, modified) = (date(r)?, date(r)?);
         let summary = self.optional_string(r)?;
         let aliases = (0..r.count()?)
@@ -515,14 +598,6 @@ impl<'a> Index<'a> {
                 })
             }
         };
-        let count = r.count()?;
-        let fixes = (0..count)
-            .map(|_| {
-                Ok(Commit::from_bytes(
-                    r.bytes(20)?.try_into().map_err(|_| Corrupt(what))?,
-                ))
-            })
-            .collect::<Result<_, Corrupt>>()?;
         let records = (0..r.count()?)
             .map(|_| {
                 Ok((
@@ -558,17 +633,14 @@ impl<'a> Index<'a> {
         let r = &mut reader;
         let record = self.string(r.index()?)?;
         let source = r.index()? as usize;
-        let vulnerabilities = (0..r.count()?)
-            .map(|_| r.index().map(VulnerabilityId))
-            .collect::<Result<_, _>>()?;
+        let left = r.count()?;
+        let vulnerabilities = VulnerabilityList { reader: *r, left };
+        for _ in 0..left {
+            r.index()?;
+        }
         let by = self.optional_string(r)?;
         let upstream = r.byte()? & 1 == 1;
         let bits = r.byte()?;
-        let systems = |bits: u8| {
-            Platform::ALL
-                .into_iter()
-                .filter(move |system| bits >> (*system as u8) & 1 == 1)
-        };
         let order = r.byte()?;
         let schemes = [
             Scheme::Release,
@@ -589,8 +661,8 @@ impl<'a> Index<'a> {
             upstream,
             scheme,
             default: status(order >> 4).ok_or(r.corrupt())?,
-            platforms: systems(bits & 0xf).collect(),
-            prose_platforms: systems(bits >> 4).collect(),
+            platforms: PlatformSet::from_bits(bits),
+            prose_platforms: PlatformSet::from_bits(bits >> 4),
             products,
             only_with,
             rules: RuleList {
@@ -601,37 +673,49 @@ impl<'a> Index<'a> {
         })
     }
 
-    fn products(&self, r: &mut Reader<'a>) -> Result<Vec<ProductView<'a>>, Corrupt> {
-        let count = r.count()?;
-        let mut products = Vec::with_capacity(count);
-        for _ in 0..count {
+    /// Skips a list of products, checking each, so that walking it later cannot fail.
+    fn products(&self, r: &mut Reader<'a>) -> Result<ProductList<'a>, Corrupt> {
+        let left = r.count()?;
+        let list = ProductList {
+            index: *self,
+            reader: *r,
+            left,
+        };
+        for _ in 0..left {
             let shape = r.byte()?;
-            let text = self.string(r.index()?)?;
-            products.push(match shape & 3 {
-                0 => ProductView::Package(text),
-                1 => ProductView::Repository(text),
-                _ => ProductView::Named {
-                    name: text,
-                    vendor: if shape >> 2 & 1 == 1 {
-                        Some(self.string(r.index()?)?)
-                    } else {
-                        None
-                    },
-                    target_software: if shape >> 3 & 1 == 1 {
-                        Some(self.string(r.index()?)?)
-                    } else {
-                        None
-                    },
-                    part: match shape >> 4 {
-                        1 => Some(Part::Application),
-                        2 => Some(Part::OperatingSystem),
-                        3 => Some(Part::Hardware),
-                        _ => None,
-                    },
-                },
-            });
+            for _ in 0..=(shape >> 2 & 1) + (shape >> 3 & 1) {
+                r.index()?;
+            }
         }
-        Ok(products)
+        Ok(list)
+    }
+
+    fn product(&self, r: &mut Reader<'a>) -> Result<ProductView<'a>, Corrupt> {
+        let shape = r.byte()?;
+        let text = self.string(r.index()?)?;
+        Ok(match shape & 3 {
+            0 => ProductView::Package(text),
+            1 => ProductView::Repository(text),
+            _ => ProductView::Named {
+                name: text,
+                vendor: if shape >> 2 & 1 == 1 {
+                    Some(self.string(r.index()?)?)
+                } else {
+                    None
+                },
+                target_software: if shape >> 3 & 1 == 1 {
+                    Some(self.string(r.index()?)?)
+                } else {
+                    None
+                },
+                part: match shape >> 4 {
+                    1 => Some(Part::Application),
+                    2 => Some(Part::OperatingSystem),
+                    3 => Some(Part::Hardware),
+                    _ => None,
+                },
+            },
+        })
     }
 
     fn rule(&self, r: &mut Reader<'a>) -> Result<Rule<&'a str>, Corrupt> {
