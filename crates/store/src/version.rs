@@ -21,24 +21,24 @@ pub fn parse_drv_name(name: &str) -> (&str, &str) {
 
 /// Compares two versions in Nix's order.
 ///
-/// Component by component (see [`version_components`]): numbers by value, `pre` before everything,
-/// the end before numbers, numbers after letters (`2.3a` is less than `2.3.1`), letters by their bytes.
-/// A number that does not fit 32 bits, signed, is compared as letters are.
+/// Component by component (see [`version_components`]): `pre` comes first, then the end of a version, then
+/// letters by their bytes, then numbers by value. So `2.3pre1` is less than `2.3`, that is less than `2.3a`,
+/// and that is less than `2.3.1`. A number that does not fit 32 bits, signed, counts as letters.
 ///
-/// This is a total order of classes: `Equal` does not mean the same text, `1.0` and `1.00` are equal.
+/// `Equal` does not mean the same text: `1.0` and `1.00` are equal.
 pub fn compare_versions(left: &str, right: &str) -> Ordering {
     let (mut left, mut right) = (version_components(left), version_components(right));
     loop {
-        let (one, other) = (left.next(), right.next());
-        if one.is_none() && other.is_none() {
-            return Ordering::Equal;
-        }
-        let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
-        if is_less(one, other) {
-            return Ordering::Less;
-        }
-        if is_less(other, one) {
-            return Ordering::Greater;
+        match (left.next(), right.next()) {
+            (None, None) => return Ordering::Equal,
+            // The end of a version counts as an empty component.
+            (one, other) => {
+                let (one, other) = (one.unwrap_or_default(), other.unwrap_or_default());
+                let order = Component::new(one).cmp(&Component::new(other));
+                if order.is_ne() {
+                    return order;
+                }
+            }
         }
     }
 }
@@ -60,36 +60,42 @@ impl<'a> Iterator for VersionComponents<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let rest = self.rest.trim_start_matches(['.', '-']);
-        let digits = rest.as_bytes().first()?.is_ascii_digit();
-        let end = rest
-            .bytes()
-            .position(|byte| byte.is_ascii_digit() != digits || matches!(byte, b'.' | b'-'))
-            .unwrap_or(rest.len());
-        let (component, rest) = rest.split_at(end);
-        self.rest = rest;
+        let bytes = self.rest.as_bytes();
+        let start = bytes.iter().position(|byte| !is_separator(*byte))?;
+        let digits = bytes[start].is_ascii_digit();
+        let end = bytes[start..]
+            .iter()
+            .position(|byte| byte.is_ascii_digit() != digits || is_separator(*byte))
+            .map_or(bytes.len(), |length| start + length);
+        // Both ends are beside an ASCII character, or at an end of the text.
+        let component = &self.rest[start..end];
+        self.rest = &self.rest[end..];
         Some(component)
     }
 }
 
-/// Whether one component comes before another; the empty one is the end of a version.
-fn is_less(one: &str, other: &str) -> bool {
-    match (number(one), number(other)) {
-        (Some(one), Some(other)) => one < other,
-        (None, Some(_)) if one.is_empty() => true,
-        _ if one == "pre" && other != "pre" => true,
-        _ if other == "pre" => false,
-        (None, Some(_)) => true,
-        (Some(_), None) => false,
-        (None, None) => one < other,
-    }
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'.' | b'-')
 }
 
-/// The value of a component of digits that fits; components hold no sign.
-fn number(component: &str) -> Option<i32> {
-    if component.starts_with(|first: char| first.is_ascii_digit()) {
-        component.parse().ok()
-    } else {
-        None
+/// What a component counts as, in order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Component<'a> {
+    Pre,
+    /// Letters, the end of a version, numbers that do not fit.
+    Text(&'a str),
+    Number(i32),
+}
+
+impl<'a> Component<'a> {
+    fn new(component: &'a str) -> Self {
+        if component == "pre" {
+            return Self::Pre;
+        }
+        let digits = component.as_bytes().first().is_some_and(u8::is_ascii_digit);
+        match component.parse() {
+            Ok(number) if digits => Self::Number(number),
+            _ => Self::Text(component),
+        }
     }
 }
