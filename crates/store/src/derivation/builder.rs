@@ -93,9 +93,9 @@ impl DerivationBuilder {
         self
     }
 
-    /// Keeps the environment variables that are asked for.
-    pub fn retain_env(&mut self, mut keep: impl FnMut(&[u8]) -> bool) -> &mut Self {
-        self.env.retain(|name, _| keep(name));
+    /// Removes an environment variable.
+    pub fn remove_env(&mut self, name: &[u8]) -> &mut Self {
+        self.env.remove(name);
         self
     }
 

@@ -15,6 +15,7 @@ mod parts;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 
 pub use self::builder::DerivationBuilder;
 pub use self::kind::{DerivationKind, KindError};
@@ -117,12 +118,26 @@ impl Derivation {
     ///
     /// What is left can no longer be printed as the derivation that it was.
     pub fn retain_env(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
-        let mut builder = self.to_builder();
-        builder.retain_env(|name| keep(name));
-        // Fewer texts than before cannot be too large.
-        if let Ok(smaller) = builder.build() {
-            *self = smaller;
-        }
+        let mut text = Vec::new();
+        let mut moved = |span: Span| {
+            // What is left is no longer than it was, and that was within 32 bits.
+            let start = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            text.extend_from_slice(self.text.get(span.range()).unwrap_or_default());
+            Span {
+                start,
+                end: start.saturating_add(span.end - span.start),
+            }
+        };
+        let (system, builder) = (moved(self.system), moved(self.builder));
+        let args = self.args.iter().map(|arg| moved(*arg)).collect();
+        let env = self
+            .env
+            .iter()
+            .filter(|(name, _)| keep(self.bytes(*name)))
+            .map(|(name, value)| (moved(*name), moved(*value)))
+            .collect();
+        (self.system, self.builder, self.args, self.env) = (system, builder, args, env);
+        self.text = text.into();
     }
 
     /// All parts, to be changed.
@@ -358,4 +373,10 @@ pub struct TooLargeError;
 struct Span {
     start: u32,
     end: u32,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }

@@ -66,9 +66,7 @@ impl Arena {
     }
 
     pub(super) fn get(&self, span: Span) -> &[u8] {
-        self.0
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default()
+        self.0.get(span.range()).unwrap_or_default()
     }
 
     pub(super) fn finish(self) -> Box<[u8]> {
