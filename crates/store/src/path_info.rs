@@ -18,6 +18,7 @@ use crate::nar::NarHash;
 use crate::object::ObjectInfo;
 use crate::path::{PathError, StoreDir, StorePath};
 use crate::quote::Quoted;
+use crate::serde_text::Str;
 use crate::signature::{Signature, SignatureError};
 
 /// What a store says of one of its objects.
@@ -257,7 +258,7 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let document = self.document;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
                 "version" => {
                     let version = map.next_value()?;
@@ -266,7 +267,7 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_> {
                     }
                 }
                 "storeDir" => {
-                    let dir: Cow<'de, str> = map.next_value()?;
+                    let dir: Str<'de> = map.next_value()?;
                     if document.dir.is_none() {
                         let dir = dir.parse().map_err(|source| {
                             document.fail(PathInfoError::Path {

@@ -1,5 +1,13 @@
 //! Serde through `Display` and `FromStr`, so that nothing is parsed twice or in two ways.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
 /// Implements `Serialize` and `Deserialize` for a type whose text form round-trips.
 macro_rules! through_text {
     ($type:ty) => {
@@ -20,20 +28,55 @@ macro_rules! through_text {
 pub(crate) use through_text;
 
 /// Visits a string and parses it.
-pub(crate) struct Text<T>(pub(crate) std::marker::PhantomData<T>);
+pub(crate) struct Text<T>(pub(crate) PhantomData<T>);
 
-impl<T> serde::de::Visitor<'_> for Text<T>
+impl<T> Visitor<'_> for Text<T>
 where
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
+    T: FromStr,
+    T::Err: fmt::Display,
 {
     type Value = T;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
         text.parse().map_err(E::custom)
+    }
+}
+
+/// A string that is borrowed where it has no escapes; serde's own `Cow` is so only within structs.
+pub(crate) struct Str<'de>(pub(crate) Cow<'de, str>);
+
+impl Deref for Str<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Str<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(StrVisitor)
+    }
+}
+
+struct StrVisitor;
+
+impl<'de> Visitor<'de> for StrVisitor {
+    type Value = Str<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Str<'de>, E> {
+        Ok(Str(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Str<'de>, E> {
+        Ok(Str(Cow::Owned(text.to_owned())))
     }
 }

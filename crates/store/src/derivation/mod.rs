@@ -19,6 +19,7 @@ use std::ops::Range;
 
 pub use self::builder::DerivationBuilder;
 pub use self::kind::{DerivationKind, KindError};
+use self::parts::sort_last_wins;
 
 use crate::content_address::{ContentAddress, ContentAddressMethod};
 use crate::hash::HashAlgo;
@@ -260,7 +261,13 @@ pub struct InputDrv {
 impl InputDrv {
     /// Takes outputs in any order.
     pub fn new(path: DrvPath, outputs: impl IntoIterator<Item = OutputName>) -> Self {
-        Self::with_dynamic(path, outputs, [])
+        let mut outputs: Vec<OutputName> = outputs.into_iter().collect();
+        sort_last_wins(&mut outputs, Ord::cmp);
+        Self {
+            path,
+            outputs: outputs.into(),
+            dynamic: Box::default(),
+        }
     }
 
     /// Takes outputs of its own and outputs of derivations that it will build, in any order.

@@ -15,6 +15,7 @@ use crate::content_address::{ContentAddress, ContentAddressError, ContentAddress
 use crate::hash::{Hash, HashAlgo, HashError};
 use crate::path::{DrvPath, NameError, OutputName, PathError, StoreDir, StoreName, StorePath};
 use crate::quote::Quoted;
+use crate::serde_text::Str;
 
 /// The derivations of one JSON document, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -319,7 +320,7 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let context = self.context;
         let mut derivations = Vec::new();
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
                 "version" => context.check_version(map.next_value()?)?,
                 "derivations" => derivations = map.next_value_seed(Derivations { context })?,
@@ -396,15 +397,16 @@ impl<'de> Visitor<'de> for DerivationVisitor<'_, '_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Derivation, A::Error> {
         let context = self.context;
-        let mut arena = Arena::with_capacity(0);
+        // As much as the texts of a small derivation.
+        let mut arena = Arena::with_capacity(2048);
         let (mut name, mut system, mut builder) = (None, None, None);
         let mut outputs: Vec<(OutputName, RawOutput<'de>)> = Vec::new();
         let (mut srcs, mut drvs) = (Vec::new(), Vec::new());
         let (mut args, mut env) = (Vec::new(), Vec::new());
         let mut structured: Option<&'de RawValue> = None;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
-                "name" => name = Some(map.next_value::<Cow<'de, str>>()?),
+                "name" => name = Some(map.next_value::<Str<'de>>()?),
                 "version" => context.check_version(map.next_value()?)?,
                 "outputs" => map.next_value_seed(Outputs {
                     context,
@@ -424,7 +426,7 @@ impl<'de> Visitor<'de> for DerivationVisitor<'_, '_, '_> {
                     drvs: &mut drvs,
                 })?,
                 "system" | "platform" => {
-                    let text = map.next_value::<Cow<'de, str>>()?;
+                    let text = map.next_value::<Str<'de>>()?;
                     system = Some(
                         arena
                             .push(text.as_bytes())
@@ -456,7 +458,7 @@ impl<'de> Visitor<'de> for DerivationVisitor<'_, '_, '_> {
         }
 
         let name = match (self.path, name) {
-            (Some(path), Some(name)) if path.drv_name() != name => {
+            (Some(path), Some(name)) if path.drv_name() != &*name => {
                 return Err(context.fail_derivation(JsonDerivationError::OtherName {
                     name: Quoted::new(&*name),
                 }));

@@ -1,6 +1,5 @@
 //! The parts of a derivation, read by serde straight into where they belong.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -9,6 +8,7 @@ use super::super::parts::Arena;
 use super::super::{DynamicOutputs, InputDrv, Span};
 use super::read::{Context, JsonDerivationError, RawOutput};
 use crate::path::{DrvPath, OutputName, StorePath};
+use crate::serde_text::Str;
 
 /// Makes a visitor its own seed.
 macro_rules! seed {
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for Outputs<'_, '_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(name) = map.next_key::<Str<'de>>()? {
             let name = output_name(self.context, &name)?;
             self.outputs.push((name, map.next_value()?));
         }
@@ -165,7 +165,7 @@ impl<'de> Visitor<'de> for Inputs<'_, '_> {
             srcs,
             drvs,
         } = self;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
                 "srcs" => map.next_value_seed(InputSrcs { context, srcs })?,
                 "drvs" => map.next_value_seed(InputDrvs { context, drvs })?,
@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for InputSrcs<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while let Some(path) = items.next_element::<Cow<'de, str>>()? {
+        while let Some(path) = items.next_element::<Str<'de>>()? {
             let path = self.context.path(&path);
             let path = path.map_err(|source| {
                 self.context
@@ -223,7 +223,7 @@ impl<'de> Visitor<'de> for InputDrvs<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { context, drvs } = self;
-        while let Some(path) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(path) = map.next_key::<Str<'de>>()? {
             let path = context.path(&path).and_then(DrvPath::new);
             let path = path
                 .map_err(|source| context.fail_derivation(JsonDerivationError::Input { source }))?;
@@ -234,7 +234,11 @@ impl<'de> Visitor<'de> for InputDrvs<'_, '_> {
                 chain: &mut chain,
                 found: &mut dynamic,
             })?;
-            drvs.push(InputDrv::with_dynamic(path, outputs, dynamic));
+            drvs.push(if dynamic.is_empty() {
+                InputDrv::new(path, outputs)
+            } else {
+                InputDrv::with_dynamic(path, outputs, dynamic)
+            });
         }
         Ok(())
     }
@@ -260,7 +264,7 @@ impl<'de> Visitor<'de> for Needs<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<OutputName>, A::Error> {
         let mut outputs = Vec::new();
-        while let Some(name) = items.next_element::<Cow<'de, str>>()? {
+        while let Some(name) = items.next_element::<Str<'de>>()? {
             outputs.push(output_name(self.context, &name)?);
         }
         Ok(outputs)
@@ -273,7 +277,7 @@ impl<'de> Visitor<'de> for Needs<'_, '_> {
             found,
         } = self;
         let mut outputs = Vec::new();
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Str<'de>>()? {
             match &*key {
                 "outputs" => {
                     outputs = map.next_value_seed(Needs {
@@ -318,7 +322,7 @@ impl<'de> Visitor<'de> for Dynamic<'_, '_> {
             chain,
             found,
         } = self;
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(name) = map.next_key::<Str<'de>>()? {
             let name = output_name(context, &name)?;
             chain.push(name);
             let outputs = map.next_value_seed(Needs {
