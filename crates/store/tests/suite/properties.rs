@@ -1,10 +1,13 @@
 //! What must hold of every value: round trips, orders, and that nothing makes a reader panic.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use snowguard_store::derivation::DynamicOutputs;
 use snowguard_store::derivation::json::{DerivationSet, JsonForm, JsonLayout};
-use snowguard_store::nar::{NarEvent, NarHash, NarReader, NarWriter};
+use snowguard_store::derivation::modulo::{HashModulo, ModuloHasher};
+use snowguard_store::nar::{NarError, NarEvent, NarHash, NarLimits, NarReader, NarWriter};
 use snowguard_store::{
     ContentAddress, ContentAddressMethod, Derivation, DerivationBuilder, DrvPath, Hash, HashAlgo,
     InputDrv, NarInfo, Notation, ObjectInfo, Output, OutputName, PathInfoSet, PublicKey, Quoted,
@@ -240,6 +243,73 @@ proptest! {
         let mut longer = message.clone();
         longer.push(0);
         prop_assert!(!key.verifies(&longer, &signature));
+    }
+}
+
+/// A test's stack holds 2 MiB: readers that called themselves would need more.
+#[test]
+fn deep_trees_need_no_deep_stack() {
+    const DEPTH: usize = 50_000;
+    let limits = NarLimits {
+        depth: usize::MAX,
+        ..NarLimits::default()
+    };
+    let mut writer = NarWriter::new(Vec::new()).unwrap();
+    writer.directory(b"").unwrap();
+    for _ in 1..DEPTH {
+        writer.directory(b"d").unwrap();
+    }
+    for _ in 0..DEPTH {
+        writer.directory_end().unwrap();
+    }
+    let nar = writer.finish().unwrap();
+    NarReader::with_limits(&nar[..], limits)
+        .and_then(NarReader::end)
+        .unwrap();
+    let stopped = NarReader::new(&nar[..]).and_then(NarReader::end);
+    assert!(matches!(stopped, Err(NarError::TooDeep { limit: 64, .. })));
+}
+
+#[test]
+fn long_chains_need_no_deep_stack() {
+    let dir = StoreDir::default();
+    let mut all: BTreeMap<DrvPath, Derivation> = BTreeMap::new();
+    let mut last: Option<DrvPath> = None;
+    for index in 0..20_000 {
+        let mut drv = DerivationBuilder::new("link".parse().unwrap());
+        let path = StorePath::new([0; 20], "link".parse().unwrap());
+        drv.output(OutputName::out(), Output::InputAddressed { path })
+            .env("index", index.to_string());
+        if let Some(input) = last {
+            drv.input_drv(InputDrv::new(input, [OutputName::out()]));
+        }
+        let drv = drv.build().unwrap();
+        let path = drv.drv_path(&dir).unwrap();
+        all.insert(path.clone(), drv);
+        last = Some(path);
+    }
+    let hash = ModuloHasher::new(dir)
+        .hash_modulo(&last.unwrap(), &mut &all)
+        .unwrap();
+    assert!(matches!(hash, HashModulo::Regular(_)));
+}
+
+#[test]
+fn deep_json_is_refused() {
+    let dir = StoreDir::default();
+    for open in [
+        "[",
+        r#"{"dynamicOutputs":{"out":"#,
+        r#"{"structuredAttrs":{"a":"#,
+    ] {
+        let json = format!(
+            r#"{{"/nix/store/{}-a.drv":{{"inputDrvs":{{"/nix/store/{}-b.drv":{}"#,
+            "0".repeat(32),
+            "1".repeat(32),
+            open.repeat(100_000)
+        );
+        assert!(DerivationSet::from_json(json.as_bytes(), None).is_err());
+        assert!(Derivation::from_json(open.repeat(100_000).as_bytes(), &dir).is_err());
     }
 }
 
