@@ -242,7 +242,12 @@ impl ModuloHasher {
             mismatches.push(Mismatch::DrvPath { computed });
         }
         for (name, computed) in self.output_paths(path, drv, resolver)? {
-            let Some(computed) = computed else { continue };
+            let Some(computed) = computed else {
+                if drv.output(name.as_str()).and_then(Output::path).is_some() {
+                    mismatches.push(Mismatch::Unknowable { name });
+                }
+                continue;
+            };
             let stated = drv.output(name.as_str()).and_then(Output::path);
             let variable = drv.env_bytes(name.as_str());
             let in_env = variable
@@ -354,6 +359,11 @@ pub enum Mismatch {
         name: OutputName,
         /// What it should be.
         computed: StorePath,
+    },
+    /// The path of an output is stated, and cannot be known before some input is built.
+    Unknowable {
+        /// The output.
+        name: OutputName,
     },
     /// The environment variable that holds the path of an output.
     OutputVariable {

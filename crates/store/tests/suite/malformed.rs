@@ -475,6 +475,23 @@ fn derivations_that_state_what_is_not_so() {
         "no such output",
         check(&builder, &[(input.clone(), fixed.build().unwrap())]),
     );
+    let mut floating = DerivationBuilder::new("b".parse().unwrap());
+    let algo = HashAlgo::Sha256;
+    floating.output(
+        OutputName::out(),
+        Output::Floating {
+            method: ContentAddressMethod::Nar,
+            algo,
+        },
+    );
+    let mismatches = check(&builder, &[(input.clone(), floating.build().unwrap())]).unwrap();
+    assert!(
+        matches!(
+            mismatches[..],
+            [Mismatch::DrvPath { .. }, Mismatch::Unknowable { .. }]
+        ),
+        "{mismatches:?}"
+    );
     fixed.output("dev".parse().unwrap(), Output::Deferred);
     table.row("mixed", fixed.build().unwrap().kind());
     let mut fixed = DerivationBuilder::new("b".parse().unwrap());
