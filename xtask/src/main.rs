@@ -1,4 +1,8 @@
-//! The project's own chores.
+//! The project's own chores, run as `cargo xtask NAME`.
+//!
+//! Light on purpose: it depends on no crate of ours, so that the first step of the tests runs while a
+//! fresh machine still has nothing compiled. What measures the product is `snowguard-measure`, which
+//! the tasks of the same names start through cargo.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -6,14 +10,25 @@
 )]
 #![expect(
     clippy::disallowed_methods,
-    reason = "chores read and write files, start programs and take time"
+    reason = "chores read and write files, start programs, ask the environment and take time"
 )]
 
-mod accuracy;
-mod dataset;
-mod facts;
+mod docs;
+mod fuzz;
+mod layers;
+mod measure;
+mod process;
+mod requirement;
+mod steps;
+mod test;
+mod tree;
+mod workspace;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about)]
@@ -24,15 +39,39 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Scores the matcher against labelled truth.
-    Accuracy(accuracy::Args),
-    /// Selects the facts of the embedded default out of a data set.
-    Facts(facts::Args),
+    /// Runs every check of the project, after installing what is missing.
+    Test(test::Args),
+    /// Checks that every crate uses only what its floor allows.
+    Layers,
+    /// Builds the fuzz targets and runs them.
+    Fuzz(fuzz::Args),
+    /// Writes man pages and completions, for packagers.
+    DistDocs(docs::Args),
+    #[command(flatten)]
+    Measure(measure::Task),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().task {
-        Task::Accuracy(args) => accuracy::run(&args),
-        Task::Facts(args) => facts::run(&args),
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = process::catch_interrupts().and_then(|()| {
+        let workspace = Workspace::find()?;
+        match cli.task {
+            Task::Test(args) => test::run(&workspace, &args),
+            Task::Layers => layers::run(&workspace),
+            Task::Fuzz(args) => fuzz::run(&workspace, &args),
+            Task::DistDocs(args) => docs::run(&workspace, &args),
+            Task::Measure(task) => measure::run(&workspace, &task),
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if process::interrupted() => {
+            eprintln!("interrupted");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

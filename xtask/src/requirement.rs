@@ -1,0 +1,265 @@
+//! Programs that the tests need, how to tell whether they are here, and how they are installed.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// A program that a step needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Requirement {
+    /// What is looked for on `PATH`.
+    program: &'static str,
+    from: From,
+    /// Why, for the person who is asked to install it.
+    why: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum From {
+    /// A component of the Rust toolchain.
+    Component(&'static str),
+    /// A Debian package.
+    Debian(&'static str),
+    /// A crate, with the version that is known to work.
+    Crate(&'static str, &'static str),
+}
+
+pub(crate) const RUSTFMT: Requirement = Requirement {
+    program: "cargo-fmt",
+    from: From::Component("rustfmt"),
+    why: "the layout of the code is checked",
+};
+pub(crate) const CLIPPY: Requirement = Requirement {
+    program: "cargo-clippy",
+    from: From::Component("clippy"),
+    why: "the lints are policy",
+};
+pub(crate) const CARGO_DENY: Requirement = Requirement {
+    program: "cargo-deny",
+    from: From::Crate("cargo-deny", "0.20.2"),
+    why: "licences and origins of dependencies are checked",
+};
+pub(crate) const NIX: Requirement = Requirement {
+    program: "nix-instantiate",
+    from: From::Debian("nix-bin"),
+    why: "Nix itself is the oracle of the tests, and parses flake.nix",
+};
+pub(crate) const CHROMIUM: Requirement = Requirement {
+    program: "chromium",
+    from: From::Debian("chromium"),
+    why: "the pages are opened in a real browser",
+};
+pub(crate) const CXX: Requirement = Requirement {
+    program: "c++",
+    from: From::Debian("g++"),
+    why: "libFuzzer, which the fuzz targets are linked with, is C++",
+};
+
+/// Whether and how to ask before something is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// It was given on the command line, or by CI.
+    Given,
+    /// Somebody can be asked.
+    Ask,
+    /// Nobody is there.
+    Nobody,
+}
+
+impl Consent {
+    /// Finds out.
+    pub(crate) fn new(yes: bool) -> Self {
+        if yes || std::env::var("CI").is_ok_and(|ci| ci == "true") {
+            Self::Given
+        } else if std::io::stdin().is_terminal() {
+            Self::Ask
+        } else {
+            Self::Nobody
+        }
+    }
+}
+
+/// Names what is missing, with the reason, and installs it if that is agreed to.
+pub(crate) fn install(
+    workspace: &Workspace,
+    needed: &[&'static Requirement],
+    consent: Consent,
+) -> Result<()> {
+    let missing: Vec<_> = needed
+        .iter()
+        .filter(|requirement| !on_path(requirement.program, &workspace.search_path()))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("These programs are needed and not here:");
+    for requirement in &missing {
+        println!("  {:<16} {}", requirement.program, requirement.why);
+    }
+    let commands = installation(workspace, &missing, &Privilege::find());
+    println!("They are installed with:");
+    for command in &commands {
+        println!("  {}", process::shown(command));
+    }
+    match consent {
+        Consent::Given => {}
+        Consent::Ask if agreed()? => {}
+        Consent::Ask => bail!("nothing was installed; the tests need these programs"),
+        Consent::Nobody => {
+            bail!("nothing was installed: run the commands above, or pass --yes to have it done")
+        }
+    }
+    for mut command in commands {
+        println!("$ {}", process::shown(&command));
+        process::run(&mut command).context(
+            "a program that the tests need could not be installed; run the command above by hand",
+        )?;
+    }
+    for requirement in missing {
+        if !on_path(requirement.program, &workspace.search_path()) {
+            bail!(
+                "`{}` is still not on PATH after its installation",
+                requirement.program
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How packages of the distribution can be installed.
+#[derive(Debug, PartialEq, Eq)]
+enum Privilege {
+    Root,
+    Sudo,
+}
+
+impl Privilege {
+    fn find() -> Self {
+        if rustix::process::geteuid().is_root() {
+            Self::Root
+        } else {
+            Self::Sudo
+        }
+    }
+}
+
+/// The commands that install what is missing, fewest first.
+fn installation(
+    workspace: &Workspace,
+    missing: &[&Requirement],
+    privilege: &Privilege,
+) -> Vec<Command> {
+    let (mut components, mut packages, mut crates) = (Vec::new(), Vec::new(), Vec::new());
+    for requirement in missing {
+        match requirement.from {
+            From::Component(name) => components.push(name),
+            From::Debian(name) => packages.push(name),
+            From::Crate(name, version) => crates.push(format!("{name}@{version}")),
+        }
+    }
+    let mut commands = Vec::new();
+    if !components.is_empty() {
+        let mut command = workspace.command("rustup");
+        command.args(["component", "add"]).args(components);
+        commands.push(command);
+    }
+    if !packages.is_empty() {
+        let apt = || match privilege {
+            Privilege::Root => workspace.command("apt-get"),
+            Privilege::Sudo => {
+                let mut command = workspace.command("sudo");
+                command.arg("apt-get");
+                command
+            }
+        };
+        let mut update = apt();
+        update.arg("update");
+        commands.push(update);
+        let mut install = apt();
+        install
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(packages);
+        commands.push(install);
+    }
+    for name in crates {
+        let mut command = workspace.cargo();
+        command
+            .args(["install", "--locked", "--quiet", "--root"])
+            .arg(workspace.tools())
+            .arg(name);
+        commands.push(command);
+    }
+    commands
+}
+
+fn agreed() -> Result<bool> {
+    let mut out = std::io::stdout().lock();
+    write!(out, "Install them? [y/N] ")
+        .and_then(|()| out.flush())
+        .context("cannot ask")?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("cannot read the answer")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Whether a program is somewhere on a search path.
+pub(crate) fn on_path(program: &str, path: &OsStr) -> bool {
+    std::env::split_paths(path).any(|directory| is_program(&directory.join(program)))
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+/// What steps need, one line each.
+pub(crate) fn describe(needed: &[Requirement]) -> String {
+    let mut text = String::new();
+    for requirement in needed {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{separator}{}", requirement.program);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_installed_by_kind() {
+        let workspace = Workspace::find().unwrap();
+        let commands = installation(
+            &workspace,
+            &[&NIX, &CARGO_DENY, &CHROMIUM],
+            &Privilege::Sudo,
+        );
+        let shown: Vec<String> = commands.iter().map(process::shown).collect();
+        assert_eq!(shown[0], "sudo apt-get update");
+        assert_eq!(
+            shown[1],
+            "sudo apt-get install --yes --no-install-recommends nix-bin chromium"
+        );
+        assert!(shown[2].ends_with("tools cargo-deny@0.20.2"), "{shown:?}");
+        assert_eq!(shown.len(), 3);
+    }
+
+    #[test]
+    fn programs_are_files_that_may_be_run() {
+        assert!(on_path("sh", OsStr::new("/nowhere:/bin")));
+        assert!(!on_path("passwd", OsStr::new("/etc")));
+        assert!(!on_path("no-such-program", OsStr::new("/bin")));
+    }
+}
