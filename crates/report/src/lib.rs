@@ -2,10 +2,14 @@
 
 mod action;
 mod build;
+pub mod cyclonedx;
 pub mod diff;
 pub mod escape;
 pub mod explain;
+pub mod html;
 pub mod model;
+pub mod openvex;
+pub mod sarif;
 pub mod text;
 
 pub use action::is_kernel;
