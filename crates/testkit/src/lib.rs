@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod browser;
 pub mod nix;
 pub mod schema;
