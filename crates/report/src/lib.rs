@@ -7,10 +7,12 @@ pub mod diff;
 pub mod escape;
 pub mod explain;
 pub mod html;
+mod identity;
 pub mod model;
 pub mod openvex;
 pub mod sarif;
 pub mod text;
+mod words;
 
 pub use action::is_kernel;
 pub use build::{Facts, build};

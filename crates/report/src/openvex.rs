@@ -1,9 +1,24 @@
 //! The report as statements that other tools take into account: OpenVEX.
+//!
+//! What is affected says what to do, what needs review is under investigation, a patched package is
+//! fixed and says by which patch, and a suppressed finding passes on the decision with its
+//! justification. Products are the packages, by purl and by the CPEs that are known of them.
+//! Deliberately absent: what is fixed by its version or not affected, of which the report has only
+//! the count, and where a decision stands, which is nobody else's business.
 
-use snowguard_formats::openvex::Document;
+use std::collections::BTreeMap;
+
+use snowguard_formats::openvex::{
+    Document, Justification, Product, Statement, Status, Vulnerability,
+};
+use snowguard_formats::{Layout, Timestamp};
+use snowguard_inventory::ComponentId;
+use snowguard_store::Hasher;
 
 use crate::Facts;
-use crate::model::Report;
+use crate::identity::{Components, Cpes, urn};
+use crate::model::{Finding, Package, Report};
+use crate::words;
 
 /// Who makes the statements.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +32,108 @@ pub struct Issuer<'i> {
 /// The report as OpenVEX; none if there is nothing to state, since a document without a statement
 /// is not valid.
 pub fn document(facts: &Facts<'_, '_>, report: &Report, issuer: Issuer<'_>) -> Option<Document> {
-    let _ = (facts, report, issuer);
-    None
+    let cpes = Cpes::of(facts);
+    let components = Components::of(facts.inventory);
+    let mut statements: BTreeMap<Key, Statement> = BTreeMap::new();
+    for package in &report.packages {
+        let product = product(package, components.get(package), &cpes);
+        for finding in &package.findings {
+            let statement = statement(finding, product.clone());
+            match statements.get_mut(&key(&statement)) {
+                Some(known) if !known.products.contains(&product) => {
+                    known.products.push(product.clone());
+                }
+                Some(_) => {}
+                None => {
+                    statements.insert(key(&statement), statement);
+                }
+            }
+        }
+    }
+    let mut document = Document {
+        tooling: Some(format!("{} {}", report.tool.name, report.tool.version)),
+        statements: statements.into_values().collect(),
+        ..Document::new("", issuer.author, Timestamp::from(facts.now))
+    };
+    if document.statements.is_empty() {
+        return None;
+    }
+    document.id = match issuer.id {
+        Some(id) => id.to_owned(),
+        None => derived_id(&document),
+    };
+    Some(document)
+}
+
+/// By what statements are told apart: products of which the same is said are one statement.
+type Key = (String, String, [Option<String>; 4]);
+
+fn key(statement: &Statement) -> Key {
+    (
+        statement.vulnerability.name.clone(),
+        statement.status.to_string(),
+        [
+            statement.action_statement.clone(),
+            statement.status_notes.clone(),
+            statement.justification.as_ref().map(ToString::to_string),
+            statement.impact_statement.clone(),
+        ],
+    )
+}
+
+fn product(package: &Package, id: Option<ComponentId>, cpes: &Cpes) -> Product {
+    let product = Product::purl(&package.purl);
+    match id.and_then(|id| cpes.get(id).first()) {
+        Some(cpe) => product.with_cpe23(cpe),
+        None => product,
+    }
+}
+
+fn statement(finding: &Finding, product: Product) -> Statement {
+    let mut statement = Statement::new(&finding.id, product, Status::Affected);
+    let mut aliases = finding.aliases.clone();
+    aliases.sort();
+    aliases.dedup();
+    statement.vulnerability = Vulnerability {
+        id: Some(finding.url.clone()),
+        description: finding.title.clone(),
+        aliases,
+        ..Vulnerability::new(&finding.id)
+    };
+    statement.status_notes = Some(words::sentence(&finding.reason) + ".");
+    if let Some(decision) = &finding.suppressed {
+        let reason = match decision.reason.as_str() {
+            "" => "No reason is given.".to_owned(),
+            reason => reason.to_owned(),
+        };
+        if decision.verdict == "fixed" {
+            statement.status = Status::Fixed;
+            statement.status_notes = Some(reason);
+        } else {
+            statement.status = Status::NotAffected;
+            statement.status_notes = None;
+            statement.justification = decision.justification.map(Justification::from);
+            statement.impact_statement = Some(reason);
+        }
+        return statement;
+    }
+    match finding.status {
+        "affected" => {
+            statement.action_statement = Some(words::fix(finding));
+        }
+        "patched" => {
+            statement.status = Status::Fixed;
+            statement.status_notes = Some(format!("Patched here: {}.", words::patches(finding)));
+        }
+        _ => statement.status = Status::UnderInvestigation,
+    }
+    statement
+}
+
+/// The same statements at the same time by the same author are the same document.
+fn derived_id(document: &Document) -> String {
+    let mut hasher = Hasher::sha256();
+    // A hasher takes every byte; a value that cannot be serialised is told when it is written.
+    let _ = document.write(&mut hasher, Layout::Compact);
+    urn(&hasher.finish())
 }

@@ -1,0 +1,11 @@
+//! What the report becomes: pages in a real browser, documents against their schemas.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test"
+)]
+
+mod openvex;
+mod sarif;
+mod support;

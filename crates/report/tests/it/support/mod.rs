@@ -1,0 +1,255 @@
+//! Reports made through the whole pipeline: records into an index, objects into an inventory, both
+//! into findings, and these into a report.
+
+mod worlds;
+
+use serde_json::{Value, json};
+use snowguard_advisory::index::{Builder, Index, SourceKind};
+use snowguard_advisory::record::Record;
+use snowguard_inventory::{
+    Gap, IdentityTable, Inventory, Nature, Object, PatchText, Recipe, Subject, SubjectBuilder,
+};
+use snowguard_matching::suppress::{self, Judged, Suppression};
+use snowguard_matching::{Matcher, Options};
+use snowguard_report::model::Report;
+use snowguard_report::{Facts, build};
+
+pub(crate) use worlds::{all, empty, large, nasty, small, typical};
+
+/// Something to scan, and what to scan it against.
+pub(crate) struct World {
+    subject: SubjectBuilder,
+    title: String,
+    nature: Nature,
+    index: Builder,
+    suppressions: Vec<Suppression>,
+    index_path: Option<String>,
+}
+
+/// A world, scanned.
+pub(crate) struct Scanned {
+    subject: Subject,
+    index: Vec<u8>,
+    suppressions: Vec<Suppression>,
+    index_path: Option<String>,
+}
+
+impl World {
+    pub(crate) fn new(title: &str, nature: Nature) -> Self {
+        Self {
+            subject: SubjectBuilder::new(),
+            title: title.to_owned(),
+            nature,
+            index: Builder::new(),
+            suppressions: Vec::new(),
+            index_path: None,
+        }
+    }
+
+    /// A derivation; what `fill` sets stays.
+    pub(crate) fn package(&mut self, name: &str, fill: impl FnOnce(&mut Recipe)) -> &mut Self {
+        let id = drv(name);
+        self.subject.object(&id, name, |object| {
+            let (pname, version) = snowguard_store::parse_drv_name(name);
+            let mut recipe = Recipe {
+                pname: Some(pname.into()),
+                version: Some(version.into()),
+                outputs: vec![("out".into(), Some(out(name).into()))],
+                ..Recipe::default()
+            };
+            fill(&mut recipe);
+            object.recipe = Some(Box::new(recipe));
+        });
+        self
+    }
+
+    /// A source that is fetched.
+    pub(crate) fn source(&mut self, name: &str, url: &str) -> &mut Self {
+        self.subject.object(&drv(name), name, |object| {
+            object.recipe = Some(Box::new(Recipe {
+                fixed: true,
+                outputs: vec![("out".into(), Some(out(name).into()))],
+                urls: vec![url.into()],
+                ..Recipe::default()
+            }));
+        });
+        self
+    }
+
+    /// A patch that lies beside the expression.
+    pub(crate) fn patch_file(&mut self, name: &str, text: &str) -> &mut Self {
+        self.subject.object(&out(name), name, |object| {
+            object.patch = Some(Box::new(PatchText::read(text.as_bytes())));
+        });
+        self
+    }
+
+    /// `from` refers to each of `to`, by names.
+    pub(crate) fn edges(&mut self, from: &str, to: &[&str]) -> &mut Self {
+        let find = |subject: &SubjectBuilder, name: &str| {
+            subject
+                .find(&drv(name))
+                .or_else(|| subject.find(&out(name)))
+                .unwrap_or_else(|| panic!("there is no {name}"))
+        };
+        let node = find(&self.subject, from);
+        for name in to {
+            let target = find(&self.subject, name);
+            self.subject.edge(node, target);
+        }
+        self
+    }
+
+    pub(crate) fn root(&mut self, name: &str) -> &mut Self {
+        let node = self.subject.find(&drv(name)).unwrap();
+        self.subject.root(node);
+        self
+    }
+
+    pub(crate) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object)) -> &mut Self {
+        self.subject.object(&drv(name), name, fill);
+        self
+    }
+
+    pub(crate) fn gap(&mut self, gap: Gap) -> &mut Self {
+        self.subject.gap(gap);
+        self
+    }
+
+    /// A record in the facts format.
+    pub(crate) fn record(&mut self, source: &str, record: Value) -> &mut Self {
+        let record: Record = serde_json::from_value(record).unwrap();
+        self.index.add(source, SourceKind::Facts, record);
+        self
+    }
+
+    pub(crate) fn suppress(&mut self, suppression: Suppression) -> &mut Self {
+        self.suppressions.push(suppression);
+        self
+    }
+
+    pub(crate) fn index_path(&mut self, path: &str) -> &mut Self {
+        self.index_path = Some(path.to_owned());
+        self
+    }
+
+    pub(crate) fn finish(self) -> Scanned {
+        Scanned {
+            subject: self.subject.build(self.title, self.nature),
+            index: self.index.finish().bytes,
+            suppressions: self.suppressions,
+            index_path: self.index_path,
+        }
+    }
+}
+
+impl Scanned {
+    /// Scans, and hands over what came out.
+    pub(crate) fn with<T>(&self, then: impl FnOnce(&Facts<'_, '_>, &Report) -> T) -> T {
+        let index = Index::open(&self.index).unwrap();
+        let table = IdentityTable::builtin();
+        let inventory = Inventory::of(&self.subject, &table);
+        let matches = Matcher::new(index, &table, Options::default())
+            .run(&inventory)
+            .unwrap();
+        let today = jiff::civil::date(2026, 11, 21);
+        let applied = suppress::apply(
+            &self.suppressions,
+            &inventory,
+            &matches.findings,
+            today,
+            |_| Vec::new(),
+        );
+        let facts = Facts {
+            subject: &self.subject,
+            inventory: &inventory,
+            index,
+            index_path: self.index_path.as_deref(),
+            stale_after_days: 14,
+            matches: &matches,
+            suppressions: &self.suppressions,
+            applied: &applied,
+            now: "2026-11-21T08:30:00Z".parse().unwrap(),
+            today,
+            version: "0.1.0",
+        };
+        let report = build(facts).unwrap();
+        then(&facts, &report)
+    }
+}
+
+/// The path of a derivation, with a digest that a name determines.
+pub(crate) fn drv(name: &str) -> String {
+    format!("{}.drv", out(name))
+}
+
+/// The path of an output.
+pub(crate) fn out(name: &str) -> String {
+    let hash = snowguard_store::Hash::of(snowguard_store::HashAlgo::Sha1, name.as_bytes()).unwrap();
+    let digest = hash.to_notation(snowguard_store::Notation::Nix32);
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "+-._?=".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(180)
+        .collect();
+    format!("/nix/store/{digest}-{name}")
+}
+
+/// What a record says of a product: `vendor:product`, `pkg:…` or `repo:…`, and where it is affected.
+pub(crate) fn affects(product: &str, by: Option<&str>, upstream: bool, span: &Value) -> Value {
+    let product = if let Some(key) = product.strip_prefix("pkg:") {
+        json!({"package": key})
+    } else if let Some(key) = product.strip_prefix("repo:") {
+        json!({"repository": key})
+    } else {
+        match product.split_once(':') {
+            Some((vendor, name)) => {
+                json!({"named": {"name": name, "vendor": vendor, "part": "application"}})
+            }
+            None => json!({"named": {"name": product}}),
+        }
+    };
+    let mut affected = json!({
+        "products": [product],
+        "upstream": upstream,
+        "rules": [{"status": "affected", "span": span}],
+    });
+    if let Some(by) = by {
+        affected["by"] = by.into();
+    }
+    affected
+}
+
+/// From the start before a version.
+pub(crate) fn before(version: &str) -> Value {
+    json!({"between": ["start", {"before": version}]})
+}
+
+/// From one version on and before another.
+pub(crate) fn from_before(from: &str, before: &str) -> Value {
+    json!({"between": [{"from": from}, {"before": before}]})
+}
+
+/// Up to and with a version.
+pub(crate) fn up_to(version: &str) -> Value {
+    json!({"between": ["start", {"up_to": version}]})
+}
+
+/// A decision in `snowguard.toml`.
+pub(crate) fn decision(component: &str, advisory: &str, verdict: Judged) -> Suppression {
+    Suppression {
+        component: suppress::Subject::parse(component).unwrap(),
+        version: None,
+        advisory: advisory.parse().unwrap(),
+        verdict,
+        reason: "looked at by hand".into(),
+        expires: None,
+        origin: "snowguard.toml, entry 1".into(),
+    }
+}
