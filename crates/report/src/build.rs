@@ -183,7 +183,8 @@ pub(crate) fn display_name(component: &Component) -> String {
     }
 }
 
-fn gap(gap: &Gap) -> String {
+/// What could not be known, as a sentence without its end.
+pub(crate) fn gap(gap: &Gap) -> String {
     match gap {
         Gap::NoDerivations { missing, of } => format!(
             "{missing} of {of} store paths have no .drv file that can be read: their patches and source URLs are unknown"

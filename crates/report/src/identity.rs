@@ -56,6 +56,9 @@ pub(crate) fn urn(hash: &Hash) -> String {
     serial_number(bytes)
 }
 
+/// Part, vendor and product.
+type CpeName = (char, String, String);
+
 /// The CPEs of all components.
 pub(crate) struct Cpes {
     by_component: BTreeMap<ComponentId, Vec<String>>,
@@ -64,24 +67,33 @@ pub(crate) struct Cpes {
 impl Cpes {
     /// Gathers them.
     pub(crate) fn of(facts: &Facts<'_, '_>) -> Self {
-        let mut names: BTreeMap<ComponentId, BTreeSet<(char, String, String)>> = BTreeMap::new();
+        let mut names: BTreeMap<ComponentId, BTreeMap<CpeName, usize>> = BTreeMap::new();
         for finding in &facts.matches.findings {
             for claim in &finding.claims {
                 if claim.certainty == Certainty::Sure
                     && let Some(name) = of_product(&claim.product)
                 {
-                    names.entry(finding.component).or_default().insert(name);
+                    *names
+                        .entry(finding.component)
+                        .or_default()
+                        .entry(name)
+                        .or_default() += 1;
                 }
             }
         }
         let mut by_component = BTreeMap::new();
         for (id, component) in facts.inventory.iter() {
-            let mut list: Vec<String> = Vec::new();
-            let stated = stated(facts, component);
-            let joined = names.remove(&id).unwrap_or_default();
-            for (part, vendor, product) in stated.into_iter().chain(joined) {
-                list.extend(write(part, &vendor, &product, &component.version));
-            }
+            let mut joined: Vec<(CpeName, usize)> =
+                names.remove(&id).unwrap_or_default().into_iter().collect();
+            joined.sort_by_key(|(_, records)| std::cmp::Reverse(*records));
+            let joined = joined.into_iter().map(|(name, _)| name);
+            let mut list: Vec<String> = stated(facts, component)
+                .into_iter()
+                .chain(joined)
+                .filter_map(|(part, vendor, product)| {
+                    write(part, &vendor, &product, &component.version)
+                })
+                .collect();
             let mut seen = BTreeSet::new();
             list.retain(|cpe| seen.insert(cpe.clone()));
             if !list.is_empty() {
@@ -91,14 +103,14 @@ impl Cpes {
         Self { by_component }
     }
 
-    /// Those of a component, what it states of itself first.
+    /// Those of a component: what it states of itself, then what most records call it.
     pub(crate) fn get(&self, id: ComponentId) -> &[String] {
         self.by_component.get(&id).map_or(&[], Vec::as_slice)
     }
 }
 
 /// What the evaluation or the document states, as it is spelled there.
-fn stated(facts: &Facts<'_, '_>, component: &Component) -> Vec<(char, String, String)> {
+fn stated(facts: &Facts<'_, '_>, component: &Component) -> Vec<CpeName> {
     let objects = component
         .nodes
         .iter()
@@ -110,7 +122,7 @@ fn stated(facts: &Facts<'_, '_>, component: &Component) -> Vec<(char, String, St
     cpes.filter_map(of_cpe).collect()
 }
 
-fn of_cpe(cpe: &Cpe) -> Option<(char, String, String)> {
+fn of_cpe(cpe: &Cpe) -> Option<CpeName> {
     let (vendor, product) = (cpe.vendor.text()?, cpe.product.text()?);
     Some((
         letter(cpe.part.unwrap_or(Part::Application)),
@@ -120,7 +132,7 @@ fn of_cpe(cpe: &Cpe) -> Option<(char, String, String)> {
 }
 
 /// The name in a record, if it came from a CPE and its spelling is certain.
-fn of_product(product: &ProductView<'_>) -> Option<(char, String, String)> {
+fn of_product(product: &ProductView<'_>) -> Option<CpeName> {
     let ProductView::Named {
         name,
         vendor: Some(vendor),

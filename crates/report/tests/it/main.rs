@@ -6,6 +6,7 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod cyclonedx;
 mod openvex;
 mod sarif;
 mod support;
