@@ -74,7 +74,7 @@ impl FromStr for Product {
         };
         let (vendor, name) = rest
             .split_once(':')
-            .ok_or_else(|| InvalidIdentity::Name(shorten(text)))?;
+            .ok_or_else(|| InvalidIdentity::Product(shorten(text)))?;
         let vendor = if vendor.is_empty() {
             None
         } else {
@@ -509,6 +509,11 @@ impl fmt::Display for RepoKey {
 /// Why a text is no identity.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidIdentity {
+    /// None of the forms of a product.
+    #[error(
+        "`{0}` is not a product: expected vendor:product, :product, pkg:type/name or repo:host/path"
+    )]
+    Product(String),
     /// Nothing is left of a product name, or it is too long.
     #[error("`{0}` is not a product name: expected 1 to 200 bytes")]
     Name(String),

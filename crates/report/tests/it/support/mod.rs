@@ -172,6 +172,7 @@ impl Scanned {
             now: "2026-11-21T08:30:00Z".parse().unwrap(),
             today,
             version: "0.1.0",
+            evidence: true,
         };
         let report = build(facts).unwrap();
         then(&facts, &report)
@@ -201,44 +202,14 @@ pub(crate) fn out(name: &str) -> String {
     format!("/nix/store/{digest}-{name}")
 }
 
-/// What a record says of a product: `vendor:product`, `pkg:…` or `repo:…`, and where it is affected.
-pub(crate) fn affects(product: &str, by: Option<&str>, upstream: bool, span: &Value) -> Value {
-    let product = if let Some(key) = product.strip_prefix("pkg:") {
-        json!({"package": key})
-    } else if let Some(key) = product.strip_prefix("repo:") {
-        json!({"repository": key})
-    } else {
-        match product.split_once(':') {
-            Some((vendor, name)) => {
-                json!({"named": {"name": name, "vendor": vendor, "part": "application"}})
-            }
-            None => json!({"named": {"name": product}}),
-        }
-    };
-    let mut affected = json!({
-        "products": [product],
-        "upstream": upstream,
-        "rules": [{"status": "affected", "span": span}],
-    });
+/// What a record says of a product (`vendor:product`, `:product`, `pkg:…`, `repo:…`), and where it is
+/// affected.
+pub(crate) fn affects(product: &str, by: Option<&str>, upstream: bool, rule: &str) -> Value {
+    let mut affected = json!({"products": [product], "upstream": upstream, "rules": [rule]});
     if let Some(by) = by {
         affected["by"] = by.into();
     }
     affected
-}
-
-/// From the start before a version.
-pub(crate) fn before(version: &str) -> Value {
-    json!({"between": ["start", {"before": version}]})
-}
-
-/// From one version on and before another.
-pub(crate) fn from_before(from: &str, before: &str) -> Value {
-    json!({"between": [{"from": from}, {"before": before}]})
-}
-
-/// Up to and with a version.
-pub(crate) fn up_to(version: &str) -> Value {
-    json!({"between": ["start", {"up_to": version}]})
 }
 
 /// A decision in `snowguard.toml`.

@@ -4,7 +4,7 @@ use serde_json::json;
 use snowguard_inventory::{Gap, Meta, Nature};
 use snowguard_matching::suppress::{Judged, Justification};
 
-use super::{Scanned, World, affects, before, decision, from_before, out, up_to};
+use super::{Scanned, World, affects, decision, out};
 
 /// Nothing but a root, and an index without a record.
 pub(crate) fn empty() -> Scanned {
@@ -157,14 +157,14 @@ fn records(world: &mut World, commits: u32) {
                 "summary": "SM2 decryption buffer overflow", "severities": critical,
                 "ssvc": {"exploitation": "poc", "automatable": true, "total_impact": true},
                 "epss": {"probability": 0.0312, "percentile": 0.912},
-                "affects": [affects("openssl:openssl", Some("openssl"), true, &from_before("1.1.1", "1.1.1l"))],
+                "affects": [affects("a/openssl:openssl", Some("openssl"), true, ">=1.1.1 <1.1.1l")],
             }),
         )
         .record(
             "nvd",
             json!({
                 "id": "CVE-2021-3711", "modified": "2022-01-06",
-                "affects": [affects("openssl:openssl", None, false, &from_before("1.1.1", "1.1.1l"))],
+                "affects": [affects("a/openssl:openssl", None, false, ">=1.1.1 <1.1.1l")],
             }),
         )
         .record(
@@ -172,14 +172,14 @@ fn records(world: &mut World, commits: u32) {
             json!({
                 "id": "CVE-2022-0778", "aliases": ["GHSA-x3mh-jvjw-3xwx"], "published": "2022-03-15",
                 "summary": "Infinite loop in BN_mod_sqrt()", "severities": high,
-                "affects": [affects("openssl:openssl", Some("openssl"), true, &from_before("1.1.1", "1.1.1n"))],
+                "affects": [affects("a/openssl:openssl", Some("openssl"), true, ">=1.1.1 <1.1.1n")],
             }),
         )
         .record(
             "openssl",
             json!({
                 "id": "CVE-2024-0727", "published": "2024-01-26", "severities": [{"word": "low"}],
-                "affects": [affects("openssl:openssl", Some("openssl"), true, &json!({"between": ["start", {"before": "3.0.13"}]}))],
+                "affects": [affects("a/openssl:openssl", Some("openssl"), true, "<3.0.13")],
             }),
         )
         .record(
@@ -187,7 +187,7 @@ fn records(world: &mut World, commits: u32) {
             json!({
                 "id": "CVE-2020-1971", "published": "2020-12-08", "severities": medium,
                 "fixes": ["43913f2f4fbd7dcff930b8a809e709591e4dd79e"],
-                "affects": [affects("openssl:openssl", Some("openssl"), true, &from_before("1.1.1", "1.1.1i"))],
+                "affects": [affects("a/openssl:openssl", Some("openssl"), true, ">=1.1.1 <1.1.1i")],
             }),
         )
         .record(
@@ -196,7 +196,7 @@ fn records(world: &mut World, commits: u32) {
                 "id": "CVE-2021-3156", "published": "2021-01-26", "severities": local,
                 "summary": "Baron Samedit: heap overflow in sudoedit -s",
                 "epss": {"probability": 0.9233, "percentile": 0.997},
-                "affects": [affects("sudo_project:sudo", None, false, &before("1.9.5"))],
+                "affects": [affects("a/sudo_project:sudo", None, false, "<1.9.5")],
             }),
         )
         .record(
@@ -212,7 +212,7 @@ fn records(world: &mut World, commits: u32) {
                 "id": "CVE-2023-38545", "published": "2023-10-11", "severities": critical,
                 "summary": "SOCKS5 heap buffer overflow",
                 "affects": [
-                    affects("haxx:curl", Some("curl"), true, &from_before("7.69.0", "8.4.0")),
+                    affects("a/haxx:curl", Some("curl"), true, ">=7.69.0 <8.4.0"),
                 ],
             }),
         )
@@ -221,29 +221,29 @@ fn records(world: &mut World, commits: u32) {
             json!({
                 "id": "BIT-curl-2020-8169", "aliases": ["CVE-2020-8169"], "published": "2020-12-14",
                 "severities": high,
-                "affects": [affects("pkg:bitnami/curl", Some("BIT"), false, &from_before("7.62.0", "7.71.0")),
-                            affects("haxx:curl", None, false, &up_to("7.71.1"))],
+                "affects": [affects("pkg:bitnami/curl", Some("BIT"), false, ">=7.62.0 <7.71.0"),
+                            affects("a/haxx:curl", None, false, "<=7.71.1")],
             }),
         )
         .record(
             "nvd",
             json!({
                 "id": "CVE-2022-37434", "published": "2022-08-05", "severities": critical,
-                "affects": [affects("zlib:zlib", None, false, &up_to("1.2.12"))],
+                "affects": [affects("a/zlib:zlib", None, false, "<=1.2.12")],
             }),
         )
         .record(
             "nvd",
             json!({
                 "id": "CVE-2021-28831", "published": "2021-03-19", "severities": high,
-                "affects": [affects("busybox:busybox", None, false, &up_to("1.32.1"))],
+                "affects": [affects("a/busybox:busybox", None, false, "<=1.32.1")],
             }),
         )
         .record(
             "nvd",
             json!({
                 "id": "CVE-2022-28391", "published": "2022-04-03", "severities": high,
-                "affects": [affects("busybox:busybox", None, false, &up_to("1.35.0"))],
+                "affects": [affects("a/busybox:busybox", None, false, "<=1.35.0")],
             }),
         )
         .record(
@@ -252,30 +252,30 @@ fn records(world: &mut World, commits: u32) {
                 "id": "PYSEC-2023-58", "aliases": ["CVE-2023-25577", "GHSA-xg9f-g7g7-2323"],
                 "published": "2023-02-14", "severities": high,
                 "summary": "Unlimited number of form parts",
-                "affects": [{"products": [{"package": "pypi/werkzeug"}], "by": "PYSEC", "scheme": "pep440",
-                             "rules": [{"status": "affected", "span": {"between": ["start", {"before": "2.2.3"}]}}]}],
+                "affects": [{"products": ["pkg:pypi/werkzeug"], "by": "PYSEC", "scheme": "pep440",
+                             "rules": ["<2.2.3"]}],
             }),
         )
         .record(
             "pypa",
             json!({
                 "id": "CVE-2026-1001", "published": "2026-11-01",
-                "affects": [{"products": [{"package": "pypi/werkzeug"}], "by": "PYSEC", "scheme": "pep440",
-                             "rules": [{"status": "affected", "span": {"between": ["start", "open"]}}]}],
+                "affects": [{"products": ["pkg:pypi/werkzeug"], "by": "PYSEC", "scheme": "pep440",
+                             "rules": ["*"]}],
             }),
         )
         .record(
             "nvd",
             json!({
                 "id": "CVE-2023-50967", "published": "2024-03-20", "severities": high,
-                "affects": [affects("jose", None, false, &json!({"text": "11 and some before"}))],
+                "affects": [affects(":jose", None, false, "\"11 and some before\"")],
             }),
         )
         .record(
             "nvd",
             json!({
                 "id": "CVE-2012-0001", "published": "2012-01-01",
-                "affects": [affects("gnu:hello", None, false, &before("2.0"))],
+                "affects": [affects("a/gnu:hello", None, false, "<2.0")],
             }),
         );
     for number in 1..=commits {
@@ -284,7 +284,7 @@ fn records(world: &mut World, commits: u32) {
             json!({
                 "id": format!("OSV-2020-{number}"), "published": "2020-07-01",
                 "summary": "Heap-buffer-overflow in a parser",
-                "affects": [{"products": [{"repository": "github.com/harfbuzz/harfbuzz"}], "by": "OSV", "scheme": "git"}],
+                "affects": [{"products": ["repo:github.com/harfbuzz/harfbuzz"], "by": "OSV", "scheme": "git"}],
             }),
         );
     }
@@ -296,7 +296,7 @@ fn kernel(world: &mut World, count: u32) {
         let mut record = json!({
             "id": format!("CVE-2024-{}", 30_000 + number), "published": "2024-05-01",
             "summary": format!("net: fix use-after-free number {number}"),
-            "affects": [affects("linux:linux", Some("Linux"), true, &from_before("4.19", &format!("5.4.{}", 200 + number % 90)))],
+            "affects": [affects("a/linux:linux", Some("Linux"), true, &format!(">=4.19 <5.4.{}", 200 + number % 90))],
         });
         let vector = match number % 6 {
             0 => "CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H",
@@ -317,6 +317,8 @@ fn kernel(world: &mut World, count: u32) {
 /// Everything that strangers could write, in every place where they write.
 pub(crate) fn nasty() -> Scanned {
     let evil = "</script><script>alert(1)</script>\"'<b>&amp;\u{1b}[31m\u{202e}\u{0}\r\n🧊é";
+    // Without white space: a rule of a record is words.
+    let word: String = evil.split_whitespace().collect();
     let long = "very-long-name".repeat(120);
     let mut world = World::new(&format!("{evil}{long}"), Nature::BuildTime);
     world
@@ -362,23 +364,23 @@ pub(crate) fn nasty() -> Scanned {
                     "aliases": ["X:/+@._-"],
                     "summary": format!("{evil}{long}"),
                     "exploited": {"since": "2026-11-02"},
-                    "affects": [affects(product, Some(evil), true, &before(&format!("2.0{evil}")))],
+                    "affects": [affects(&format!(":{product}"), Some(evil), true, &format!("<2.0{word}"))],
                 }),
             )
             .record(
                 evil,
                 json!({
                     "id": format!("X-{at}:/+@"),
-                    "affects": [affects(product, Some(evil), false, &json!({"text": format!("{evil}{long}")}))],
+                    "affects": [affects(&format!(":{product}"), Some(evil), false, &format!("\"{evil}{long}\""))],
                 }),
             );
     }
     world
         // Nothing but an id and a product.
-        .record("bare", json!({"id": "BARE-1", "affects": [affects("bare", None, false, &json!({"between": ["start", "open"]}))]}))
+        .record("bare", json!({"id": "BARE-1", "affects": [affects(":bare", None, false, "*")]}))
         .record(
             "bare",
-            json!({"id": "CVE-2026-0003", "affects": [affects("evil", None, false, &json!({"between": ["start", "open"]}))]}),
+            json!({"id": "CVE-2026-0003", "affects": [affects(":evil", None, false, "*")]}),
         )
         .suppress(snowguard_matching::suppress::Suppression {
             reason: evil.into(),
@@ -414,12 +416,12 @@ pub(crate) fn large() -> Scanned {
                         "id": id, "published": "2025-03-01",
                         "summary": "A buffer overflow in the parser of headers",
                         "severities": [{"vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}],
-                        "affects": [affects(&product, None, false, &before("2.0"))],
+                        "affects": [affects(&product, None, false, "<2.0")],
                     }),
                 )
                 .record(
                     "cve5",
-                    json!({"id": id, "affects": [affects(&product, Some("CISA-ADP"), false, &before("2.0"))]}),
+                    json!({"id": id, "affects": [affects(&product, Some("CISA-ADP"), false, "<2.0")]}),
                 );
         }
     }
