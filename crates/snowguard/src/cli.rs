@@ -122,6 +122,9 @@ pub(crate) struct Scan {
     /// Where to print [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<Utf8PathBuf>,
+    /// Who makes the statements of OpenVEX: a name or an IRI [default: Unknown Author]
+    #[arg(long, value_name = "WHO")]
+    pub(crate) author: Option<String>,
     /// What makes the exit status 1
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,

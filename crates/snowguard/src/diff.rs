@@ -35,9 +35,11 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
         Inventory::of(&old, &context.table),
         Inventory::of(&new, &context.table),
     );
-    let before = context.scan(&old, &old_inventory, false)?.report;
-    let now = context.scan(&new, &new_inventory, false)?.report;
-    let difference = diff((&before, &old_inventory), (&now, &new_inventory));
+    let difference = context.scan(&old, &old_inventory, false, |_, before| {
+        context.scan(&new, &new_inventory, false, |_, now| {
+            Ok(diff((before, &old_inventory), (now, &new_inventory)))
+        })
+    })?;
     let bytes = match args.format {
         PlainFormat::Text => {
             text::diff(&difference, terminal.paint(), terminal.width(), args.all).into_bytes()

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use snowguard_advisory::index::Index;
-use snowguard_formats::Layout;
+use snowguard_formats::{Layout, WriteError};
 use snowguard_inventory::{IdentityTable, Inventory, Subject};
 use snowguard_matching::suppress::{self, Applied, Suppression};
 use snowguard_matching::{Finding, Matcher, Matches, Options};
-use snowguard_report::{Facts, Report, build, text};
+use snowguard_report::{Facts, Report, build, cyclonedx, html, openvex, sarif, text};
 
 use crate::Findings;
 use crate::cli::{Deciding, FailOn, Global, Sbom, Scan, ScanFormat};
@@ -38,8 +38,27 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
     )?;
     let subject = read::subject(&args.inputs, &args.reading)?;
     let inventory = Inventory::of(&subject, &context.table);
-    let scanned = context.scan(&subject, &inventory, args.format != ScanFormat::Table)?;
-    let report = &scanned.report;
+    let evidence = args.format != ScanFormat::Table;
+    context.scan(&subject, &inventory, evidence, |facts, report| {
+        match render(args, facts, report, terminal)? {
+            Some(bytes) => terminal.data(&bytes, args.output.as_deref())?,
+            // OpenVEX has no document without a statement.
+            None => terminal.warning("nothing is written: there is nothing to state"),
+        }
+        if args.format == ScanFormat::Table && args.component.is_none() && !global.quiet {
+            hints(report, terminal);
+        }
+        Ok(fails(report, &fail_on).into())
+    })
+}
+
+/// What is printed; none where the format cannot say that there is nothing.
+fn render(
+    args: &Scan,
+    facts: &Facts<'_, '_>,
+    report: &Report,
+    terminal: &Terminal,
+) -> Result<Option<Vec<u8>>, Failure> {
     let bytes = match args.format {
         ScanFormat::Table => {
             let to_file = args.output.is_some();
@@ -58,20 +77,53 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
             text::scan(report, options).into_bytes()
         }
         ScanFormat::Json => json(report)?,
-        ScanFormat::Sarif | ScanFormat::Cyclonedx | ScanFormat::Openvex | ScanFormat::Html => {
-            return Err(Failure::message("not yet"));
+        ScanFormat::Sarif => {
+            let options = sarif::Options {
+                patched: args.show_patched,
+            };
+            document(sarif::log(report, options).to_json(Layout::Pretty))?
         }
+        ScanFormat::Cyclonedx => {
+            let bom = cyclonedx::bom_with_vulnerabilities(facts, report);
+            document(bom.to_json(Layout::Pretty))?
+        }
+        ScanFormat::Openvex => {
+            let issuer = openvex::Issuer {
+                author: args.author.as_deref().unwrap_or("Unknown Author"),
+                id: None,
+            };
+            match openvex::document(facts, report, issuer) {
+                Some(vex) => document(vex.to_json(Layout::Pretty))?,
+                None => return Ok(None),
+            }
+        }
+        ScanFormat::Html => html::page(report).into_bytes(),
     };
-    terminal.data(&bytes, args.output.as_deref())?;
-    if args.format == ScanFormat::Table && args.component.is_none() && !global.quiet {
-        hints(report, terminal);
-    }
-    Ok(fails(report, &fail_on).into())
+    Ok(Some(bytes))
+}
+
+fn document(written: Result<Vec<u8>, WriteError>) -> Result<Vec<u8>, Failure> {
+    written.map_err(Failure::new)
 }
 
 pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<Findings, Failure> {
-    let _ = (global, args, terminal, Layout::Pretty);
-    Err(Failure::message("not yet"))
+    let config = Config::load(global)?;
+    let chosen = Chosen::new(global, &config)?;
+    let context = Context::new(
+        &config,
+        &chosen,
+        &Deciding::default(),
+        &args.reading.identities,
+        true,
+        terminal,
+    )?;
+    let subject = read::subject(&args.inputs, &args.reading)?;
+    let inventory = Inventory::of(&subject, &context.table);
+    context.scan(&subject, &inventory, false, |facts, _| {
+        let bytes = document(cyclonedx::bom(facts).to_json(Layout::Pretty))?;
+        terminal.data(&bytes, args.output.as_deref())
+    })?;
+    Ok(Findings::None)
 }
 
 /// What a scan needs beside its subject.
@@ -82,13 +134,6 @@ pub(crate) struct Context<'c> {
     suppressions: Vec<Suppression>,
     now: Timestamp,
     today: Date,
-}
-
-/// A scan's outcome.
-pub(crate) struct Scanned<'c> {
-    pub(crate) report: Report,
-    #[expect(dead_code, reason = "the documents are made from it")]
-    pub(crate) matches: Matches<'c>,
 }
 
 impl<'c> Context<'c> {
@@ -123,15 +168,17 @@ impl<'c> Context<'c> {
         Matcher::new(self.index, &self.table, Options::default())
     }
 
-    pub(crate) fn scan(
+    /// Scans, and hands over what came out.
+    pub(crate) fn scan<T>(
         &self,
         subject: &Subject,
         inventory: &Inventory,
         evidence: bool,
-    ) -> Result<Scanned<'_>, Failure> {
+        then: impl FnOnce(&Facts<'_, '_>, &Report) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let matches = self.matcher().run(inventory)?;
         let applied = self.apply(inventory, &matches);
-        let report = build(Facts {
+        let facts = Facts {
             subject,
             inventory,
             index: self.index,
@@ -144,8 +191,8 @@ impl<'c> Context<'c> {
             today: self.today,
             version: VERSION,
             evidence,
-        })?;
-        Ok(Scanned { report, matches })
+        };
+        then(&facts, &build(facts)?)
     }
 
     fn apply(&self, inventory: &Inventory, matches: &Matches<'_>) -> Applied {
