@@ -11,7 +11,7 @@ mod layout;
 mod view;
 
 pub use build::{Builder, Built};
-pub use layout::{Corrupt, FORMAT_VERSION, OpenError};
+pub use layout::{Corrupt, FORMAT_VERSION, OpenError, reseal};
 pub use view::{
     EntryId, EntryView, Index, Key, ProductList, ProductView, RuleList, Source, SourceKind,
     VulnerabilityId, VulnerabilityList, VulnerabilityView,

@@ -1,0 +1,8 @@
+//! The reader of OSV records, on any bytes; then the index, on what was read.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use snowguard_advisory::read::Format;
+
+fuzz_target!(|bytes: &[u8]| snowguard_fuzz::read(Format::Osv, bytes));

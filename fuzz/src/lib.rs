@@ -1,0 +1,100 @@
+//! What several targets do with what they have read.
+
+use std::error::Error as _;
+
+use snowguard_advisory::index::{Builder, Corrupt, Index, Key, SourceKind};
+use snowguard_advisory::order::Version;
+use snowguard_advisory::range::judge;
+use snowguard_advisory::read::{Format, ReadError, facts};
+use snowguard_advisory::record::Record;
+use snowguard_advisory::severity::Severity;
+
+/// Versions of every kind that the orders tell apart.
+const VERSIONS: [&str; 6] = [
+    "1.2.3",
+    "8.2p1",
+    "1.0.2za",
+    "2.0.0-rc.1+build",
+    "1.2-unstable-2020-01-31",
+    "2019-12-08",
+];
+
+/// Reads a document, and does with every record what the product does with it: judges versions,
+/// writes it as facts and reads it back, compiles an index and walks it.
+pub fn read(format: Format, document: &[u8]) {
+    let mut records = Vec::new();
+    format.read(document, &mut |outcome| match outcome {
+        Ok(record) => records.push(record),
+        Err(error) => show(&error),
+    });
+    if let Err(error) = Format::detect(document) {
+        show(&error);
+    }
+    records.iter().for_each(round_trip);
+    compile(records);
+}
+
+fn show(error: &ReadError) {
+    let _ = error.to_string();
+    let _ = error.source().map(ToString::to_string);
+}
+
+/// What a record says must survive being written as facts.
+fn round_trip(record: &Record) {
+    let line = facts::write(record).expect("memory takes it");
+    assert!(!line.contains('\n'), "facts are lines");
+    let again = facts::read(line.as_bytes()).expect("it was written here");
+    let facts_only = Record {
+        summary: None,
+        ..record.clone()
+    };
+    assert_eq!(again, facts_only);
+}
+
+/// Compiles records into an index: the same one in whatever order, and one without contradictions.
+fn compile(records: Vec<Record>) {
+    let build = |records: &mut dyn Iterator<Item = &Record>| {
+        let mut builder = Builder::new();
+        for record in records {
+            builder.add("fuzz", SourceKind::Facts, record.clone());
+        }
+        builder.finish().bytes
+    };
+    let bytes = build(&mut records.iter());
+    let index = Index::open(&bytes).expect("it was written here");
+    walk(index).expect("it was written here");
+    for product in records
+        .iter()
+        .flat_map(|record| &record.affects)
+        .flat_map(|affected| &affected.products)
+    {
+        let found = index.lookup(Key::of(product)).expect("it was written here");
+        let _ = found.len();
+    }
+}
+
+/// Reads everything that is in an index, as far as it does not contradict itself.
+pub fn walk(index: Index<'_>) -> Result<(), Corrupt> {
+    let sources = index.sources()?;
+    let _ = (index.newest_date()?, index.key_count(), sources.len());
+    for id in index.vulnerabilities() {
+        let name = index.id_of(id)?;
+        let vulnerability = index.vulnerability(id)?;
+        let _ = vulnerability.severity().map(Severity::score);
+        let _ = (index.find(name)?, index.ids_beginning_with(name, 3)?);
+        for entry in vulnerability.entries {
+            let entry = index.entry(entry)?;
+            for product in entry.products.iter().chain(&entry.only_with) {
+                let _ = product.to_string();
+            }
+            for version in VERSIONS {
+                let version = Version::new(version);
+                let _ = judge(version, entry.scheme, entry.default, entry.rules.clone());
+            }
+            for rule in entry.rules {
+                let _ = rule.span.to_string();
+            }
+        }
+    }
+    Ok(())
+}
