@@ -190,7 +190,7 @@ impl<'a> Fuzz<'a> {
             .arg(format!("-timeout={}", TIMEOUT.as_secs()))
             .arg(format!("-rss_limit_mb={MEMORY_MB}"))
             .arg("-print_final_stats=1")
-            .arg("-verbosity=0");
+            .args(["-verbosity=0", "-print_funcs=0"]);
         if committed.is_dir() {
             command.arg(committed.as_str());
         }

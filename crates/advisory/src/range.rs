@@ -5,6 +5,8 @@
 //! default. Sources: CVE record format 5.1 `affected[].versions`; OSV schema 1.7
 //! `affected[].ranges`; NVD API 2.0 `cpeMatch`.
 
+use std::borrow::Cow;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -36,6 +38,8 @@ pub struct Rule<S> {
 
 /// Rules have a text of their own, for data that people read: `>=1.1.1 <1.1.1l`, `<=2.0`, `=1.0`,
 /// `*`, `>=5.4 5.4.*`, `"prose"`; with `ok ` in front for unaffected and `? ` for unknown versions.
+/// What some record calls a version and could be taken for something else here stands in JSON's
+/// quotes: `<"1.0 beta"`.
 impl Serialize for Rule<Box<str>> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let status = match self.status {
@@ -44,19 +48,19 @@ impl Serialize for Rule<Box<str>> {
             Status::Unknown => "? ",
         };
         let span = match &self.span {
-            Span::Exact(version) => format!("={version}"),
+            Span::Exact(version) => format!("={}", quoted(version)),
             Span::Text(text) => format!("\"{text}\""),
             Span::Between(lower, upper) => {
                 let lower = match lower {
                     Lower::Start => None,
-                    Lower::From(version) => Some(format!(">={version}")),
-                    Lower::After(version) => Some(format!(">{version}")),
+                    Lower::From(version) => Some(format!(">={}", quoted(version))),
+                    Lower::After(version) => Some(format!(">{}", quoted(version))),
                 };
                 let upper = match upper {
                     Upper::Open => None,
-                    Upper::Before(version) => Some(format!("<{version}")),
-                    Upper::UpTo(version) => Some(format!("<={version}")),
-                    Upper::Within(line) => Some(format!("{line}.*")),
+                    Upper::Before(version) => Some(format!("<{}", quoted(version))),
+                    Upper::UpTo(version) => Some(format!("<={}", quoted(version))),
+                    Upper::Within(line) => Some(format!("{}.*", quoted(line))),
                 };
                 match (lower, upper) {
                     (None, None) => "*".to_owned(),
@@ -71,54 +75,85 @@ impl Serialize for Rule<Box<str>> {
 
 impl<'de> Deserialize<'de> for Rule<Box<str>> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let invalid = || {
-            D::Error::custom(format_args!(
-                "`{}` is not a version rule",
-                crate::id::shorten(&text)
-            ))
-        };
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         let (status, span) = match (text.strip_prefix("ok "), text.strip_prefix("? ")) {
             (Some(rest), _) => (Status::Unaffected, rest),
             (None, Some(rest)) => (Status::Unknown, rest),
             (None, None) => (Status::Affected, &*text),
         };
-        if let Some(prose) = span
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-        {
-            return Ok(Self {
-                status,
-                span: Span::Text(prose.into()),
-            });
-        }
-        if let Some(version) = span.strip_prefix('=') {
-            return Ok(Self {
-                status,
-                span: Span::Exact(version.into()),
-            });
-        }
-        let (mut lower, mut upper) = (Lower::Start, Upper::Open);
-        for word in span.split(' ').filter(|word| *word != "*") {
-            if let Some(version) = word.strip_prefix(">=") {
-                lower = Lower::From(version.into());
-            } else if let Some(version) = word.strip_prefix('>') {
-                lower = Lower::After(version.into());
-            } else if let Some(version) = word.strip_prefix("<=") {
-                upper = Upper::UpTo(version.into());
-            } else if let Some(version) = word.strip_prefix('<') {
-                upper = Upper::Before(version.into());
-            } else if let Some(line) = word.strip_suffix(".*") {
-                upper = Upper::Within(line.into());
-            } else {
-                return Err(invalid());
-            }
-        }
-        Ok(Self {
-            status,
-            span: Span::Between(lower, upper),
-        })
+        let span = span_of(span).ok_or_else(|| {
+            D::Error::custom(format_args!(
+                "`{}` is not a version rule",
+                crate::id::shorten(&text)
+            ))
+        })?;
+        Ok(Self { status, span })
     }
+}
+
+fn quoted(version: &str) -> Cow<'_, str> {
+    let plain = !version.contains([' ', '"']) && !version.starts_with(['=', '<', '>']);
+    if plain {
+        Cow::Borrowed(version)
+    } else {
+        Cow::Owned(serde_json::Value::from(version).to_string())
+    }
+}
+
+fn span_of(text: &str) -> Option<Span<Box<str>>> {
+    let prose = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    if let Some(prose) = prose {
+        return Some(Span::Text(prose.into()));
+    }
+    if let Some(version) = text.strip_prefix('=') {
+        // Without quotes, all of it.
+        return Some(Span::Exact(match unquote(version) {
+            Some((version, "")) => version,
+            _ => version.into(),
+        }));
+    }
+    if text.is_empty() {
+        return None;
+    }
+    let (mut lower, mut upper) = (Lower::Start, Upper::Open);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !"<>=".contains(c));
+        let (operator, after) = rest.split_at(end.unwrap_or(rest.len()));
+        let (version, after) = if after.starts_with('"') {
+            unquote(after)?
+        } else {
+            let (word, _) = after.split_once(' ').unwrap_or((after, ""));
+            // The end of a line's text is not a part of it; a version may end so.
+            let word = word
+                .strip_suffix(".*")
+                .filter(|_| operator.is_empty())
+                .unwrap_or(word);
+            (word.into(), &after[word.len()..])
+        };
+        let (end, after) = after.split_once(' ').unwrap_or((after, ""));
+        match (operator, end) {
+            (">=", "") => lower = Lower::From(version),
+            (">", "") => lower = Lower::After(version),
+            ("<=", "") => upper = Upper::UpTo(version),
+            ("<", "") => upper = Upper::Before(version),
+            ("", ".*") => upper = Upper::Within(version),
+            ("", "") if &*version == "*" => {}
+            _ => return None,
+        }
+        rest = after;
+    }
+    Some(Span::Between(lower, upper))
+}
+
+/// The JSON string with which a text begins, and what follows it.
+fn unquote(text: &str) -> Option<(Box<str>, &str)> {
+    if !text.starts_with('"') {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter();
+    let version: Box<str> = values.next()?.ok()?;
+    Some((version, text.get(values.byte_offset()..)?))
 }
 
 /// A set of versions.
@@ -511,6 +546,8 @@ fn outside<'a>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn between(
@@ -561,6 +598,60 @@ mod tests {
         }
         let error = serde_json::from_str::<Rule<Box<str>>>("\"1.0 to 2.0\"").unwrap_err();
         insta::assert_snapshot!(error, @"`1.0 to 2.0` is not a version rule");
+    }
+
+    #[test]
+    fn what_could_be_taken_for_something_else_is_quoted() {
+        let rule = Rule {
+            status: Status::Affected,
+            span: Span::Between(
+                Lower::From("1.0 beta".into()),
+                Upper::Before("=.1.5".into()),
+            ),
+        };
+        let json = serde_json::to_value(&rule).unwrap();
+        assert_eq!(json, r#">="1.0 beta" <"=.1.5""#);
+        for wrong in ["", ">=\"1", ">=\"1\"2", "1.0", "5.4.* x"] {
+            let json = serde_json::to_string(wrong).unwrap();
+            assert!(
+                serde_json::from_str::<Rule<Box<str>>>(&json).is_err(),
+                "{wrong}"
+            );
+        }
+    }
+
+    fn any_rule() -> impl Strategy<Value = Rule<Box<str>>> {
+        let version = || "[0-9a.*=<>\" ?]{0,6}".prop_map(String::into_boxed_str);
+        let lower = prop_oneof![
+            Just(Lower::Start),
+            version().prop_map(Lower::From),
+            version().prop_map(Lower::After),
+        ];
+        let upper = prop_oneof![
+            Just(Upper::Open),
+            version().prop_map(Upper::Before),
+            version().prop_map(Upper::UpTo),
+            version().prop_map(Upper::Within),
+        ];
+        let span = prop_oneof![
+            version().prop_map(Span::Exact),
+            version().prop_map(Span::Text),
+            (lower, upper).prop_map(|(lower, upper)| Span::Between(lower, upper)),
+        ];
+        let status = prop_oneof![
+            Just(Status::Affected),
+            Just(Status::Unaffected),
+            Just(Status::Unknown),
+        ];
+        (status, span).prop_map(|(status, span)| Rule { status, span })
+    }
+
+    proptest! {
+        #[test]
+        fn every_rule_survives_its_text(rule in any_rule()) {
+            let json = serde_json::to_string(&rule).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Rule<Box<str>>>(&json).unwrap(), rule);
+        }
     }
 
     #[test]
