@@ -17,7 +17,7 @@
 
       manifest = lib.importTOML ./Cargo.toml;
 
-      snowguard =
+      package =
         {
           lib,
           stdenv,
@@ -44,11 +44,12 @@
           };
           cargoLock.lockFile = ./Cargo.lock;
 
-          # The suite of the whole workspace wants Nix, a browser and stores of its own:
-          # `cargo xtask test` in the development shell.
+          # Unit tests only: the suite of the whole workspace wants Nix, a browser and stores of its
+          # own, and is `cargo xtask test` in the development shell.
           cargoTestFlags = [
             "--package"
             "snowguard"
+            "--bins"
           ];
 
           nativeBuildInputs = [ installShellFiles ];
@@ -76,7 +77,7 @@
     in
     {
       packages = forEachSystem (pkgs: rec {
-        snowguard = pkgs.callPackage snowguard { };
+        snowguard = pkgs.callPackage package { };
         default = snowguard;
       });
 
@@ -113,13 +114,13 @@
             test -s report.txt
             touch "$out"
           '';
-          layout = pkgs.runCommand "snowguard-flake-layout" { nativeBuildInputs = [ pkgs.nixfmt-rfc-style ]; } ''
+          layout = pkgs.runCommand "snowguard-flake-layout" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
             nixfmt --check ${./flake.nix}
             touch "$out"
           '';
         }
       );
 
-      formatter = forEachSystem (pkgs: pkgs.nixfmt-rfc-style);
+      formatter = forEachSystem (pkgs: pkgs.nixfmt-tree);
     };
 }

@@ -7,8 +7,13 @@ use libfuzzer_sys::fuzz_target;
 use snowguard_store::nar::{NarEvent, NarLimits, NarReader, NarWriter};
 
 fuzz_target!(|nar: &[u8]| {
-    let limits = NarLimits { bytes: 1 << 20, ..NarLimits::default() };
-    let Ok(mut reader) = NarReader::with_limits(nar, limits) else { return };
+    let limits = NarLimits {
+        bytes: 1 << 20,
+        ..NarLimits::default()
+    };
+    let Ok(mut reader) = NarReader::with_limits(nar, limits) else {
+        return;
+    };
     let mut writer = NarWriter::new(Vec::new()).expect("memory can be written to");
     loop {
         let size = match reader.next() {
@@ -19,7 +24,11 @@ fuzz_target!(|nar: &[u8]| {
             Ok(None) => break,
             Ok(Some(event)) => {
                 writer.event(event).expect("what was read can be written");
-                if let NarEvent::File { size, .. } = event { size } else { continue }
+                if let NarEvent::File { size, .. } = event {
+                    size
+                } else {
+                    continue;
+                }
             }
         };
         let mut contents = Vec::new();

@@ -84,7 +84,7 @@ pub fn walk(index: Index<'_>) -> Result<(), Corrupt> {
         let _ = (index.find(name)?, index.ids_beginning_with(name, 3)?);
         for entry in vulnerability.entries {
             let entry = index.entry(entry)?;
-            for product in entry.products.iter().chain(&entry.only_with) {
+            for product in entry.products.clone().chain(entry.only_with.clone()) {
                 let _ = product.to_string();
             }
             for version in VERSIONS {

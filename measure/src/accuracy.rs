@@ -340,7 +340,7 @@ fn write_findings(path: &Utf8Path, inventory: &Inventory, findings: &[Finding<'_
             })
             .collect();
         let line = serde_json::json!({
-            "pname": component.pname, "version": component.version, "language": component.language.map(|l| l.as_str()),
+            "pname": component.pname, "version": component.version, "language": component.language.map(snowguard_inventory::naming::Language::as_str),
             "attrs": component.attrs.iter().take(3).collect::<Vec<_>>(),
             "id": finding.id, "status": finding.status.as_str(), "decision": shown(&finding.decision), "claims": claims,
         });

@@ -4,7 +4,6 @@
 //! run the tests should not have to wait until all of that is compiled.
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a tool for developers speaks to its terminal"
 )]
 #![expect(

@@ -3,10 +3,6 @@
 //! Files, directories and archives are walked in order of name; each document goes to the reader of
 //! its format; records are read on all cores. A document or record that cannot be read is told and
 //! counted, and nothing else is lost by it. Nothing is written here: the index is handed back.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this room reads the files that are imported"
-)]
 
 use std::io::{self, BufRead, Read as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -347,6 +343,10 @@ pub enum ImportError {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files that they import"
+)]
 mod tests {
     use std::io::Write as _;
 
