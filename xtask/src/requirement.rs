@@ -1,12 +1,11 @@
 //! Programs that the tests need, how to tell whether they are here, and how they are installed.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -86,19 +85,19 @@ impl Consent {
     }
 }
 
-/// Names what is missing, with the reason, and installs it if that is agreed to.
+/// Names what is missing, with the reason, and installs it if that is agreed to; says what it installed.
 pub(crate) fn install(
     workspace: &Workspace,
     needed: &[&'static Requirement],
     consent: Consent,
-) -> Result<()> {
+) -> Result<Vec<&'static str>> {
     let missing: Vec<_> = needed
         .iter()
         .filter(|requirement| !on_path(requirement.program, &workspace.search_path()))
         .copied()
         .collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     println!("These programs are needed and not here:");
     for requirement in &missing {
@@ -123,15 +122,16 @@ pub(crate) fn install(
             "a program that the tests need could not be installed; run the command above by hand",
         )?;
     }
+    let mut installed = Vec::new();
     for requirement in missing {
-        if !on_path(requirement.program, &workspace.search_path()) {
-            bail!(
-                "`{}` is still not on PATH after its installation",
-                requirement.program
-            );
-        }
+        ensure!(
+            on_path(requirement.program, &workspace.search_path()),
+            "`{}` is still not on PATH after its installation",
+            requirement.program
+        );
+        installed.push(requirement.program);
     }
-    Ok(())
+    Ok(installed)
 }
 
 /// How packages of the distribution can be installed.
@@ -224,14 +224,10 @@ fn is_program(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// What steps need, one line each.
+/// What a step needs, in a line.
 pub(crate) fn describe(needed: &[Requirement]) -> String {
-    let mut text = String::new();
-    for requirement in needed {
-        let separator = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{separator}{}", requirement.program);
-    }
-    text
+    let programs: Vec<&str> = needed.iter().map(|need| need.program).collect();
+    programs.join(", ")
 }
 
 #[cfg(test)]

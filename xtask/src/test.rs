@@ -37,7 +37,13 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         return Ok(());
     }
     let needed = needed(&chosen);
-    requirement::install(workspace, &needed, Consent::new(args.yes))?;
+    let started = Instant::now();
+    let installed = requirement::install(workspace, &needed, Consent::new(args.yes))?;
+    let installing = started.elapsed();
+    if !installed.is_empty() {
+        let seconds = installing.as_secs_f64();
+        println!("installed {} in {seconds:.1} s", installed.join(", "));
+    }
     let mut results = Vec::new();
     for step in &chosen {
         let result = run_step(workspace, step)?;

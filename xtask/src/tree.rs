@@ -2,31 +2,39 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Facts are sorted lines, each once: so that a change shows as what it is, and two people who add
-/// facts do not meet.
+/// Data is sorted lines, each once: so that a change shows as what it is, and two people who add
+/// something do not meet.
 pub(crate) fn check_data(root: &Utf8Path) -> Result<()> {
     let mut files = 0;
-    for path in files_below(&root.join("data"), "jsonl")? {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        check_sorted(&path, &text)?;
-        files += 1;
+    for extension in ["jsonl", "txt"] {
+        for path in files_below(&root.join("data"), extension)? {
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+            check_sorted(&path, &text)?;
+            files += 1;
+        }
     }
-    ensure!(files > 0, "there are no facts under data/");
+    ensure!(files > 0, "there is no data under data/");
     Ok(())
 }
 
+/// Lines in the order of their bytes, but for remarks: lines that are one, and the end of those that
+/// have one.
 fn check_sorted(path: &Utf8Path, text: &str) -> Result<()> {
     let mut previous = "";
     for (line, number) in text.lines().zip(1..) {
-        if line <= previous {
-            bail!(
-                "{path}, line {number}: the line stands before or beside its place; sort the file, each line once (`LC_ALL=C sort -u`)"
-            );
+        let content = line.split("  #").next().unwrap_or(line);
+        if content.starts_with('#') || content.is_empty() {
+            continue;
         }
-        previous = line;
+        ensure!(
+            content > previous,
+            "{path}, line {number}: the line stands before or beside its place; sort the file by its bytes, each line once"
+        );
+        previous = content;
     }
     ensure!(text.ends_with('\n'), "{path}: the last line has no end");
     Ok(())
@@ -92,8 +100,8 @@ mod tests {
     #[test]
     fn lines_out_of_order_or_twice_are_told() {
         let check = |text| check_sorted(Utf8Path::new("x"), text);
-        assert!(check("a\nb\n").is_ok());
-        for wrong in ["b\na\n", "a\na\n", "a\nb"] {
+        assert!(check("# b, then a\na  # why\nb\n").is_ok());
+        for wrong in ["b\na\n", "a\na  # why\n", "a\nb"] {
             assert!(check(wrong).is_err(), "{wrong:?}");
         }
         let error = check("b\na\n").unwrap_err().to_string();

@@ -57,10 +57,9 @@ impl Workspace {
         command
     }
 
-    /// Cargo; the same one that runs this.
+    /// Cargo. Rustup passes on which toolchain runs this, so that it is the same.
     pub(crate) fn cargo(&self) -> Command {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let mut command = self.command(&cargo);
+        let mut command = self.command("cargo");
         // What a run of this program through cargo sets, and another would not.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
