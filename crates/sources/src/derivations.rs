@@ -74,7 +74,7 @@ pub fn add(builder: &mut SubjectBuilder, derivations: Vec<Reduced>, role: Role) 
                 .unwrap_or(input);
             let input =
                 builder.object(input, name.strip_suffix(".drv").unwrap_or(name), |object| {
-                    object.role = role
+                    object.role = role;
                 });
             builder.edge(node, input);
         }

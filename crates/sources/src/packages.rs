@@ -89,7 +89,7 @@ pub fn add(builder: &mut SubjectBuilder, packages: Vec<Package>) {
     for package in packages {
         let id = format!("attr:{}", package.meta.attr);
         let node = builder.object(&id, &package.name, |object| {
-            object.meta = Some(Box::new(package.meta))
+            object.meta = Some(Box::new(package.meta));
         });
         builder.root(node);
         let drv = builder
