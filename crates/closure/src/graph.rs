@@ -77,6 +77,11 @@ impl GraphBuilder {
         node
     }
 
+    /// All nodes so far.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+        (0..self.nodes).map(NodeId::new)
+    }
+
     /// Adds an edge. An edge of a node to itself, which store paths have, is no edge here.
     pub fn edge(&mut self, from: NodeId, to: NodeId) {
         if from != to {

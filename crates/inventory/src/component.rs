@@ -454,14 +454,11 @@ fn assemble(
             for url in &stated.urls {
                 component.learn(url, Reason::Homepage, true);
             }
+            for url in &stated.sources {
+                component.learn(url, Reason::SourceUrl, false);
+            }
             for patch in &stated.patches {
-                let name = patch.rsplit('/').next().unwrap_or(patch);
-                let urls = if patch.contains("://") {
-                    vec![patch.clone()]
-                } else {
-                    Vec::new()
-                };
-                applied(&mut component.patches, Patch::new(name, patch, urls));
+                applied(&mut component.patches, patch.clone());
             }
         }
         let Some(recipe) = draft.recipe else { continue };

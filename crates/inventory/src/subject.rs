@@ -6,7 +6,7 @@ use snowguard_advisory::cpe::Cpe;
 use snowguard_advisory::identity::PackageKey;
 use snowguard_closure::{Graph, GraphBuilder, NodeId};
 
-use crate::patch::PatchText;
+use crate::patch::{Patch, PatchText};
 use crate::recipe::Recipe;
 
 /// What a scan is about.
@@ -121,10 +121,12 @@ pub struct Stated {
     pub purls: Vec<PackageKey>,
     /// Its CPEs.
     pub cpes: Vec<Cpe>,
-    /// Home page and source URLs.
+    /// Home pages.
     pub urls: Vec<Box<str>>,
-    /// Names of its patches, or URLs of them.
-    pub patches: Vec<Box<str>>,
+    /// Where its sources are had from.
+    pub sources: Vec<Box<str>>,
+    /// Its patches.
+    pub patches: Vec<Patch>,
     /// The store path, if it is told.
     pub store_path: Option<Box<str>>,
 }
@@ -140,7 +142,7 @@ pub enum Gap {
         /// How many there are.
         of: usize,
     },
-    /// Inputs of derivations that were not among what was given.
+    /// Inputs of derivations, or references of store objects, that were not among what was given.
     MissingInputs {
         /// How many.
         count: usize,
@@ -149,7 +151,7 @@ pub enum Gap {
     },
     /// The document does not say how its components depend on each other.
     NoDependencies,
-    /// Files that could not be read, and were skipped.
+    /// Files, or entries of one, that could not be read and were skipped.
     Unreadable {
         /// How many.
         count: usize,
@@ -204,9 +206,19 @@ impl SubjectBuilder {
         self.objects.get(node.index())
     }
 
+    /// The object of a node, to be filled further.
+    pub fn get_mut(&mut self, node: NodeId) -> Option<&mut Object> {
+        self.objects.get_mut(node.index())
+    }
+
     /// `from` refers to `to`.
     pub fn edge(&mut self, from: NodeId, to: NodeId) {
         self.graph.edge(from, to);
+    }
+
+    /// All nodes, in the order in which they were made.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        self.graph.nodes()
     }
 
     /// Marks a root.

@@ -74,6 +74,17 @@ impl Failure {
     }
 }
 
+impl From<snowguard_sources::SourceError> for Failure {
+    fn from(error: snowguard_sources::SourceError) -> Self {
+        let hint = error.hint();
+        let failure = Self::new(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
 impl From<snowguard_advisory::index::Corrupt> for Failure {
     fn from(error: snowguard_advisory::index::Corrupt) -> Self {
         Self::new(error).hint("`snowguard advisories import` builds the index anew")

@@ -1,30 +1,61 @@
-//! What to scan: from arguments to a subject.
+//! What to read: from arguments to one subject.
 
-use std::io::Read as _;
+use std::path::PathBuf;
 
 use camino::Utf8PathBuf;
-use snowguard_inventory::{Nature, Role, Subject, SubjectBuilder};
+use snowguard_inventory::Subject;
+use snowguard_sources::{
+    Home, Input, Options, SourceError, Store, StoreError, default_input, read,
+};
+use snowguard_store::Quoted;
 
 use crate::cli::Reading;
 use crate::error::Failure;
 
-pub(crate) fn subject(inputs: &[Utf8PathBuf], _reading: &Reading) -> Result<Subject, Failure> {
-    let path = inputs
-        .first()
-        .ok_or_else(|| Failure::message("nothing to scan"))?;
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| Failure::cannot_read(path, e))?;
-    zstd::stream::read::Decoder::new(file)
-        .and_then(|mut d| d.read_to_end(&mut bytes))
-        .map_err(|e| Failure::cannot_read(path, e))?;
-    let set = snowguard_store::derivation::json::DerivationSet::from_json(&bytes, None)
-        .map_err(Failure::new)?;
-    let mut builder = SubjectBuilder::new();
-    let reduced = snowguard_sources::derivations::reduce(&set);
-    let title = reduced
-        .first()
-        .map(|r| r.name.to_string())
-        .unwrap_or_default();
-    snowguard_sources::derivations::add(&mut builder, reduced, Role::Part);
-    Ok(builder.build(title, Nature::BuildTime))
+/// Reads the inputs as one subject; if there are none, the running system, else the user's profile.
+pub(crate) fn subject(inputs: &[Utf8PathBuf], reading: &Reading) -> Result<Subject, Failure> {
+    let options = Options {
+        store: reading.store.as_deref().map(store).transpose()?,
+        ..Options::default()
+    };
+    let inputs = if inputs.is_empty() {
+        vec![default_input(&home(), &options)?]
+    } else {
+        open(inputs, &options)?
+    };
+    let beside = open(&reading.derivations, &options)?;
+    Ok(read(inputs, beside, &options)?)
+}
+
+fn open(paths: &[Utf8PathBuf], options: &Options) -> Result<Vec<Input>, Failure> {
+    let inputs: Result<_, SourceError> = paths
+        .iter()
+        .map(|path| {
+            if path == "-" {
+                Input::from_reader("standard input", std::io::stdin(), options)
+            } else {
+                Input::detect(path, options)
+            }
+        })
+        .collect();
+    Ok(inputs?)
+}
+
+fn store(what: &camino::Utf8Path) -> Result<Store, Failure> {
+    Store::locate(what.as_str()).map_err(|source| {
+        SourceError::Store {
+            name: Quoted::new(what.as_str()),
+            source: Box::<StoreError>::new(source),
+        }
+        .into()
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
+fn home() -> Home {
+    let directory = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    Home {
+        home: directory("HOME").map(PathBuf::from),
+        state_home: directory("XDG_STATE_HOME").map(PathBuf::from),
+    }
 }

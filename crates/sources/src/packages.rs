@@ -1,15 +1,22 @@
 //! Evaluated package sets: `nix-env -qaP --json`, a channel's `packages.json`, and the lines of
 //! nix-eval-jobs.
+//!
+//! No field of a package is demanded to have the shape that it mostly has: evaluations contain
+//! whatever someone wrote into `meta`. A field of another shape is as good as absent.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+mod entry;
 
 use rayon::prelude::*;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use snowguard_advisory::cpe::Cpe;
-use snowguard_advisory::identity::PackageKey;
+use serde::de::IgnoredAny;
 use snowguard_inventory::{Meta, SubjectBuilder};
+
+use self::entry::{Entries, Entry};
+use crate::auxiliary::Auxiliary;
+use crate::detect::{Format, detect};
+use crate::drv_files::{DrvFiles, Skipped};
+use crate::json_pieces::{as_object, cut, first_key, inside_braces, value_of};
+use crate::live::Store;
+use crate::options::Options;
 
 /// One package of a set.
 #[derive(Debug)]
@@ -20,68 +27,104 @@ pub struct Package {
     pub meta: Meta,
 }
 
-/// Reads a package set.
+/// The packages of a set, and those that could not be read or evaluated.
+#[derive(Debug, Default)]
+pub(crate) struct PackageSet {
+    pub(crate) packages: Vec<Package>,
+    pub(crate) failed: Skipped,
+}
+
+/// Reads a package set of either form.
 pub fn read(json: &[u8]) -> Result<Vec<Package>, PackagesError> {
-    let first_line = json
-        .split(|&b| b == b'\n')
-        .find(|line| !line.trim_ascii().is_empty())
-        .unwrap_or_default();
-    if first_line.trim_ascii().ends_with(b"}")
-        && serde_json::from_slice::<Job<'_>>(first_line).is_ok_and(|job| job.is_job())
-    {
-        return lines(json);
-    }
-    let set: HashMap<Cow<'_, str>, &RawValue> =
-        serde_json::from_slice(json).map_err(PackagesError::Json)?;
-    let set = match set.get("packages") {
-        Some(packages) => serde_json::from_str(packages.get()).map_err(PackagesError::Json)?,
-        None => set,
+    let read = match detect(json) {
+        Ok(Format::Jobs) => read_jobs(json),
+        _ => read_set(json),
     };
-    let mut entries: Vec<_> = set.into_iter().collect();
-    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-    entries
+    read.map(|set| set.packages)
+}
+
+/// Reads an object of packages by attribute path, or one that has it under `packages`.
+pub(crate) fn read_set(json: &[u8]) -> Result<PackageSet, PackagesError> {
+    let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
+    let Some(read) = members(json).and_then(in_pieces) else {
+        // Whoever reads the whole can say where it breaks.
+        let broken = serde_json::from_slice::<IgnoredAny>(json).err();
+        let broken = broken.or_else(|| serde_json::from_slice::<Entries>(json).err());
+        return match broken {
+            Some(source) => Err(PackagesError::Json { source }),
+            None => Ok(PackageSet::default()),
+        };
+    };
+    let mut set = PackageSet::default();
+    for entries in read {
+        set.packages.extend(entries.packages);
+        set.failed.add(entries.failed);
+    }
+    set.packages
+        .par_sort_by(|a, b| a.meta.attr.cmp(&b.meta.attr));
+    Ok(set)
+}
+
+/// What is between the braces of the object that holds the packages.
+fn members(json: &[u8]) -> Option<&[u8]> {
+    let outer = inside_braces(json)?;
+    match first_key(outer) {
+        Some("version" | "packages") => value_of(outer, "packages")
+            .and_then(inside_braces)
+            .or(Some(outer)),
+        _ => Some(outer),
+    }
+}
+
+fn in_pieces(members: &[u8]) -> Option<Vec<Entries>> {
+    cut(members)?
         .par_iter()
-        .map(|(attr, raw)| {
-            let entry: Entry<'_> =
-                serde_json::from_str(raw.get()).map_err(|source| PackagesError::Package {
-                    attr: attr.to_string(),
-                    source,
-                })?;
-            Ok(entry.package(attr))
-        })
+        .map(|piece| serde_json::from_slice(&as_object(piece)).ok())
         .collect()
 }
 
-fn lines(json: &[u8]) -> Result<Vec<Package>, PackagesError> {
-    let lines: Vec<&[u8]> = json
-        .split(|&b| b == b'\n')
-        .filter(|line| !line.trim_ascii().is_empty())
-        .collect();
-    let packages: Vec<Option<Package>> = lines
-        .par_iter()
+/// Reads jobs, one a line. A job that failed to evaluate has an error in place of a name.
+pub(crate) fn read_jobs(lines: &[u8]) -> Result<PackageSet, PackagesError> {
+    let lines: Vec<(usize, &[u8])> = lines
+        .split(|byte| *byte == b'\n')
         .enumerate()
+        .filter(|(_, line)| !line.trim_ascii().is_empty())
+        .collect();
+    let read: Vec<Result<Entry<'_>, PackagesError>> = lines
+        .par_iter()
         .map(|(at, line)| {
-            let job: Job<'_> =
-                serde_json::from_slice(line).map_err(|source| PackagesError::Line {
-                    line: at + 1,
-                    source,
-                })?;
-            // A job that failed to evaluate has an error in place of a name.
-            Ok(job.name.is_some().then(|| {
-                let attr = job.attr.clone().unwrap_or_default();
-                let (name, meta, drv_path) = (job.name, job.meta, job.drv_path);
-                Entry {
-                    name,
-                    pname: None,
-                    version: None,
-                    drv_path,
-                    meta,
-                }
-                .package(&attr)
-            }))
+            let line = (at + 1, line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line));
+            serde_json::from_slice(line.1).map_err(|source| PackagesError::Line {
+                line: line.0,
+                source,
+            })
         })
-        .collect::<Result<_, _>>()?;
-    Ok(packages.into_iter().flatten().collect())
+        .collect();
+    let mut set = PackageSet::default();
+    let mut first = None;
+    for read in read {
+        match read {
+            Ok(job) => match job.into_job() {
+                Ok(package) => set.packages.push(package),
+                Err(failure) => {
+                    set.failed.count += 1;
+                    set.failed.example.get_or_insert(failure);
+                }
+            },
+            Err(error) => {
+                set.failed.count += 1;
+                set.failed
+                    .example
+                    .get_or_insert_with(|| crate::drv_files::chain(&error));
+                first.get_or_insert(error);
+            }
+        }
+    }
+    match first {
+        // Not one line was a job: then it is not the format that is wrong in places.
+        Some(error) if set.packages.is_empty() => Err(error),
+        _ => Ok(set),
+    }
 }
 
 /// Adds packages as roots of a subject.
@@ -101,208 +144,73 @@ pub fn add(builder: &mut SubjectBuilder, packages: Vec<Package>) {
     }
 }
 
-#[derive(Deserialize)]
-struct Job<'j> {
-    #[serde(borrow)]
-    attr: Option<Cow<'j, str>>,
-    #[serde(borrow)]
-    name: Option<Cow<'j, str>>,
-    #[serde(borrow, rename = "drvPath")]
-    drv_path: Option<Cow<'j, str>>,
-    #[serde(borrow, default)]
-    meta: Option<RawMeta<'j>>,
-    error: Option<serde::de::IgnoredAny>,
-}
-
-impl Job<'_> {
-    fn is_job(&self) -> bool {
-        self.attr.is_some() && (self.name.is_some() || self.error.is_some())
+/// Reads the derivations of packages where a live store has them, with those of their sources and
+/// patches.
+///
+/// The store is the one that was asked for, else that of this machine; a package that was evaluated
+/// elsewhere mostly has no `.drv` file there, which is as it should be.
+pub(crate) fn add_live_derivations(
+    builder: &mut SubjectBuilder,
+    options: &Options,
+    skipped: &mut Skipped,
+) {
+    let store = options.store.clone().unwrap_or_else(Store::system);
+    if !store.real().is_dir() {
+        return;
     }
-}
-
-#[derive(Deserialize)]
-struct Entry<'j> {
-    #[serde(borrow)]
-    name: Option<Cow<'j, str>>,
-    #[serde(borrow)]
-    pname: Option<Cow<'j, str>>,
-    #[serde(borrow)]
-    version: Option<Cow<'j, str>>,
-    #[serde(borrow, rename = "drvPath")]
-    drv_path: Option<Cow<'j, str>>,
-    #[serde(borrow, default)]
-    meta: Option<RawMeta<'j>>,
-}
-
-impl Entry<'_> {
-    fn package(self, attr: &str) -> Package {
-        let boxed =
-            |text: Option<Cow<'_, str>>| text.filter(|t| !t.is_empty()).map(|t| Box::from(&*t));
-        let raw = self.meta.unwrap_or_default();
-        let identifiers = raw
-            .identifiers
-            .and_then(|i| i.value::<Identifiers>())
-            .unwrap_or_default();
-        let homepage = raw.homepage.and_then(|h| h.value::<OneOrMany<String>>());
-        let known = raw
-            .known_vulnerabilities
-            .and_then(|k| k.value::<OneOrMany<String>>());
-        let maintainers = raw
-            .maintainers
-            .and_then(|m| m.value::<Vec<Maintainer>>())
-            .unwrap_or_default();
-        let (cpes, purls) = identifiers.read();
-        let name: Box<str> = boxed(self.name).unwrap_or_else(|| attr.into());
-        let meta = Meta {
-            attr: attr.into(),
-            pname: boxed(self.pname),
-            version: boxed(self.version),
-            drv_path: boxed(self.drv_path),
-            homepages: homepage.map(OneOrMany::into_boxes).unwrap_or_default(),
-            cpes,
-            purls,
-            known_vulnerabilities: known.map(OneOrMany::into_boxes).unwrap_or_default(),
-            position: boxed(raw.position),
-            maintainers: maintainers
-                .into_iter()
-                .filter_map(|m| m.github.map(Into::into))
-                .collect(),
-        };
-        Package { name, meta }
+    let files = DrvFiles::new(
+        store.dir().clone(),
+        store.real().to_owned(),
+        &options.limits,
+    );
+    let nodes: Vec<_> = builder.nodes().collect();
+    let wanted: Vec<_> = nodes
+        .into_iter()
+        .filter_map(|node| {
+            let path = builder.get(node)?.meta.as_ref()?.drv_path.as_deref()?;
+            let is_read = builder
+                .find(path)
+                .and_then(|drv| builder.get(drv))
+                .is_some_and(|drv| drv.recipe.is_some());
+            let path = (!is_read).then(|| store.dir().parse_drv(path).ok())?;
+            Some((node, path?))
+        })
+        .collect();
+    let mut auxiliary = Auxiliary::new(&files);
+    for batch in wanted.chunks(2_048) {
+        auxiliary.derivations(batch, builder, skipped);
     }
-}
-
-/// The fields of `meta` whose shape varies are read one by one: none of them may cost the package.
-#[derive(Deserialize, Default)]
-struct RawMeta<'j> {
-    #[serde(borrow, default)]
-    homepage: Option<Loose<'j>>,
-    #[serde(borrow, default)]
-    identifiers: Option<Loose<'j>>,
-    #[serde(borrow, default, rename = "knownVulnerabilities")]
-    known_vulnerabilities: Option<Loose<'j>>,
-    #[serde(borrow, default)]
-    maintainers: Option<Loose<'j>>,
-    #[serde(borrow, default)]
-    position: Option<Cow<'j, str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Loose<'j>(#[serde(borrow)] &'j RawValue);
-
-impl Loose<'_> {
-    fn value<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(self.0.get()).ok()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-impl OneOrMany<String> {
-    fn into_boxes(self) -> Vec<Box<str>> {
-        let all = match self {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        };
-        all.into_iter()
-            .filter(|text| !text.is_empty())
-            .map(Into::into)
-            .collect()
-    }
-}
-
-#[derive(Deserialize)]
-struct Maintainer {
-    github: Option<String>,
-}
-
-/// `meta.identifiers`, as Nixpkgs defines it (doc/stdenv/meta.chapter.md): `v1` is the stable copy.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Identifiers {
-    v1: Option<Box<Identifiers>>,
-    #[serde(rename = "cpeParts")]
-    cpe_parts: CpeParts,
-    cpe: Option<String>,
-    #[serde(rename = "possibleCPEs")]
-    possible_cpes: Vec<PossibleCpe>,
-    purl: Option<String>,
-    purls: Option<Vec<String>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct CpeParts {
-    vendor: Option<String>,
-    product: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct PossibleCpe {
-    cpe: Option<String>,
-}
-
-impl Identifiers {
-    fn read(self) -> (Vec<Cpe>, Vec<PackageKey>) {
-        if let Some(v1) = self.v1 {
-            return v1.read();
-        }
-        let parts = self.cpe_parts.vendor.zip(self.cpe_parts.product);
-        let from_parts =
-            parts.map(|(vendor, product)| format!("cpe:2.3:a:{vendor}:{product}:*:*:*:*:*:*:*:*"));
-        let possible = self
-            .possible_cpes
-            .into_iter()
-            .filter_map(|possible| possible.cpe);
-        let mut cpes: Vec<Cpe> = Vec::new();
-        for cpe in from_parts
-            .into_iter()
-            .chain(self.cpe)
-            .chain(possible)
-            .filter_map(|text| text.parse::<Cpe>().ok())
-        {
-            if !cpes
-                .iter()
-                .any(|known| (&known.vendor, &known.product) == (&cpe.vendor, &cpe.product))
-            {
-                cpes.push(cpe);
-            }
-        }
-        let purls = self.purl.into_iter().chain(self.purls.unwrap_or_default());
-        let mut keys: Vec<PackageKey> = purls
-            .filter_map(|purl| PackageKey::from_purl(&purl).ok())
-            .collect();
-        keys.dedup();
-        (cpes, keys)
-    }
+    auxiliary.add_to(builder, skipped);
 }
 
 /// Why a text is no package set.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PackagesError {
-    /// Not a JSON object by attribute.
-    #[error("the package set is not a JSON object by attribute path")]
-    Json(#[source] serde_json::Error),
-    /// A package does not fit.
-    #[error("the package `{attr}` does not fit `nix-env -qaP --json`")]
-    Package {
-        /// Which.
-        attr: String,
-        /// What does not fit.
+    /// Not a JSON object of packages by attribute path.
+    #[error("it is not a JSON object of packages by attribute path")]
+    Json {
+        /// Where and what.
+        #[source]
         source: serde_json::Error,
     },
-    /// A line does not fit.
+    /// A line is not a job.
     #[error("line {line} is not a line of nix-eval-jobs")]
     Line {
         /// Which, from 1.
         line: usize,
-        /// What does not fit.
+        /// Where in the line, and what.
+        #[source]
         source: serde_json::Error,
     },
+}
+
+impl PackagesError {
+    /// What to do about it, when there is something to do.
+    pub(crate) fn hint(&self) -> &'static str {
+        match self {
+            Self::Json { .. } => "make it again with `nix-env -qaP --json --meta --drv-path`",
+            Self::Line { .. } => "make it again with `nix-eval-jobs --meta`",
+        }
+    }
 }

@@ -141,6 +141,11 @@ impl Derivation {
         self.text = text.into();
     }
 
+    /// Only what it needs: the derivations sorted by path, and the sources, sorted.
+    pub fn into_inputs(self) -> (Box<[InputDrv]>, Box<[StorePath]>) {
+        (self.input_drvs, self.input_srcs)
+    }
+
     /// All parts, to be changed.
     pub fn to_builder(&self) -> DerivationBuilder {
         DerivationBuilder::from_derivation(self)

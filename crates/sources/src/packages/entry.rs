@@ -1,0 +1,352 @@
+//! One package as an evaluation prints it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use snowguard_advisory::cpe::Cpe;
+use snowguard_advisory::identity::PackageKey;
+use snowguard_inventory::Meta;
+use snowguard_store::Quoted;
+
+use super::Package;
+use crate::drv_files::Skipped;
+
+/// The members of an object of packages.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    pub(super) packages: Vec<Package>,
+    pub(super) failed: Skipped,
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct EntriesVisitor;
+
+        impl<'de> Visitor<'de> for EntriesVisitor {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of packages")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Entries::default();
+                while let Some(attr) = map.next_key::<Cow<'de, str>>()? {
+                    match map.next_value::<Lenient<Entry<'de>>>()?.0 {
+                        Some(entry) => entries.packages.push(entry.into_package(&attr)),
+                        None => {
+                            entries.failed.count += 1;
+                            entries.failed.example.get_or_insert_with(|| {
+                                format!("{} is no package", Quoted::new(&*attr))
+                            });
+                        }
+                    }
+                }
+                Ok(entries)
+            }
+        }
+
+        json.deserialize_map(EntriesVisitor)
+    }
+}
+
+/// A package of a set, or a job of nix-eval-jobs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry<'j> {
+    /// Only a job of nix-eval-jobs says it here.
+    #[serde(borrow, default)]
+    attr: Text<'j>,
+    /// What a job has in place of a name if its evaluation failed.
+    #[serde(borrow, default)]
+    error: Text<'j>,
+    #[serde(borrow, default)]
+    name: Text<'j>,
+    #[serde(borrow, default)]
+    pname: Text<'j>,
+    #[serde(borrow, default)]
+    version: Text<'j>,
+    #[serde(borrow, default)]
+    drv_path: Text<'j>,
+    #[serde(borrow, default)]
+    meta: Lenient<RawMeta<'j>>,
+}
+
+impl Entry<'_> {
+    /// The package of a job, or why there is none.
+    pub(super) fn into_job(mut self) -> Result<Package, String> {
+        let attr = self.attr.0.take().unwrap_or_default();
+        if self.name.0.is_none() {
+            let error = self.error.0.unwrap_or_default();
+            // Evaluation traces are long; their first line says what happened.
+            let line = error.trim().lines().next().unwrap_or("it has no name");
+            return Err(format!("{}: {}", Quoted::new(&*attr), Quoted::new(line)));
+        }
+        Ok(self.into_package(&attr))
+    }
+
+    fn into_package(self, attr: &str) -> Package {
+        let raw = self.meta.0.unwrap_or_default();
+        let (cpes, purls) = raw
+            .identifiers
+            .value::<Identifiers>()
+            .unwrap_or_default()
+            .read();
+        let maintainers: Vec<Maintainer> = raw.maintainers.value().unwrap_or_default();
+        let name = self.name.boxed().unwrap_or_else(|| attr.into());
+        let meta = Meta {
+            attr: attr.into(),
+            pname: self.pname.boxed(),
+            version: self.version.boxed(),
+            drv_path: self.drv_path.boxed(),
+            homepages: raw.homepage.texts(),
+            cpes,
+            purls,
+            known_vulnerabilities: raw.known_vulnerabilities.texts(),
+            position: raw.position.boxed(),
+            maintainers: maintainers
+                .into_iter()
+                .filter_map(|maintainer| maintainer.github.map(Into::into))
+                .collect(),
+        };
+        Package { name, meta }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct RawMeta<'j> {
+    #[serde(borrow, default)]
+    homepage: Loose<'j>,
+    #[serde(borrow, default)]
+    identifiers: Loose<'j>,
+    #[serde(borrow, default)]
+    known_vulnerabilities: Loose<'j>,
+    #[serde(borrow, default)]
+    maintainers: Loose<'j>,
+    #[serde(borrow, default)]
+    position: Text<'j>,
+}
+
+/// A value that is looked at again once it is known to be wanted.
+#[derive(Deserialize, Default)]
+#[serde(transparent)]
+struct Loose<'j>(#[serde(borrow)] Option<&'j RawValue>);
+
+impl Loose<'_> {
+    fn value<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.0?.get()).ok()
+    }
+
+    fn texts(&self) -> Vec<Box<str>> {
+        match self.value() {
+            Some(OneOrMany::One(one)) => vec![one],
+            Some(OneOrMany::Many(many)) => many,
+            None => Vec::new(),
+        }
+        .into_iter()
+        .filter(|text: &String| !text.is_empty())
+        .map(Into::into)
+        .collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct Maintainer {
+    github: Option<String>,
+}
+
+/// A string, or nothing if something else stands there.
+#[derive(Default)]
+struct Text<'j>(Option<Cow<'j, str>>);
+
+impl Text<'_> {
+    fn boxed(&self) -> Option<Box<str>> {
+        let text = self.0.as_deref()?;
+        (!text.is_empty()).then(|| text.into())
+    }
+}
+
+impl<'de: 'j, 'j> Deserialize<'de> for Text<'j> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Some(Cow::Borrowed(text))))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Some(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text<'de>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Text<'de>, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Text<'de>, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Text<'de>, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Text<'de>, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Text<'de>, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Text<'de>, E> {
+                Ok(Text(None))
+            }
+        }
+
+        json.deserialize_any(TextVisitor)
+    }
+}
+
+/// An object, or nothing if something else stands there.
+struct Lenient<T>(Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct LenientVisitor<T>(std::marker::PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for LenientVisitor<T> {
+            type Value = Lenient<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Lenient<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|value| Lenient(Some(value)))
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Lenient<T>, E> {
+                Ok(Lenient(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Lenient<T>, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Lenient(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Lenient<T>, E> {
+                Ok(Lenient(None))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Lenient<T>, E> {
+                Ok(Lenient(None))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Lenient<T>, E> {
+                Ok(Lenient(None))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Lenient<T>, E> {
+                Ok(Lenient(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Lenient<T>, E> {
+                Ok(Lenient(None))
+            }
+        }
+
+        json.deserialize_any(LenientVisitor(std::marker::PhantomData))
+    }
+}
+
+/// `meta.identifiers`, as Nixpkgs defines it (doc/stdenv/meta.chapter.md): `v1` is the stable copy.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Identifiers {
+    v1: Option<Box<Identifiers>>,
+    #[serde(rename = "cpeParts")]
+    cpe_parts: CpeParts,
+    cpe: Option<String>,
+    #[serde(rename = "possibleCPEs")]
+    possible_cpes: Vec<PossibleCpe>,
+    purl: Option<String>,
+    purls: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct CpeParts {
+    vendor: Option<String>,
+    product: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PossibleCpe {
+    cpe: Option<String>,
+}
+
+impl Identifiers {
+    fn read(self) -> (Vec<Cpe>, Vec<PackageKey>) {
+        if let Some(v1) = self.v1 {
+            return v1.read();
+        }
+        let parts = self.cpe_parts.vendor.zip(self.cpe_parts.product);
+        let from_parts =
+            parts.map(|(vendor, product)| format!("cpe:2.3:a:{vendor}:{product}:*:*:*:*:*:*:*:*"));
+        let possible = self
+            .possible_cpes
+            .into_iter()
+            .filter_map(|possible| possible.cpe);
+        let mut cpes: Vec<Cpe> = Vec::new();
+        for cpe in from_parts
+            .into_iter()
+            .chain(self.cpe)
+            .chain(possible)
+            .filter_map(|text| text.parse::<Cpe>().ok())
+        {
+            if !cpes
+                .iter()
+                .any(|known| (&known.vendor, &known.product) == (&cpe.vendor, &cpe.product))
+            {
+                cpes.push(cpe);
+            }
+        }
+        let purls = self.purl.into_iter().chain(self.purls.unwrap_or_default());
+        let mut keys: Vec<PackageKey> = purls
+            .filter_map(|purl| PackageKey::from_purl(&purl).ok())
+            .collect();
+        keys.dedup();
+        (cpes, keys)
+    }
+}
