@@ -227,8 +227,18 @@ fn detect_json(json: &[u8]) -> Result<Format, Looks> {
     if let Some(verdict) = outline.verdict() {
         return verdict;
     }
-    if outline.broken.is_some() && looks_like_nix(head(json)) {
-        return Err(Looks::NixExpression);
+    if outline.broken.is_some() {
+        if is_lock_file(head(json)) {
+            return Err(Looks::LockFile("a language's packages"));
+        }
+        if begins_with_a_table(json) {
+            return Err(Looks::OtherText {
+                beginning: beginning(json),
+            });
+        }
+        if looks_like_nix(head(json)) {
+            return Err(Looks::NixExpression);
+        }
     }
     match snowguard_formats::detect(json) {
         Ok(detected) => of_document(detected.format),
@@ -331,6 +341,14 @@ fn is_lock_file(head: &[u8]) -> bool {
     ]
     .iter()
     .any(|mark| text.contains(mark))
+}
+
+/// Whether it is TOML or the like, whose `[name]` looks like JSON at first.
+fn begins_with_a_table(text: &[u8]) -> bool {
+    const LITERALS: [&[u8]; 3] = [b"true", b"false", b"null"];
+    let name = text.strip_prefix(b"[").unwrap_or_default();
+    name.first().is_some_and(u8::is_ascii_alphabetic)
+        && !LITERALS.iter().any(|literal| name.starts_with(literal))
 }
 
 fn beginning(text: &[u8]) -> Quoted {

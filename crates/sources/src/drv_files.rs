@@ -61,7 +61,14 @@ impl DrvFiles {
         let file = self.real.join(path.to_string());
         let bytes = match regular_file(&file, self.limit) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return None;
+            }
             Err(source) => {
                 let name = shown(&file);
                 return Some(Err(DrvError::Io { name, source }));
@@ -150,8 +157,14 @@ fn derivation(bytes: &[u8], name: &str, dir: &StoreDir) -> Result<Derivation, At
     Derivation::from_aterm_with(bytes, name, dir, &AtermLimits::default())
 }
 
-/// The store directory of a derivation, told by the first store path that it holds.
+/// The store directory of a derivation, told by the first store path that it holds; Nix's own if it
+/// holds none.
 pub(crate) fn store_dir_of(aterm: &[u8]) -> StoreDir {
+    stated_store_dir(aterm).unwrap_or_default()
+}
+
+/// The same, or nothing where it holds no store path.
+pub(crate) fn stated_store_dir(aterm: &[u8]) -> Option<StoreDir> {
     let mut rest = aterm;
     // The paths of outputs and inputs come first.
     for _ in 0..1_000 {
@@ -162,11 +175,11 @@ pub(crate) fn store_dir_of(aterm: &[u8]) -> StoreDir {
         let end = text.iter().position(|byte| *byte == b'"');
         let end = end.unwrap_or(text.len());
         if let Some(Ok((dir, _))) = std::str::from_utf8(&text[..end]).ok().map(StoreDir::split) {
-            return dir;
+            return Some(dir);
         }
         rest = &text[end..];
     }
-    StoreDir::default()
+    None
 }
 
 /// The name of a file, as bytes.

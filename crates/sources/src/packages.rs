@@ -7,6 +7,7 @@
 mod entry;
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use serde::de::IgnoredAny;
 use snowguard_inventory::{Meta, SubjectBuilder};
 
@@ -25,6 +26,8 @@ pub struct Package {
     pub name: Box<str>,
     /// What the evaluation says.
     pub meta: Meta,
+    /// Paths of its outputs, if only these tell its derivation.
+    outputs: Vec<Box<str>>,
 }
 
 /// The packages of a set, and those that could not be read or evaluated.
@@ -129,7 +132,12 @@ pub(crate) fn read_jobs(lines: &[u8]) -> Result<PackageSet, PackagesError> {
 
 /// Adds packages as roots of a subject.
 pub fn add(builder: &mut SubjectBuilder, packages: Vec<Package>) {
-    for package in packages {
+    let by_output = derivations_by_output(builder, &packages);
+    for mut package in packages {
+        if package.meta.drv_path.is_none() {
+            let mut outputs = package.outputs.iter();
+            package.meta.drv_path = outputs.find_map(|path| by_output.get(path).cloned());
+        }
         let id = format!("attr:{}", package.meta.attr);
         let node = builder.object(&id, &package.name, |object| {
             object.meta = Some(Box::new(package.meta));
@@ -142,6 +150,25 @@ pub fn add(builder: &mut SubjectBuilder, packages: Vec<Package>) {
             builder.edge(node, drv);
         }
     }
+}
+
+/// Which derivation, of those that were read, has which output; nothing where no package needs it.
+fn derivations_by_output(
+    builder: &SubjectBuilder,
+    packages: &[Package],
+) -> FxHashMap<Box<str>, Box<str>> {
+    if packages.iter().all(|package| package.outputs.is_empty()) {
+        return FxHashMap::default();
+    }
+    builder
+        .nodes()
+        .filter_map(|node| builder.get(node))
+        .filter_map(|object| Some((&object.id, object.recipe.as_ref()?)))
+        .flat_map(|(drv, recipe)| {
+            let paths = recipe.outputs.iter().filter_map(|(_, path)| path.clone());
+            paths.map(|path| (path, drv.clone()))
+        })
+        .collect()
 }
 
 /// Reads the derivations of packages where a live store has them, with those of their sources and

@@ -14,7 +14,7 @@ use snowguard_store::{Quoted, StoreDir};
 use crate::auxiliary::Auxiliary;
 use crate::content::{regular_file, shown};
 use crate::derivations::{Assembly, Reduced};
-use crate::drv_files::{DrvError, DrvFiles, Skipped, file_name, parse_file, store_dir_of};
+use crate::drv_files::{DrvError, DrvFiles, Skipped, file_name, parse_file, stated_store_dir};
 use crate::error::SourceError;
 use crate::options::Limits;
 
@@ -28,12 +28,11 @@ pub(crate) fn add_directory(
 ) -> Result<(), SourceError> {
     let name = shown(path);
     let files = list(path, &name, limits)?;
-    let Some(dir) = files.iter().find_map(|file| {
-        let bytes = regular_file(file, limits.derivation).ok()?;
-        Some(store_dir_of(&bytes))
-    }) else {
-        return all_unreadable(&name, &files, limits);
-    };
+    // One that is broken says nothing of the others.
+    let stated = files
+        .iter()
+        .find_map(|file| stated_store_dir(&regular_file(file, limits.derivation).ok()?));
+    let dir = stated.unwrap_or_default();
     let read = |batch: &[PathBuf]| -> Vec<Result<Reduced, DrvError>> {
         let read = batch.par_iter().map(|file| {
             let shown = || shown(file);
@@ -76,13 +75,14 @@ pub(crate) fn add_archive(
         count: 0,
     };
     let mut batch = members.next_batch()?;
-    let Some((_, first)) = batch.first() else {
+    if batch.is_empty() {
         return Err(SourceError::NoDerivations {
             name: name.clone(),
             elsewhere: None,
         });
-    };
-    let dir = store_dir_of(first);
+    }
+    let stated = batch.iter().find_map(|(_, bytes)| stated_store_dir(bytes));
+    let dir = stated.unwrap_or_default();
     let nothing_beside = DrvFiles::new(dir.clone(), PathBuf::from("/dev/null"), limits);
     let mut sink = Sink::new(builder, name, &nothing_beside, role, skipped);
     while !batch.is_empty() {
@@ -144,22 +144,6 @@ fn list(path: &Path, name: &Quoted, limits: &Limits) -> Result<Vec<PathBuf>, Sou
     }
     files.sort_unstable();
     Ok(files)
-}
-
-fn all_unreadable(name: &Quoted, files: &[PathBuf], limits: &Limits) -> Result<(), SourceError> {
-    let mut skipped = Skipped::default();
-    for file in files {
-        let read = regular_file(file, limits.derivation).map_err(|source| DrvError::Io {
-            name: shown(file),
-            source,
-        });
-        skipped.keep(read);
-    }
-    Err(SourceError::AllUnreadable {
-        name: name.clone(),
-        count: skipped.count,
-        example: skipped.example.unwrap_or_default(),
-    })
 }
 
 /// The `.drv` files of an archive.

@@ -1,6 +1,7 @@
 //! One package as an evaluation prints it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -73,6 +74,8 @@ pub(super) struct Entry<'j> {
     #[serde(borrow, default)]
     drv_path: Text<'j>,
     #[serde(borrow, default)]
+    outputs: Loose<'j>,
+    #[serde(borrow, default)]
     meta: Lenient<RawMeta<'j>>,
 }
 
@@ -97,6 +100,11 @@ impl Entry<'_> {
             .unwrap_or_default()
             .read();
         let maintainers: Vec<Maintainer> = raw.maintainers.value().unwrap_or_default();
+        // Without the derivation's path, its outputs say which one it is.
+        let outputs = match self.drv_path.0 {
+            Some(_) => Vec::new(),
+            None => self.outputs.paths(),
+        };
         let name = self.name.boxed().unwrap_or_else(|| attr.into());
         let meta = Meta {
             attr: attr.into(),
@@ -113,7 +121,11 @@ impl Entry<'_> {
                 .filter_map(|maintainer| maintainer.github.map(Into::into))
                 .collect(),
         };
-        Package { name, meta }
+        Package {
+            name,
+            meta,
+            outputs,
+        }
     }
 }
 
@@ -140,6 +152,15 @@ struct Loose<'j>(#[serde(borrow)] Option<&'j RawValue>);
 impl Loose<'_> {
     fn value<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.0?.get()).ok()
+    }
+
+    /// The values of an object of texts, where they are told.
+    fn paths(&self) -> Vec<Box<str>> {
+        self.value::<BTreeMap<Box<str>, Option<Box<str>>>>()
+            .unwrap_or_default()
+            .into_values()
+            .flatten()
+            .collect()
     }
 
     fn texts(&self) -> Vec<Box<str>> {
