@@ -304,9 +304,10 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Goes to another URL and waits until it is loaded.
+    /// Goes to another URL and waits until it is loaded. Another fragment of the same page loads
+    /// nothing.
     pub fn navigate(&mut self, url: &str) -> Result<(), BrowserError> {
-        self.events.clear();
+        let before = self.events.len();
         let answer = self.call("Page.navigate", &json!({"url": url}))?;
         if let Some(why) = answer["errorText"].as_str() {
             return Err(BrowserError::Refused {
@@ -314,6 +315,10 @@ impl Page<'_> {
                 why: why.to_owned(),
             });
         }
+        if answer["loaderId"].is_null() {
+            return Ok(());
+        }
+        self.events.drain(..before);
         let deadline = Instant::now() + DEADLINE;
         while !self
             .events
