@@ -62,13 +62,86 @@ pub(crate) fn patches(finding: &Finding) -> String {
     patches.join("; ")
 }
 
-/// A text with a capital at its head.
+/// A text with a capital at its head, unless that is a name: `backport.patch is applied`.
 pub(crate) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let head: String = chars
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .collect();
-    format!("{head}{}", chars.as_str())
+    let word = text.split(' ').next().unwrap_or_default();
+    if !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return text.to_owned();
+    }
+    let (head, tail) = text.split_at(text.len().min(1));
+    format!("{}{tail}", head.to_ascii_uppercase())
+}
+
+/// A time to the minute: `2026-11-21 08:30 UTC`.
+pub(crate) fn moment(time: &str) -> String {
+    match (time.get(..10), time.get(10..11), time.get(11..16)) {
+        (Some(day), Some("T"), Some(minute)) if time.ends_with('Z') => {
+            format!("{day} {minute} UTC")
+        }
+        _ => time.to_owned(),
+    }
+}
+
+/// A number with its thousands apart: `1,650`.
+pub(crate) fn number(number: impl std::fmt::Display) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + 2);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// An age: `of today`, `1 day old`, `92 days old`.
+pub(crate) fn days_old(days: i32) -> String {
+    match days {
+        ..=0 => "of today".into(),
+        1 => "1 day old".into(),
+        days => format!("{} days old", number(days)),
+    }
+}
+
+/// A number and the word for it.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_spelling() {
+        assert_eq!(sentence("records agree"), "Records agree");
+        for text in ["backport.patch is applied", "", "3 inputs", "écru"] {
+            assert_eq!(sentence(text), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_at_a_glance() {
+        for (given, shown) in [
+            (0, "0"),
+            (999, "999"),
+            (1_650, "1,650"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(number(given), shown);
+        }
+    }
+
+    #[test]
+    fn ages_are_in_words() {
+        let told = [-1, 0, 1, 92].map(days_old);
+        assert_eq!(told, ["of today", "of today", "1 day old", "92 days old"]);
+    }
+
+    #[test]
+    fn times_are_to_the_minute() {
+        assert_eq!(moment("2026-11-21T08:30:59.123Z"), "2026-11-21 08:30 UTC");
+        assert_eq!(moment("yesterday"), "yesterday");
+    }
 }

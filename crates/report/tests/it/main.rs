@@ -7,6 +7,7 @@
 )]
 
 mod cyclonedx;
+mod html;
 mod openvex;
 mod sarif;
 mod support;

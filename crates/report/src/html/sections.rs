@@ -1,0 +1,323 @@
+//! The sections of the page: which packages and findings stand in each, and in what order.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::finding::{FindingView, Group, Maker, RATINGS, rating_index};
+use crate::build::{is_affected, is_open};
+use crate::model::{Action, Finding, Package, Report, SubjectInfo};
+use crate::words::{self, counted, number};
+
+/// A package with what is affected in it.
+#[derive(Clone)]
+pub(super) struct Row<'r> {
+    pub(super) package: &'r Package,
+    pub(super) anchor: String,
+    pub(super) group: Group<'r>,
+    pub(super) action: ActionWords,
+    pub(super) affected: usize,
+    /// The place of its worst severity among [`RATINGS`].
+    pub(super) worst: usize,
+    pub(super) exploited: Vec<FindingView<'r>>,
+    /// Its findings by severity, without severities of which there is none.
+    pub(super) batches: Vec<Batch<'r>>,
+    /// The severities of which it is the first package.
+    pub(super) first_of: Vec<&'static str>,
+}
+
+/// Findings of one severity.
+#[derive(Clone)]
+pub(super) struct Batch<'r> {
+    pub(super) class: &'static str,
+    pub(super) letter: &'static str,
+    pub(super) word: &'static str,
+    pub(super) count: usize,
+    /// Those that are not exploited, if they are listed.
+    pub(super) findings: Vec<Brief<'r>>,
+}
+
+/// A finding among many.
+#[derive(Clone)]
+pub(super) struct Brief<'r> {
+    pub(super) of: &'r Finding,
+    /// Score and fix.
+    pub(super) short: String,
+}
+
+/// What to do, in words.
+#[derive(Clone, Default)]
+pub(super) struct ActionWords {
+    pub(super) what: String,
+    pub(super) how_much: Option<String>,
+    /// The least update that stays in the line.
+    pub(super) in_line: Option<String>,
+}
+
+/// A package of which something needs review.
+pub(super) struct Review<'r> {
+    pub(super) group: Group<'r>,
+    pub(super) told: String,
+    pub(super) reasons: Vec<ReasonView<'r>>,
+}
+
+/// Findings that need review for one reason.
+pub(super) struct ReasonView<'r> {
+    pub(super) text: String,
+    pub(super) findings: Vec<FindingView<'r>>,
+}
+
+/// A section of what needs no action.
+pub(super) struct Closed<'r> {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) words: &'static str,
+    pub(super) count: usize,
+    pub(super) groups: Vec<Group<'r>>,
+}
+
+/// Packages with something affected.
+pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
+    let maker = Maker::of(report);
+    let mut anchors = Anchors::default();
+    let mut seen = HashSet::new();
+    let mut rows = Vec::new();
+    for (at, package) in report.packages.iter().enumerate() {
+        let Some(mut group) = maker.group(package, format!("p{at}"), is_affected) else {
+            continue;
+        };
+        let count = |wanted: fn(&Finding) -> bool| {
+            package
+                .findings
+                .iter()
+                .filter(|finding| wanted(finding))
+                .count()
+        };
+        for (count, name, head) in [
+            (count(is_review), "need review", 'r'),
+            (count(is_patched), "patched here", 'f'),
+            (count(is_suppressed), "suppressed", 's'),
+        ] {
+            if count > 0 {
+                group
+                    .elsewhere
+                    .push((format!("#{head}{at}"), format!("{} {name}", number(count))));
+            }
+        }
+        let batches = batches(&group.findings, package.grouped);
+        let exploited = group
+            .findings
+            .iter()
+            .filter(|finding| finding.of.exploited.is_some());
+        rows.push(Row {
+            package,
+            anchor: anchors.of(package),
+            action: action(package.action.as_ref()),
+            affected: group.findings.len(),
+            worst: group
+                .findings
+                .iter()
+                .map(|finding| rating_index(finding.of))
+                .min()
+                .unwrap_or(4),
+            exploited: exploited.cloned().collect(),
+            first_of: batches
+                .iter()
+                .map(|batch| batch.word)
+                .filter(|word| seen.insert(*word))
+                .collect(),
+            batches,
+            group,
+        });
+    }
+    rows
+}
+
+/// Findings by severity; listed, where there are so many that they are told as counts.
+fn batches<'r>(findings: &[FindingView<'r>], listed: bool) -> Vec<Batch<'r>> {
+    let batches = RATINGS.iter().map(|rating| {
+        let those = || {
+            findings
+                .iter()
+                .filter(|finding| finding.class == rating.class)
+        };
+        let others = those().filter(|finding| listed && finding.of.exploited.is_none());
+        Batch {
+            class: rating.class,
+            letter: rating.letter,
+            word: rating.word,
+            count: those().count(),
+            findings: others.map(|finding| brief(finding.of)).collect(),
+        }
+    });
+    batches.filter(|batch| batch.count > 0).collect()
+}
+
+fn brief(of: &Finding) -> Brief<'_> {
+    let score = of.severity.as_ref().and_then(|severity| severity.score);
+    let score = score.map(|score| format!("{score:.1}"));
+    let fix = of.fixed_in.as_ref().map(|version| format!("→ {version}"));
+    let parts: Vec<String> = score.into_iter().chain(fix).collect();
+    Brief {
+        of,
+        short: parts.join(" "),
+    }
+}
+
+/// What needs review, by package and reason.
+pub(super) fn reviews(report: &Report) -> Vec<Review<'_>> {
+    let maker = Maker::of(report);
+    let groups = report.packages.iter().enumerate();
+    groups
+        .filter_map(|(at, package)| maker.group(package, format!("r{at}"), is_review))
+        .map(|group| {
+            let mut reasons: Vec<ReasonView<'_>> = Vec::new();
+            let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+            for finding in &group.findings {
+                let at = *places.entry(&finding.of.reason).or_insert_with(|| {
+                    reasons.push(ReasonView {
+                        text: words::sentence(&finding.of.reason),
+                        findings: Vec::new(),
+                    });
+                    reasons.len() - 1
+                });
+                reasons[at].findings.push(finding.clone());
+            }
+            reasons.sort_by_key(|reason| std::cmp::Reverse(reason.findings.len()));
+            let told = match reasons.as_slice() {
+                [first] => first.text.clone(),
+                [first, rest @ ..] => {
+                    format!(
+                        "{}, and {}",
+                        first.text,
+                        counted(rest.len(), "other reason", "other reasons")
+                    )
+                }
+                [] => String::new(),
+            };
+            Review {
+                group,
+                told,
+                reasons,
+            }
+        })
+        .collect()
+}
+
+/// What is patched and what is suppressed.
+pub(super) fn closed(report: &Report) -> Vec<Closed<'_>> {
+    let maker = Maker::of(report);
+    let section = |name, head, title, words, wanted: fn(&Finding) -> bool| {
+        let packages = report.packages.iter().enumerate();
+        let groups: Vec<Group<'_>> = packages
+            .filter_map(|(at, package)| maker.group(package, format!("{head}{at}"), wanted))
+            .collect();
+        Closed {
+            name,
+            title,
+            words,
+            count: groups.iter().map(|group| group.findings.len()).sum(),
+            groups,
+        }
+    };
+    let sections = [
+        section(
+            "patched",
+            'f',
+            "Patched here",
+            "These versions are affected as released. Every build of them applies a patch against it.",
+            is_patched,
+        ),
+        section(
+            "suppressed",
+            's',
+            "Suppressed",
+            "Somebody decided that these do not count here.",
+            is_suppressed,
+        ),
+    ];
+    sections
+        .into_iter()
+        .filter(|section| section.count > 0)
+        .collect()
+}
+
+fn is_review(finding: &Finding) -> bool {
+    is_open(finding) && !is_affected(finding)
+}
+
+fn is_patched(finding: &Finding) -> bool {
+    finding.suppressed.is_none() && !is_open(finding)
+}
+
+fn is_suppressed(finding: &Finding) -> bool {
+    finding.suppressed.is_some()
+}
+
+fn action(action: Option<&Action>) -> ActionWords {
+    let Some(action) = action else {
+        return ActionWords::default();
+    };
+    let fixes = |count: usize| {
+        if count == action.of {
+            format!("fixes all {}", number(count))
+        } else {
+            format!("fixes {} of {}", number(count), number(action.of))
+        }
+    };
+    ActionWords {
+        what: match (&action.update_to, &action.newer_than) {
+            (_, Some(last)) => format!("update past {last}"),
+            (Some(version), None) => format!("update to {version}"),
+            (None, None) => "no fix is known".into(),
+        },
+        how_much: (action.fixes > 0 && action.of > 1).then(|| fixes(action.fixes)),
+        in_line: action.within_line.as_ref().map(|line| {
+            format!(
+                "or in the same line {}, {}",
+                line.update_to,
+                fixes(line.fixes)
+            )
+        }),
+    }
+}
+
+/// Ids that can be linked to: letters, digits and `.-_`, each once.
+#[derive(Default)]
+struct Anchors {
+    taken: HashSet<String>,
+}
+
+impl Anchors {
+    fn of(&mut self, package: &Package) -> String {
+        let plain: String = format!("{}-{}", package.name, package.version)
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            .take(80)
+            .collect();
+        let mut anchor = format!("in-{plain}");
+        let mut number = 1;
+        while !self.taken.insert(anchor.clone()) {
+            number += 1;
+            anchor = format!("in-{plain}-{number}");
+        }
+        anchor
+    }
+}
+
+/// What was scanned, by kinds.
+pub(super) fn scanned(subject: &SubjectInfo) -> String {
+    format!(
+        "{}: {} in different versions, {}, and {} without a version.",
+        counted(subject.objects, "object", "objects"),
+        counted(subject.components, "package", "packages"),
+        counted(
+            subject.sources,
+            "source, patch or download",
+            "sources, patches and downloads"
+        ),
+        counted(
+            subject.unversioned,
+            "script or piece of configuration",
+            "scripts, hooks and pieces of configuration"
+        ),
+    )
+}
