@@ -96,10 +96,12 @@ pub(super) struct FindingView<'r> {
     pub(super) evidence: Vec<EvidenceView<'r>>,
 }
 
-/// One record's word.
+/// What one or more records of a source say in the same words.
 #[derive(Clone)]
 pub(super) struct EvidenceView<'r> {
     pub(super) of: &'r Evidence,
+    /// The records whose names tell more than the finding's own.
+    pub(super) records: Vec<&'r str>,
     pub(super) mark: &'static str,
     pub(super) by: &'r str,
     /// The number of its source.
@@ -184,21 +186,43 @@ impl<'r> Maker<'r> {
             fix,
             patches: of.patches.iter().map(words::patch).collect(),
             facts: facts(of),
-            evidence: of
-                .evidence
-                .iter()
-                .map(|evidence| self.evidence(evidence, number_of))
-                .collect(),
+            evidence: self.evidence(of, number_of),
         }
     }
 
+    /// The evidence for a finding, where the same is said several times as one.
     fn evidence(
+        &self,
+        of: &'r Finding,
+        number_of: &mut dyn FnMut(Why<'r>) -> usize,
+    ) -> Vec<EvidenceView<'r>> {
+        let mut views: Vec<EvidenceView<'r>> = Vec::new();
+        for evidence in &of.evidence {
+            let view = self.claim(evidence, number_of);
+            let at = views
+                .iter()
+                .position(|known| known.same(&view))
+                .unwrap_or_else(|| {
+                    views.push(view);
+                    views.len() - 1
+                });
+            let records = &mut views[at].records;
+            let record = evidence.record.as_str();
+            if record != of.id && !records.contains(&record) {
+                records.push(record);
+            }
+        }
+        views
+    }
+
+    fn claim(
         &self,
         of: &'r Evidence,
         number_of: &mut dyn FnMut(Why<'r>) -> usize,
     ) -> EvidenceView<'r> {
         EvidenceView {
             of,
+            records: Vec::new(),
             mark: match of.says {
                 "affected" => "●",
                 "not_affected" => "○",
@@ -213,6 +237,22 @@ impl<'r> Maker<'r> {
             }),
             order: (of.order != USUAL_ORDER).then_some(of.order),
         }
+    }
+}
+
+impl EvidenceView<'_> {
+    /// Whether both say the same of the same, whatever their records are called.
+    fn same(&self, other: &Self) -> bool {
+        let words = |view: &Self| {
+            (
+                view.mark,
+                view.source,
+                view.why,
+                view.order,
+                view.of.upstream,
+            )
+        };
+        words(self) == words(other) && self.by == other.by && self.of.range == other.of.range
     }
 }
 

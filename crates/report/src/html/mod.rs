@@ -47,7 +47,12 @@ struct Page<'r> {
     chart: Chart,
     /// Packages with something affected, as the report ranks them.
     rows: Vec<Row<'r>>,
+    /// Whether the list is so long that its end is folded, and how many are shown then.
+    folds: bool,
+    shown: usize,
     has_scope: bool,
+    /// Whether what was scanned tells who depends on whom; a package set does not.
+    has_needed: bool,
     columns: usize,
     reviews: Vec<Review<'r>>,
     /// What is patched or suppressed.
@@ -60,6 +65,7 @@ struct Page<'r> {
 impl<'r> Page<'r> {
     fn of(report: &'r Report) -> Self {
         let rows = sections::rows(report);
+        let has_needed = rows.iter().any(|row| row.package.dependents > 0);
         let has_scope = rows.iter().any(|row| row.package.scope != "unknown");
         Self {
             title: verdict::title(&report.summary),
@@ -73,7 +79,10 @@ impl<'r> Page<'r> {
             verdict: Verdict::of(report, &rows),
             chart: Chart::of(&rows),
             has_scope,
-            columns: 5 + usize::from(has_scope),
+            has_needed,
+            folds: rows.len() > SHOWN + SHOWN / 5,
+            shown: SHOWN,
+            columns: 4 + usize::from(has_needed) + usize::from(has_scope),
             rows,
             reviews: sections::reviews(report),
             closed: sections::closed(report),
@@ -105,6 +114,9 @@ impl askama::filters::Escaper for Escaper {
         askama::filters::Html.write_escaped_str(dest, &escape::line(text))
     }
 }
+
+/// How many packages a long list shows at first; the script reads it from the page.
+const SHOWN: usize = 100;
 
 const STYLE: &str = include_str!("../../templates/html/style.css");
 const SCRIPT: &str = include_str!("../../templates/html/script.js");

@@ -15,6 +15,8 @@ pub(super) struct Row<'r> {
     pub(super) group: Group<'r>,
     pub(super) action: ActionWords,
     pub(super) affected: usize,
+    /// Told in brief: all but what is exploited is a line each.
+    pub(super) brief: bool,
     /// The place of its worst severity among [`RATINGS`].
     pub(super) worst: usize,
     pub(super) exploited: Vec<FindingView<'r>>,
@@ -41,6 +43,8 @@ pub(super) struct Brief<'r> {
     pub(super) of: &'r Finding,
     /// Score and fix.
     pub(super) short: String,
+    /// What decides it: the range, whose word that is, and the number of the source.
+    pub(super) evidence: String,
 }
 
 /// What to do, in words.
@@ -56,6 +60,8 @@ pub(super) struct ActionWords {
 pub(super) struct Review<'r> {
     pub(super) group: Group<'r>,
     pub(super) told: String,
+    /// Told in brief.
+    pub(super) brief: bool,
     pub(super) reasons: Vec<ReasonView<'r>>,
 }
 
@@ -80,6 +86,7 @@ pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
     let mut anchors = Anchors::default();
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
+    let mut told = 0;
     for (at, package) in report.packages.iter().enumerate() {
         let Some(mut group) = maker.group(package, format!("p{at}"), is_affected) else {
             continue;
@@ -102,7 +109,11 @@ pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
                     .push((format!("#{head}{at}"), format!("{} {name}", number(count))));
             }
         }
-        let batches = batches(&group.findings, package.grouped);
+        let brief = package.grouped || told > MOST_IN_FULL;
+        if !brief {
+            told += group.findings.len();
+        }
+        let batches = batches(&group.findings, brief);
         let exploited = group
             .findings
             .iter()
@@ -112,6 +123,7 @@ pub(super) fn rows(report: &Report) -> Vec<Row<'_>> {
             anchor: anchors.of(package),
             action: action(package.action.as_ref()),
             affected: group.findings.len(),
+            brief,
             worst: group
                 .findings
                 .iter()
@@ -145,13 +157,14 @@ fn batches<'r>(findings: &[FindingView<'r>], listed: bool) -> Vec<Batch<'r>> {
             letter: rating.letter,
             word: rating.word,
             count: those().count(),
-            findings: others.map(|finding| brief(finding.of)).collect(),
+            findings: others.map(brief).collect(),
         }
     });
     batches.filter(|batch| batch.count > 0).collect()
 }
 
-fn brief(of: &Finding) -> Brief<'_> {
+pub(super) fn brief<'r>(finding: &FindingView<'r>) -> Brief<'r> {
+    let of = finding.of;
     let score = of.severity.as_ref().and_then(|severity| severity.score);
     let score = score.map(|score| format!("{score:.1}"));
     let fix = of.fixed_in.as_ref().map(|version| format!("→ {version}"));
@@ -159,16 +172,35 @@ fn brief(of: &Finding) -> Brief<'_> {
     Brief {
         of,
         short: parts.join(" "),
+        evidence: match finding.evidence.as_slice() {
+            [] => String::new(),
+            [first, rest @ ..] => {
+                let more = match rest.len() {
+                    0 => String::new(),
+                    more => format!("\u{a0}+{more}"),
+                };
+                let range = first.of.range.as_str();
+                let range = range.strip_prefix("affected ").unwrap_or(range);
+                format!("{range}, {}\u{a0}[{}]{more}", first.by, first.source)
+            }
+        },
     }
 }
+
+/// How many findings have all their evidence on the page; those of what presses less are told in
+/// brief. A page of a system has all, one of a whole package set does not grow to twenty megabytes.
+const MOST_IN_FULL: usize = 1_500;
 
 /// What needs review, by package and reason.
 pub(super) fn reviews(report: &Report) -> Vec<Review<'_>> {
     let maker = Maker::of(report);
     let groups = report.packages.iter().enumerate();
+    let mut shown = 0;
     groups
         .filter_map(|(at, package)| maker.group(package, format!("r{at}"), is_review))
         .map(|group| {
+            let brief = shown > MOST_IN_FULL;
+            shown += group.findings.len();
             let mut reasons: Vec<ReasonView<'_>> = Vec::new();
             let mut places: BTreeMap<&str, usize> = BTreeMap::new();
             for finding in &group.findings {
@@ -196,6 +228,7 @@ pub(super) fn reviews(report: &Report) -> Vec<Review<'_>> {
             Review {
                 group,
                 told,
+                brief,
                 reasons,
             }
         })
@@ -265,7 +298,7 @@ fn action(action: Option<&Action>) -> ActionWords {
     };
     ActionWords {
         what: match (&action.update_to, &action.newer_than) {
-            (_, Some(last)) => format!("update past {last}"),
+            (_, Some(last)) => format!("update beyond {last}"),
             (Some(version), None) => format!("update to {version}"),
             (None, None) => "no fix is known".into(),
         },

@@ -57,7 +57,7 @@ impl Verdict {
                     },
                     number(summary.affected_packages),
                 ),
-                rows.iter().filter(|row| row.worst < 2).count(),
+                rows.iter().filter(|row| row.worst < 2).count().min(5),
             )
         } else if summary.needs_review > 0 {
             (
@@ -78,13 +78,21 @@ impl Verdict {
             .min(rows.len());
         let left = rows.len() - first;
         let grave = rows.iter().skip(first).filter(|row| row.worst < 2).count();
-        let more = match (left, grave) {
-            (0, _) => String::new(),
-            (left, 0) => format!("{} below", counted(left, "more package", "more packages")),
-            (left, grave) => format!(
-                "{} below, {} of them with critical or high findings",
+        let parts = [
+            (exploited.saturating_sub(first), "exploited"),
+            (grave, "with critical or high findings"),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!(", {} {what}", number(count)))
+            .collect();
+        let more = match left {
+            0 => String::new(),
+            left => format!(
+                "{} below{}",
                 counted(left, "more package", "more packages"),
-                number(grave)
+                parts.concat()
             ),
         };
         Self {
@@ -155,4 +163,4 @@ pub(super) fn title(summary: &Summary) -> String {
 }
 
 /// How many packages the first screen names.
-const MOST_URGENT: usize = 5;
+const MOST_URGENT: usize = 10;

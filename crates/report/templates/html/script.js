@@ -5,7 +5,9 @@
   const tools = one('#tools'), table = one('table.list'), told = one('#told');
   const fields = { q: one('#q'), show: one('#show'), sev: one('#sev'), scope: one('#scope'), sort: one('#sort') };
   const letters = { critical: 'c', high: 'h', medium: 'm', low: 'l', unrated: 'u' };
-  const rows = table ? [...table.tBodies].map((body, rank) => {
+  // The end of a long list is folded behind this.
+  const more = one('.more'), most = more ? all('.list > tbody').indexOf(more) : 0;
+  const rows = table ? [...table.tBodies].filter(body => body !== more).map((body, rank) => {
     const [affected, worst, needed] = body.dataset.k.split(',').map(Number);
     return { body, rank, affected, worst, needed, name: one('b', body).textContent, toggle: one('details', body) };
   }) : [];
@@ -88,9 +90,22 @@
       const fits = words.every(word => textOf(group).includes(word));
       group.hidden = !(fits && findings(group, words, false));
     }
+    // A section of which nothing fits is not worth a look, unless it was asked for.
+    for (const section of all('[data-section]:has(.g)')) {
+      if (narrowed && !state.show && !one('.g:not([hidden])', section)) section.classList.add('off');
+    }
     if (table) {
       const sorted = orders[state.sort] ? [...rows].sort((a, b) => orders[state.sort](a, b) || a.rank - b.rank) : rows;
-      if (sorted.some((row, at) => table.tBodies[at] !== row.body)) table.append(...sorted.map(row => row.body));
+      const bodies = sorted.map(row => row.body);
+      if (more) {
+        const shown = bodies.filter(body => !body.hidden);
+        const tail = new Set(shown.length > most * 1.2 ? shown.slice(most) : []);
+        for (const body of bodies) body.classList.toggle('tail', tail.has(body));
+        more.hidden = tail.size === 0;
+        one('span', more).textContent = tail.size.toLocaleString('en');
+        bodies.splice(tail.size ? bodies.indexOf(shown[most]) : bodies.length, 0, more);
+      }
+      if (bodies.some((body, at) => table.tBodies[at] !== body)) table.append(...bodies);
       for (const head of all('thead th', table)) {
         const is = head.dataset.sort && head.dataset.sort === state.sort;
         if (is) head.setAttribute('aria-sort', state.sort === 'name' ? 'ascending' : 'descending');
@@ -100,14 +115,14 @@
       one('.none').hidden = packages > 0;
     }
     one('#clear').hidden = !narrowed;
-    told.textContent = narrowed && rows.length ? `${packages} of ${rows.length} packages, ${count} findings` : '';
+    told.textContent = narrowed && rows.length ? `${packages} of ${rows.length} packages, ${count} ${count === 1 ? 'finding' : 'findings'}` : '';
   };
   const set = changes => { Object.assign(state, changes); write(); apply(); };
 
   // Opens a package or a group, and all around it.
   const reveal = element => {
     const row = rows.find(row => row.body.contains(element));
-    if (row) { row.toggle.open = true; row.body.hidden = false; }
+    if (row) { row.toggle.open = true; row.body.hidden = false; row.body.classList.remove('tail'); }
     for (let up = element; up; up = up.parentElement) if (up.localName === 'details') up.open = true;
     element.scrollIntoView({ block: row && row.body === element ? 'start' : 'nearest' });
   };

@@ -48,7 +48,7 @@ fn list(page: &mut Page<'_>, expression: &str) -> Vec<String> {
 fn packages(page: &mut Page<'_>) -> Vec<String> {
     list(
         page,
-        "[...document.querySelectorAll('table.list > tbody')].filter(b => b.offsetParent).map(b => b.querySelector('b').textContent)",
+        "[...document.querySelectorAll('table.list > tbody:not(.more)')].filter(b => b.offsetParent).map(b => b.querySelector('b').textContent)",
     )
 }
 
@@ -243,6 +243,11 @@ fn the_fragment_is_the_state() {
             .unwrap();
         assert_eq!(packages(&mut page), shown, "{fragment} when it changes");
     }
+    // Sections of which nothing fits step aside.
+    page.navigate(&file.at("#q=harfbuzz")).unwrap();
+    page.evaluate("new Promise(done => setTimeout(done, 50))")
+        .unwrap();
+    assert_eq!(sections(&mut page), ["affected", "review"]);
     for fragment in ["#show=exploited", "#q=cve-2021-3711&sort=name"] {
         drop(page);
         page = browser.open(&file.at(fragment), View::DESK).unwrap();
@@ -266,7 +271,7 @@ fn the_fragment_is_the_state() {
     assert_eq!(
         page.evaluate("document.querySelector('#told').textContent")
             .unwrap(),
-        "1 of 5 packages, 1 findings"
+        "1 of 5 packages, 1 finding"
     );
     drop(page);
 
@@ -384,9 +389,9 @@ fn the_page_is_worked_by_hand() {
         .unwrap();
     assert_eq!(list(&mut page, open).len(), 2);
     // Nothing fits: that is said, with a way out.
-    page.navigate(&file.at("#q=nosuchthing")).unwrap();
-    page.evaluate("location.reload()").unwrap();
-    page.evaluate("new Promise(done => setTimeout(done, 200))")
+    drop(page);
+    let mut page = browser
+        .open(&file.at("#q=nosuchthing"), View::DESK)
         .unwrap();
     assert_eq!(
         page.evaluate("document.querySelector('.none').offsetParent !== null")
@@ -420,6 +425,39 @@ fn light_dark_and_paper_are_three_designs() {
         Value::Null
     );
     assert!(page.pdf().unwrap().starts_with(b"%PDF"));
+}
+
+#[test]
+fn the_end_of_a_long_list_is_folded() {
+    let file = File::of(&support::large());
+    let mut browser = Browser::start().unwrap();
+    let unfold = "document.querySelector('.more details').open = true";
+    // Without script as well, and a link to what is folded shows it.
+    let view = View::DESK.without_script();
+    let mut page = browser.open(&file.url, view).unwrap();
+    assert_eq!(packages(&mut page).len(), 100);
+    let more = "document.querySelector('.more').innerText.trim()";
+    assert_eq!(page.evaluate(more).unwrap(), "Show 51 more packages");
+    page.evaluate(unfold).unwrap();
+    assert_eq!(packages(&mut page).len(), 151);
+    let last = page
+        .evaluate("'#' + [...document.querySelectorAll('.list > tbody')].at(-1).id")
+        .unwrap();
+    let last = last.as_str().unwrap();
+    drop(page);
+    let mut page = browser.open(&file.at(last), view).unwrap();
+    assert_eq!(packages(&mut page).len(), 101);
+    drop(page);
+
+    // The fold stays where it is in another order, and is none for what was searched.
+    let mut page = browser.open(&file.at("#sort=name"), View::DESK).unwrap();
+    let shown = packages(&mut page);
+    assert_eq!(shown.len(), 100);
+    assert!(shown.is_sorted(), "{shown:?}");
+    page.navigate(&file.at("#q=package14")).unwrap();
+    page.evaluate("new Promise(done => setTimeout(done, 50))")
+        .unwrap();
+    assert_eq!(packages(&mut page).len(), 11);
 }
 
 #[test]

@@ -84,5 +84,5 @@ fn a_page_is_small() {
     let scanned = support::large();
     let findings = scanned.with(|_, report| report.summary.affected);
     let each = (made(&scanned).len() - empty) / findings;
-    assert!(each < 600, "{each} bytes for each of {findings} findings");
+    assert!(each < 400, "{each} bytes for each of {findings} findings");
 }
