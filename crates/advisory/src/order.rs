@@ -200,9 +200,30 @@ fn relation(ordering: Ordering) -> Cow<'static, str> {
 }
 
 /// Upstream order: libversion, with `p` as in `8.2p1` meaning a patch.
+///
+/// In `1.1.1p` it is only the letter after `o`, which libversion has no flag for.
 fn upstream(a: &str, b: &str) -> Ordering {
     let flags = VersionFlags::P_IS_PATCH;
-    libversion::version_compare4(without_v(a), without_v(b), flags, flags)
+    let (a, b) = (without_v(a), without_v(b));
+    let ((head_a, letter_a), (head_b, letter_b)) = (letter_release(a), letter_release(b));
+    if letter_a == "p" || letter_b == "p" {
+        return libversion::version_compare4(head_a, head_b, flags, flags)
+            .then_with(|| letter_a.cmp(letter_b));
+    }
+    libversion::version_compare4(a, b, flags, flags)
+}
+
+/// `1.1.1` and `g` of `1.1.1g`; no letters where a version has none or goes on after them.
+fn letter_release(version: &str) -> (&str, &str) {
+    let head = version.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let (head, letters) = version.split_at(head.len());
+    // After `z` comes `za`.
+    let counts = matches!(letters.as_bytes(), [_] | [b'z', _]);
+    if counts && head.ends_with(|c: char| c.is_ascii_digit()) {
+        (head, letters)
+    } else {
+        (version, "")
+    }
 }
 
 /// `1.2.3` for `v1.2.3`.
@@ -347,6 +368,12 @@ mod tests {
         for (a, b, expected) in [
             ("1.1.1g", "1.1.1za", Less),
             ("1.0.2z", "1.0.2za", Less),
+            ("1.1.1g", "1.1.1p", Less),
+            ("1.1.1p", "1.1.1q", Less),
+            ("1.1.1p", "1.1.1za", Less),
+            ("1.1.1", "1.1.1p", Less),
+            ("1.1.1p", "1.1.1p", Equal),
+            ("1.1.0p", "1.1.1g", Less),
             ("8.2p1", "8.2", Greater),
             ("8.2p1", "8.3p1", Less),
             ("1.8.31p1", "1.8.31p2", Less),
