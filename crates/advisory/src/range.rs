@@ -464,7 +464,16 @@ fn fix_of<'a>(
 ) -> Fix<'a> {
     match covering {
         Span::Between(_, Upper::Before(before)) => return Fix::In(before),
-        Span::Between(_, Upper::UpTo(up_to)) => return Fix::After(up_to),
+        Span::Between(_, Upper::UpTo(up_to)) => {
+            // Where the record says that it does not know what comes after, that is no fix.
+            let open = Span::Between(Lower::After(*up_to), Upper::Open);
+            let mut unknown = rules.filter(|rule| rule.status == Status::Unknown);
+            return if unknown.any(|rule| rule.span == open) {
+                Fix::Unknown
+            } else {
+                Fix::After(up_to)
+            };
+        }
         _ => {}
     }
     // The lowest version above ours that a rule calls unaffected.

@@ -89,6 +89,25 @@ fn cve_records_with_every_kind_of_range() {
     ));
 }
 
+/// The publisher names the last version that was looked at and says that the rest is unknown; who
+/// enriches a record says that of every range, and means nothing by it.
+#[test]
+fn cve_records_that_do_not_know_what_comes_after() {
+    insta::assert_snapshot!(read(
+        r#"{
+        "cveMetadata": {"cveId": "CVE-2031-0003", "state": "PUBLISHED"},
+        "containers": {
+            "cna": {"affected": [{"vendor": "acme", "product": "thing", "defaultStatus": "unknown",
+                "versions": [{"version": "0", "lessThanOrEqual": "1.1", "status": "affected", "versionType": "custom"},
+                             {"version": "2.0", "lessThan": "2.2", "status": "affected", "versionType": "custom"}]}]},
+            "adp": [{"title": "Container", "providerMetadata": {"shortName": "CISA-ADP"},
+                "affected": [{"vendor": "acme", "product": "thing", "defaultStatus": "unknown",
+                "versions": [{"version": "0", "lessThanOrEqual": "1.1", "status": "affected", "versionType": "custom"}]}]}]
+        }
+    }"#
+    ));
+}
+
 #[test]
 fn cve_records_of_the_kernel_list_what_is_unaffected() {
     insta::assert_snapshot!(read(

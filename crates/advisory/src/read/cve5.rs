@@ -25,15 +25,19 @@ pub fn read(document: &[u8]) -> Result<Record, ReadError> {
     record.withdrawn = raw.metadata.state.as_deref() == Some("REJECTED");
     record.published = day(raw.metadata.date_published.as_deref());
     record.modified = day(raw.metadata.date_updated.as_deref());
-    let mut containers: Vec<Container> = raw.containers.cna.into_iter().collect();
-    containers.extend(raw.containers.adp);
-    let total = containers.iter().map(|c| c.affected.len()).sum();
+    let own = raw.containers.cna.map(|own| (Whose::Publisher, own));
+    let others = raw.containers.adp.into_iter();
+    let containers: Vec<(Whose, Container)> = own
+        .into_iter()
+        .chain(others.map(|other| (Whose::Enricher, other)))
+        .collect();
+    let total = containers.iter().map(|(_, c)| c.affected.len()).sum();
     within("affected entries", total, LIMIT_AFFECTED)?;
-    let own = containers.first();
+    let own = containers.first().map(|(_, container)| container);
     let title = own.and_then(|c| c.title.as_deref());
     let systems = prose::systems(&[title, own.and_then(|c| english(&c.descriptions))]);
-    for container in containers {
-        container.add_to(&mut record)?;
+    for (whose, container) in containers {
+        container.add_to(whose, &mut record)?;
     }
     record.restrict_by_prose(&systems);
     record.fixes.sort_unstable();
@@ -176,16 +180,16 @@ struct Reference {
 }
 
 impl Container {
-    fn add_to(self, record: &mut Record) -> Result<(), ReadError> {
+    fn add_to(self, whose: Whose, record: &mut Record) -> Result<(), ReadError> {
         let by = self.provider_metadata.short_name;
-        record.summary = record
-            .summary
-            .take()
-            .or_else(|| summary(self.title.as_deref()));
+        // Who enriches a record titles the container, not the vulnerability.
+        if whose == Whose::Publisher {
+            record.summary = summary(self.title.as_deref());
+        }
         for entry in self.affected {
             within("versions", entry.versions.len(), LIMIT_RULES)?;
             record.fixes.extend(entry.fixes());
-            if let Some(mut affected) = entry.affected() {
+            if let Some(mut affected) = entry.affected(whose) {
                 affected.upstream = by
                     .as_deref()
                     .is_some_and(|by| authority::is_upstream(by, &affected.products));
@@ -291,7 +295,7 @@ impl Entry {
             .filter_map(|v| v.less_than.as_deref()?.parse().ok())
     }
 
-    fn affected(self) -> Option<Affected> {
+    fn affected(self, whose: Whose) -> Option<Affected> {
         let collection = self.collection_url.as_deref().map(Collection::of);
         let distribution = collection == Some(Collection::Distribution)
             || self.versions.iter().any(|v| {
@@ -319,12 +323,16 @@ impl Entry {
             }
             _ => Scheme::Release,
         };
-        let rules = self
+        let mut rules: Vec<Rule<Box<str>>> = self
             .versions
             .iter()
             .filter(|v| !git(v))
             .flat_map(|v| v.rules(scheme))
             .collect();
+        if whose == Whose::Publisher && self.default_status.as_deref() == Some("unknown") {
+            let after: Vec<_> = rules.iter().filter_map(unknown_after).collect();
+            rules.extend(after);
+        }
         let mut platforms: Vec<Platform> = self
             .platforms
             .iter()
@@ -403,6 +411,27 @@ impl Entry {
         let cpes = self.cpes.iter().filter_map(|cpe| cpe.parse::<Cpe>().ok());
         products.extend(cpes.filter_map(|cpe| Product::from_cpe(&cpe)));
         dedup(products)
+    }
+}
+
+/// Whose container it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// That of who published the record: its words are meant as they stand.
+    Publisher,
+    /// That of someone who enriched it: CPE ranges in another form, whose default is always
+    /// "unknown" and means nothing.
+    Enricher,
+}
+
+/// What follows an affected range that is said to end with the last version that was looked at.
+fn unknown_after(rule: &Rule<Box<str>>) -> Option<Rule<Box<str>>> {
+    match &rule.span {
+        Span::Between(_, Upper::UpTo(last)) if rule.status == Status::Affected => Some(Rule {
+            status: Status::Unknown,
+            span: Span::Between(Lower::After(last.clone()), Upper::Open),
+        }),
+        _ => None,
     }
 }
 

@@ -67,7 +67,7 @@ impl Format {
         Ok(
             if fields.containers.is_some() || fields.cve_metadata.is_some() {
                 Self::Cve5
-            } else if fields.affects.is_some() {
+            } else if fields.affects.is_some() || fields.exploited.is_some() {
                 Self::Facts
             } else if fields.catalog_version.is_some() {
                 Self::Kev
@@ -101,6 +101,7 @@ impl Format {
 struct Fields {
     id: Option<serde::de::IgnoredAny>,
     affects: Option<serde::de::IgnoredAny>,
+    exploited: Option<serde::de::IgnoredAny>,
     containers: Option<serde::de::IgnoredAny>,
     #[serde(rename = "cveMetadata")]
     cve_metadata: Option<serde::de::IgnoredAny>,
