@@ -7,8 +7,9 @@
 use jiff::civil::Date;
 use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
+use snowguard_advisory::index::ProductView;
 use snowguard_inventory::component::{Component, Identity};
-use snowguard_inventory::{Inventory, naming};
+use snowguard_inventory::{Inventory, Subject as Objects, naming};
 
 use crate::finding::{Finding, Status};
 
@@ -132,7 +133,7 @@ impl Subject {
         (!text.is_empty() && text.len() <= 200).then(|| Self::Name(text.to_lowercase().into()))
     }
 
-    fn is(&self, component: &Component) -> bool {
+    fn is(&self, component: &Component, finding: &Finding<'_>, objects: &Objects) -> bool {
         match self {
             Self::Name(name) => {
                 let own = naming::parse(name, Some(name), None).pname.to_lowercase();
@@ -147,12 +148,20 @@ impl Subject {
                 has(
                     component,
                     |i| matches!(i, Identity::Product(v, p) if v == vendor && p == product),
-                ) || has(
-                    component,
-                    |i| matches!(i, Identity::Name(p) if p == product),
-                )
+                ) || finding.claims.iter().any(|claim| {
+                    // The advisory itself calls it so, and was found to mean this component.
+                    matches!(claim.product, ProductView::Named { vendor: v, name: n, .. }
+                        if v == Some(vendor.as_str()) && n == product.as_str())
+                })
             }
-            Self::StorePath(path) => component.outputs.iter().any(|(_, output)| output == path),
+            Self::StorePath(path) => {
+                component.outputs.iter().any(|(_, output)| output == path)
+                    || component
+                        .nodes
+                        .iter()
+                        .filter_map(|node| objects.object(*node))
+                        .any(|object| object.id == *path)
+            }
         }
     }
 }
@@ -178,6 +187,7 @@ pub struct Applied {
 /// Applies decisions to findings. `aliases` gives the other names of a finding's advisory.
 pub fn apply<'a>(
     suppressions: &[Suppression],
+    objects: &Objects,
     inventory: &Inventory,
     findings: &[Finding<'a>],
     today: Date,
@@ -201,7 +211,7 @@ pub fn apply<'a>(
                     && s.version
                         .as_ref()
                         .is_none_or(|version| *version == component.version)
-                    && s.component.is(component)
+                    && s.component.is(component, finding, objects)
             };
             let mut chosen = None;
             for (at, suppression) in suppressions.iter().enumerate().filter(|(_, s)| meets(s)) {

@@ -177,7 +177,7 @@ impl<'c> Context<'c> {
         then: impl FnOnce(&Facts<'_, '_>, &Report) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let matches = self.matcher().run(inventory)?;
-        let applied = self.apply(inventory, &matches);
+        let applied = self.apply(subject, inventory, &matches);
         let facts = Facts {
             subject,
             inventory,
@@ -195,7 +195,7 @@ impl<'c> Context<'c> {
         then(&facts, &build(facts)?)
     }
 
-    fn apply(&self, inventory: &Inventory, matches: &Matches<'_>) -> Applied {
+    fn apply(&self, subject: &Subject, inventory: &Inventory, matches: &Matches<'_>) -> Applied {
         let aliases = |finding: &Finding<'_>| {
             self.index
                 .vulnerability(finding.vulnerability)
@@ -204,6 +204,7 @@ impl<'c> Context<'c> {
         };
         suppress::apply(
             &self.suppressions,
+            subject,
             inventory,
             &matches.findings,
             self.today,

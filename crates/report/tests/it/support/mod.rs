@@ -155,6 +155,7 @@ impl Scanned {
         let today = jiff::civil::date(2026, 11, 21);
         let applied = suppress::apply(
             &self.suppressions,
+            &self.subject,
             &inventory,
             &matches.findings,
             today,
