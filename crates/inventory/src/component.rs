@@ -317,7 +317,13 @@ impl<'s> Finding<'s> {
             (draft.pname, draft.version) = (parsed.pname, parsed.version);
         } else if let Some(stated) = object.stated.as_deref() {
             let parsed = naming::parse(&object.name, None, stated.version.as_deref());
-            draft.language = parsed.language;
+            let by_purl = || {
+                stated
+                    .purls
+                    .iter()
+                    .find_map(|purl| Language::of_registry(purl.kind()))
+            };
+            draft.language = parsed.language.or_else(by_purl);
             draft.version = parsed.version;
             draft.pname = if stated.version.is_some() {
                 naming::parse(&object.name, Some(&object.name), None).pname

@@ -51,6 +51,23 @@ impl Language {
         })
     }
 
+    /// The language whose registry has that purl type.
+    pub fn of_registry(kind: &str) -> Option<Self> {
+        const WITH_REGISTRY: [Language; 8] = [
+            Language::Haskell,
+            Language::Lua,
+            Language::Node,
+            Language::Ocaml,
+            Language::Perl,
+            Language::Python,
+            Language::R,
+            Language::Ruby,
+        ];
+        WITH_REGISTRY
+            .into_iter()
+            .find(|language| language.registry() == Some(kind))
+    }
+
     /// As a reader sees it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -46,18 +46,19 @@ fn candidates(system: &Path, home: &Home) -> Vec<PathBuf> {
 }
 
 fn first_of(candidates: &[PathBuf], options: &Options) -> Result<Input, SourceError> {
-    match candidates
-        .iter()
-        .find(|candidate| candidate.symlink_metadata().is_ok())
-    {
-        Some(found) => Input::detect(found, options),
-        None => Err(SourceError::NothingGiven {
-            looked_for: candidates
-                .iter()
-                .map(|candidate| shown(candidate).to_string())
-                .collect(),
-        }),
+    for candidate in candidates {
+        match Input::detect(candidate, options) {
+            // Not there, or a link that leads nowhere.
+            Err(SourceError::NotFound { .. }) => {}
+            found => return found,
+        }
     }
+    Err(SourceError::NothingGiven {
+        looked_for: candidates
+            .iter()
+            .map(|candidate| shown(candidate).to_string())
+            .collect(),
+    })
 }
 
 #[cfg(test)]
@@ -85,6 +86,12 @@ mod tests {
             found(&candidates).unwrap(),
             "`home/.local/state/nix/profile`"
         );
+        std::os::unix::fs::symlink(at("collected"), at("home/.nix-profile")).unwrap();
+        assert_eq!(
+            found(&candidates).unwrap(),
+            "`home/.local/state/nix/profile`"
+        );
+        std::fs::remove_file(at("home/.nix-profile")).unwrap();
         std::fs::create_dir_all(at("home/.nix-profile")).unwrap();
         assert_eq!(found(&candidates).unwrap(), "`home/.nix-profile`");
         std::fs::create_dir_all(at("system")).unwrap();

@@ -9,7 +9,7 @@ mod entry;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use serde::de::IgnoredAny;
-use snowguard_inventory::{Meta, SubjectBuilder};
+use snowguard_inventory::{Gap, Meta, SubjectBuilder};
 
 use self::entry::{Entries, Entry};
 use crate::auxiliary::Auxiliary;
@@ -208,6 +208,26 @@ pub(crate) fn add_live_derivations(
         auxiliary.derivations(batch, builder, skipped);
     }
     auxiliary.add_to(builder, skipped);
+}
+
+/// Tells how many packages have no derivation that was read: an evaluation says nothing of patches.
+pub(crate) fn tell_missing_derivations(builder: &mut SubjectBuilder) {
+    let packages = || {
+        let objects = builder.nodes().filter_map(|node| builder.get(node));
+        objects.filter_map(|object| object.meta.as_ref())
+    };
+    let is_missing = |drv_path: Option<&str>| {
+        let drv = drv_path.and_then(|path| builder.find(path));
+        drv.and_then(|drv| builder.get(drv))
+            .is_none_or(|drv| drv.recipe.is_none())
+    };
+    let missing = packages()
+        .filter(|meta| is_missing(meta.drv_path.as_deref()))
+        .count();
+    let of = packages().count();
+    if missing > 0 {
+        builder.gap(Gap::NoDerivations { missing, of });
+    }
 }
 
 /// Why a text is no package set.

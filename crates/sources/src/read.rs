@@ -300,6 +300,7 @@ fn read_packages(
         titles.push(title);
     }
     packages::add_live_derivations(&mut builder, options, &mut skipped);
+    packages::tell_missing_derivations(&mut builder);
     skipped.tell(&mut builder);
     let title = title_of(titles.iter().map(String::as_str));
     Ok(builder.build(title, Nature::PackageSet))

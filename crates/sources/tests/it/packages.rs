@@ -25,6 +25,7 @@ fn the_forms_say_the_same() {
     for text in [SET, &*channel] {
         let subject = piped(text).unwrap();
         assert_eq!(subject.graph.roots().len(), 3);
+        assert_eq!(subject.gaps, [Gap::NoDerivations { missing: 3, of: 3 }]);
         let meta = object(&subject, "openssl-1.1.1g").meta.as_ref().unwrap();
         assert_eq!(*meta.attr, *"openssl");
         assert_eq!(meta.cpes.len(), 1);
@@ -36,7 +37,11 @@ fn the_forms_say_the_same() {
     }
     let subject = piped(jobs).unwrap();
     assert_eq!(subject.graph.roots().len(), 1);
-    let [Gap::Unreadable { count: 1, example }] = &*subject.gaps else {
+    let [
+        Gap::NoDerivations { missing: 1, of: 1 },
+        Gap::Unreadable { count: 1, example },
+    ] = &*subject.gaps
+    else {
         panic!("{:?}", subject.gaps);
     };
     assert!(
@@ -75,6 +80,7 @@ fn derivations_beside_a_set_say_what_sources_and_patches_are() {
     let beside = Input::detect(&world.drv, &options).unwrap();
     let subject = read(vec![input()], vec![beside], &options).unwrap();
     assert_eq!(subject.graph.roots().len(), 1);
+    assert_eq!(subject.gaps, []);
     let meta = subject
         .object(subject.graph.roots()[0])
         .unwrap()
@@ -107,7 +113,11 @@ fn a_broken_line_of_jobs_is_told_and_skipped() {
     let jobs = "{\"attr\":\"a\",\"name\":\"a-1\",\"drvPath\":\"x\"}\n{\"attr\":\n";
     let subject = piped(jobs).unwrap();
     assert_eq!(subject.graph.roots().len(), 1);
-    let [Gap::Unreadable { count: 1, example }] = &*subject.gaps else {
+    let [
+        Gap::NoDerivations { missing: 1, of: 1 },
+        Gap::Unreadable { count: 1, example },
+    ] = &*subject.gaps
+    else {
         panic!("{:?}", subject.gaps);
     };
     assert!(example.contains("line 2"), "{example}");
