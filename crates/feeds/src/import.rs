@@ -62,7 +62,10 @@ impl std::fmt::Display for Problem {
         write!(f, "{}: {}", self.place, self.error)?;
         let mut source = std::error::Error::source(&self.error);
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            // serde's own place is that of the error, which has said it.
+            let cause_text = cause.to_string();
+            let text = cause_text.split(" at line ").next().unwrap_or_default();
+            write!(f, ": {text}")?;
             source = cause.source();
         }
         Ok(())
@@ -438,9 +441,9 @@ mod tests {
             .collect();
         insta::assert_debug_snapshot!(told, @r#"
         [
-            "/feed.jsonl, line 2: line 1, column 7: the record does not fit its format: invalid type: integer `5`, expected a string at line 1 column 7",
+            "/feed.jsonl, line 2: line 1, column 7: the record does not fit its format: invalid type: integer `5`, expected a string",
             "/feed.jsonl, line 4: the document is neither CVE 5, OSV, NVD 2.0, KEV, EPSS nor facts",
-            "/feed.jsonl, line 5: line 2, column 0: the record does not fit its format: EOF while parsing a value at line 2 column 0",
+            "/feed.jsonl, line 5: line 2, column 0: the record does not fit its format: EOF while parsing a value",
         ]
         "#);
     }

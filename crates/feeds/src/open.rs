@@ -42,8 +42,17 @@ pub(crate) fn members<E: From<ContainerError>>(
     each: &mut dyn FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
     let name = path.as_str();
-    let file = File::open(path).map_err(|e| ContainerError::Io(name.to_owned(), e))?;
-    walk_file(name, file, 0, each)
+    let io = |e| ContainerError::Io(name.to_owned(), e);
+    let file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.is_file() {
+        return walk_file(name, file, 0, each);
+    }
+    // What comes through a pipe cannot be read twice, and comes in pieces of any size: the head, by
+    // which the kind of container is told, is put together first.
+    let mut head = Vec::with_capacity(512);
+    (&file).take(512).read_to_end(&mut head).map_err(io)?;
+    let whole = io::Cursor::new(head).chain(file);
+    walk_stream(name, &mut BufReader::with_capacity(BUFFER, whole), 0, each)
 }
 
 fn walk_file<E: From<ContainerError>>(
