@@ -384,22 +384,26 @@ pub(crate) fn finding(
                 }
             })
             .collect(),
-        suppressed: suppression.map(|s| Suppressed {
-            verdict: match s.verdict {
-                Judged::NotAffected(_) => "not_affected",
-                Judged::Fixed => "fixed",
-            },
-            justification: match s.verdict {
-                Judged::NotAffected(justification) => {
-                    justification.map(snowguard_matching::suppress::Justification::as_str)
-                }
-                Judged::Fixed => None,
-            },
-            reason: s.reason.to_string(),
-            expires: s.expires,
-            origin: s.origin.to_string(),
-        }),
+        suppressed: suppression.map(suppressed),
     })
+}
+
+pub(crate) fn suppressed(suppression: &Suppression) -> Suppressed {
+    Suppressed {
+        verdict: match suppression.verdict {
+            Judged::NotAffected(_) => "not_affected",
+            Judged::Fixed => "fixed",
+        },
+        justification: match suppression.verdict {
+            Judged::NotAffected(justification) => {
+                justification.map(snowguard_matching::suppress::Justification::as_str)
+            }
+            Judged::Fixed => None,
+        },
+        reason: suppression.reason.to_string(),
+        expires: suppression.expires,
+        origin: suppression.origin.to_string(),
+    }
 }
 
 /// Where to read about an advisory.
@@ -444,6 +448,7 @@ pub(crate) fn reason(found: &Found<'_>) -> String {
     }
     match &found.decision {
         Decision::Upstream => "the project itself says so".into(),
+        Decision::Others if found.claims.len() == 1 => "one record says so".into(),
         Decision::Others => "records agree".into(),
         Decision::OthersDisagree => "records disagree; one says affected".into(),
         Decision::Doubt(doubt) => doubt.to_string(),

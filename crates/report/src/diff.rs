@@ -1,4 +1,4 @@
-//! What an upgrade mends, brings and leaves, as data.
+//! What an upgrade fixes, brings and leaves, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,9 +21,11 @@ pub struct Difference {
     /// The new subject.
     pub new: String,
     /// What was affected and no longer is.
-    pub mended: Vec<Change>,
+    pub fixed: Vec<Change>,
     /// What is affected and was not.
     pub brought: Vec<Change>,
+    /// What needs review and did not: also what was affected before, and is no longer sure to be.
+    pub to_review: Vec<Change>,
     /// What is affected as before.
     pub left: Vec<Change>,
     /// Packages in other versions than before, added or gone.
@@ -45,8 +47,8 @@ pub struct Change {
     pub severity: Option<Severity>,
     /// Known exploitation.
     pub exploited: Option<Exploited>,
-    /// How it was mended: `update`, `patch`, `decision` or `removal`; or why it came: `update`,
-    /// `addition` or `advisory`.
+    /// How it was fixed: `update`, `patch`, `decision` or `removal`; or why it came: `update`,
+    /// `addition`, `doubt` (affected before), `lost patch or decision` or `advisory`.
     pub how: &'static str,
 }
 
@@ -66,9 +68,10 @@ type Versions = BTreeMap<String, BTreeSet<String>>;
 /// Holds two scans against each other.
 pub fn diff(old: (&Report, &Inventory), new: (&Report, &Inventory)) -> Difference {
     let (old_versions, new_versions) = (versions(old.1), versions(new.1));
-    let (before, now) = (open(old.0), open(new.0));
+    let (before, now) = (open(old.0, is_affected), open(new.0, is_affected));
+    let (review_before, review_now) = (open(old.0, is_to_review), open(new.0, is_to_review));
     let (closed_now, closed_before) = (closed(new.0), closed(old.0));
-    let change = |key: &(String, String), finding: &Finding, how| Change {
+    let change = |key: &Key, finding: &Finding, how| Change {
         package: key.0.clone(),
         old_versions: list(&old_versions, &key.0),
         new_versions: list(&new_versions, &key.0),
@@ -81,8 +84,9 @@ pub fn diff(old: (&Report, &Inventory), new: (&Report, &Inventory)) -> Differenc
         schema: SCHEMA,
         old: old.0.subject.title.clone(),
         new: new.0.subject.title.clone(),
-        mended: Vec::new(),
+        fixed: Vec::new(),
         brought: Vec::new(),
+        to_review: Vec::new(),
         left: Vec::new(),
         versions: changed(&old_versions, &new_versions),
     };
@@ -93,31 +97,51 @@ pub fn diff(old: (&Report, &Inventory), new: (&Report, &Inventory)) -> Differenc
             difference.left.push(change(key, finding, "unchanged"));
             continue;
         }
+        // Doubt is no fix: it is told below.
+        if review_now.contains_key(key) {
+            continue;
+        }
         let how = match closed_now.get(key) {
             Some(how) => *how,
             None if !new_versions.contains_key(&key.0) => "removal",
             None => "update",
         };
-        difference.mended.push(change(key, finding, how));
+        difference.fixed.push(change(key, finding, how));
     }
-    let mut ranked: Vec<_> = now
-        .iter()
-        .filter(|(key, _)| !before.contains_key(*key))
-        .collect();
-    ranked.sort_by(|(a, f), (b, g)| urgency(g).cmp(&urgency(f)).then_with(|| a.cmp(b)));
-    for (key, finding) in ranked {
-        let how = match (old_versions.get(&key.0), new_versions.get(&key.0)) {
-            (None, _) => "addition",
-            (Some(a), Some(b)) if a == b && closed_before.contains_key(key) => {
-                "lost patch or decision"
-            }
-            (Some(a), Some(b)) if a == b => "advisory",
-            _ => "update",
+    let came = |key: &Key| match (old_versions.get(&key.0), new_versions.get(&key.0)) {
+        (None, _) => "addition",
+        (Some(a), Some(b)) if a == b && closed_before.contains_key(key) => "lost patch or decision",
+        (Some(a), Some(b)) if a == b => "advisory",
+        _ => "update",
+    };
+    let ranked = |all: &BTreeMap<Key, &Finding>, known: &dyn Fn(&Key) -> bool| {
+        let mut ranked: Vec<(Key, Finding)> = all
+            .iter()
+            .filter(|(key, _)| !known(key))
+            .map(|(key, finding)| (key.clone(), (*finding).clone()))
+            .collect();
+        ranked.sort_by(|(a, f), (b, g)| urgency(g).cmp(&urgency(f)).then_with(|| a.cmp(b)));
+        ranked
+    };
+    for (key, finding) in ranked(&now, &|key| before.contains_key(key)) {
+        let brought = change(&key, &finding, came(&key));
+        difference.brought.push(brought);
+    }
+    // Another version of the same package may be affected as well: that says it all.
+    let known = |key: &Key| review_before.contains_key(key) || now.contains_key(key);
+    for (key, finding) in ranked(&review_now, &known) {
+        let how = if before.contains_key(&key) {
+            "doubt"
+        } else {
+            came(&key)
         };
-        difference.brought.push(change(key, finding, how));
+        difference.to_review.push(change(&key, &finding, how));
     }
     difference
 }
+
+/// A package without its version, and a vulnerability.
+type Key = (String, String);
 
 fn name_of(package: &Package) -> String {
     match package.language {
@@ -126,15 +150,15 @@ fn name_of(package: &Package) -> String {
     }
 }
 
-/// What is affected, by package without version.
-fn open(report: &Report) -> BTreeMap<(String, String), &Finding> {
+fn is_to_review(finding: &Finding) -> bool {
+    finding.suppressed.is_none() && finding.status == "needs_review"
+}
+
+/// What is open in one way, by package without version.
+fn open(report: &Report, is: fn(&Finding) -> bool) -> BTreeMap<Key, &Finding> {
     let mut all = BTreeMap::new();
     for package in &report.packages {
-        for finding in package
-            .findings
-            .iter()
-            .filter(|finding| is_affected(finding))
-        {
+        for finding in package.findings.iter().filter(|finding| is(finding)) {
             all.insert((name_of(package), finding.id.clone()), finding);
         }
     }
@@ -142,7 +166,7 @@ fn open(report: &Report) -> BTreeMap<(String, String), &Finding> {
 }
 
 /// What would be affected but for a patch or a decision.
-fn closed(report: &Report) -> BTreeMap<(String, String), &'static str> {
+fn closed(report: &Report) -> BTreeMap<Key, &'static str> {
     let mut all = BTreeMap::new();
     for package in &report.packages {
         for finding in &package.findings {

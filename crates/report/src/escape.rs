@@ -4,6 +4,7 @@
 //! `\u{…}` instead of being obeyed. Source: Unicode TR #36, Unicode Security Considerations.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// A text that can be shown in a terminal or a page, on one line.
 pub fn line(text: &str) -> Cow<'_, str> {
@@ -19,6 +20,27 @@ pub fn line(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// The same for a JSON text: what would be obeyed stands in its strings as `\u202e`, which means the
+/// same to every reader of JSON and nothing to a terminal.
+pub fn json(text: String) -> String {
+    // Outside of strings JSON has only line ends and spaces.
+    let is_plain = |c: char| is_harmless(c) || c == '\n';
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        if is_plain(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
 }
 
 fn is_harmless(c: char) -> bool {
@@ -64,6 +86,19 @@ mod tests {
         assert_eq!(line("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(line("a\r\nb\u{0}"), "a  b\\u{0}");
         assert_eq!(line("naïve ⇒ 好"), "naïve ⇒ 好");
+    }
+
+    #[test]
+    fn json_means_the_same() {
+        let text =
+            serde_json::to_string_pretty(&["a\u{202e}\u{9b}\u{e0001}\u{1b}\n", "naïve"]).unwrap();
+        let escaped = json(text.clone());
+        assert_eq!(
+            escaped,
+            "[\n  \"a\\u202e\\u009b\\udb40\\udc01\\u001b\\n\",\n  \"naïve\"\n]"
+        );
+        let read = |text: &str| serde_json::from_str::<Vec<String>>(text).unwrap();
+        assert_eq!(read(&text), read(&escaped));
     }
 
     #[test]

@@ -5,10 +5,11 @@ use serde::Serialize;
 use snowguard_advisory::index::{Corrupt, Index, VulnerabilityId};
 use snowguard_inventory::component::Component;
 use snowguard_inventory::{ComponentId, Inventory, Subject};
+use snowguard_matching::suppress::{self, Suppression};
 use snowguard_matching::{Finding as Found, Matcher};
 
-use crate::build::{display_name, evidence, reason, url_of};
-use crate::model::{Evidence, Finding};
+use crate::build::{display_name, evidence, reason, suppressed, url_of};
+use crate::model::{Evidence, Finding, Suppressed};
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "snowguard-explain/1";
@@ -56,12 +57,15 @@ pub struct Explained {
     pub package: String,
     /// Its version.
     pub version: String,
-    /// What holds: a status, or `another product` where only the name is shared.
+    /// What holds: a status, `another product` where only the name is shared, or `not concerned`
+    /// for a package that was asked about by name and has nothing to do with it.
     pub status: &'static str,
     /// Why, in a few words.
     pub reason: String,
     /// The finding as the scan has it, if there is one.
     pub finding: Option<Finding>,
+    /// A decision that met it and whose day has passed.
+    pub expired: Option<Suppressed>,
     /// Every record's word.
     pub evidence: Vec<Evidence>,
     /// Products of the same name that it is taken not to be.
@@ -96,29 +100,39 @@ pub struct IdentityRef {
     pub reason: String,
 }
 
-/// Holds packages to an advisory. Packages that have nothing to do with it are left out.
-pub fn explain(
-    index: Index<'_>,
-    vulnerability: VulnerabilityId,
-    matcher: &Matcher<'_>,
-    subject: &Subject,
-    inventory: &Inventory,
-    wanted: impl Fn(&Component) -> bool,
-) -> Result<Explanation, Corrupt> {
+/// What is asked, and all that the answer is made of.
+#[derive(Clone, Copy)]
+pub struct Question<'q> {
+    /// The advisories.
+    pub index: Index<'q>,
+    /// The one that is asked about.
+    pub vulnerability: VulnerabilityId,
+    /// What joins them with packages.
+    pub matcher: &'q Matcher<'q>,
+    /// What was read.
+    pub subject: &'q Subject,
+    /// What it holds.
+    pub inventory: &'q Inventory,
+    /// Which packages are asked about by name; none for all that the advisory concerns.
+    pub wanted: Option<&'q dyn Fn(&Component) -> bool>,
+    /// Decisions of people.
+    pub suppressions: &'q [Suppression],
+    /// Today.
+    pub today: Date,
+}
+
+/// Holds packages to an advisory. Packages that have nothing to do with it are left out, unless they
+/// are asked about by name.
+pub fn explain(question: Question<'_>) -> Result<Explanation, Corrupt> {
+    let (index, vulnerability) = (question.index, question.vulnerability);
     let record = index.vulnerability(vulnerability)?;
     let sources = index.sources()?;
     let names: Vec<&str> = sources.iter().map(|source| source.name).collect();
     let mut packages = Vec::new();
-    for (id, component) in inventory.iter().filter(|(_, component)| wanted(component)) {
-        packages.extend(package(
-            index,
-            vulnerability,
-            matcher,
-            subject,
-            id,
-            component,
-            &names,
-        )?);
+    for (id, component) in question.inventory.iter() {
+        if question.wanted.is_none_or(|wanted| wanted(component)) {
+            packages.extend(package(question, id, component, &names)?);
+        }
     }
     packages.sort_by_key(|package: &Explained| rank(package.status));
     let mut about = Vec::new();
@@ -179,6 +193,7 @@ fn rank(status: &str) -> usize {
         "fixed",
         "not_affected",
         "another product",
+        "not concerned",
     ];
     order
         .iter()
@@ -187,14 +202,18 @@ fn rank(status: &str) -> usize {
 }
 
 fn package(
-    index: Index<'_>,
-    vulnerability: VulnerabilityId,
-    matcher: &Matcher<'_>,
-    subject: &Subject,
+    question: Question<'_>,
     id: ComponentId,
     component: &Component,
     names: &[&str],
 ) -> Result<Option<Explained>, Corrupt> {
+    let Question {
+        index,
+        vulnerability,
+        matcher,
+        subject,
+        ..
+    } = question;
     let findings = matcher.component(id, component)?.unwrap_or_default();
     let found: Option<&Found<'_>> = findings
         .iter()
@@ -217,6 +236,8 @@ fn package(
             }
         }
     }
+    let decided = found.map(|found| decisions(question, found)).transpose()?;
+    let (active, expired) = decided.unwrap_or_default();
     let (status, why, evidence, finding) = match found {
         Some(found) => (
             found.status.as_str(),
@@ -226,9 +247,15 @@ fn package(
                 .iter()
                 .map(|claim| evidence(claim, names))
                 .collect(),
-            Some(crate::build::finding(index, found, None, names, false)?),
+            Some(crate::build::finding(index, found, active, names, false)?),
         ),
-        None if strangers.is_empty() => return Ok(None),
+        None if strangers.is_empty() && question.wanted.is_none() => return Ok(None),
+        None if strangers.is_empty() => (
+            "not concerned",
+            "the advisory is about other products".to_owned(),
+            Vec::new(),
+            None,
+        ),
         None => (
             "another product",
             "only the name is shared".to_owned(),
@@ -247,6 +274,7 @@ fn package(
         status,
         reason: why,
         finding,
+        expired: expired.map(suppressed),
         evidence,
         strangers,
         identities: component
@@ -270,4 +298,32 @@ fn package(
             .map(|object| object.name.to_string())
             .collect(),
     }))
+}
+
+/// The decision that suppresses a finding, and else one that did so until its day had passed.
+fn decisions<'q>(
+    question: Question<'q>,
+    found: &Found<'_>,
+) -> Result<(Option<&'q Suppression>, Option<&'q Suppression>), Corrupt> {
+    let record = question.index.vulnerability(question.vulnerability)?;
+    let met = |today: Date| {
+        let applied = suppress::apply(
+            question.suppressions,
+            question.inventory,
+            std::slice::from_ref(found),
+            today,
+            |_| record.aliases.clone(),
+        );
+        let at = applied.by_finding.first().copied().flatten()?;
+        question.suppressions.get(at)
+    };
+    let active = met(question.today);
+    Ok((
+        active,
+        if active.is_some() {
+            None
+        } else {
+            met(Date::MIN)
+        },
+    ))
 }

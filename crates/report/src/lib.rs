@@ -10,6 +10,7 @@ pub mod html;
 mod identity;
 pub mod model;
 pub mod openvex;
+pub mod pattern;
 pub mod sarif;
 pub mod text;
 mod words;

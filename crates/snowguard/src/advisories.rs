@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use snowguard_advisory::index::Source;
-use snowguard_feeds::{Event, Import as Importing, ImportError, IndexFile};
+use snowguard_feeds::{ContainerError, Event, Import as Importing, ImportError, IndexFile};
 use snowguard_report::escape::line;
 use snowguard_report::text::{age, number};
 
@@ -77,29 +77,46 @@ pub(crate) fn import(
         terminal.warning(&format!("skipped {} in all", imported.skipped));
     }
     if imported.records == 0 {
-        return Err(Failure::message(
-            "no record could be read; the index is as it was",
-        ));
+        return Err(
+            Failure::message("no record could be read; the index is as it was").hint(TAKES),
+        );
     }
     IndexFile::replace(&target, &imported.built.bytes)?;
     if !global.quiet {
+        let skipped = match imported.skipped {
+            0 => String::new(),
+            some => format!(", {} skipped", of(some, "record", "records")),
+        };
         let text = format!(
-            "{target}: {} records, {} vulnerabilities, {:.1} MB\n",
-            number(usize::try_from(imported.records).unwrap_or(usize::MAX)),
-            number(imported.built.vulnerabilities),
-            megabytes(imported.built.bytes.len()),
+            "{}\n{}{skipped}; {}, {}\n",
+            line(target.as_str()),
+            of(imported.records, "record", "records"),
+            of(
+                imported.built.vulnerabilities as u64,
+                "vulnerability",
+                "vulnerabilities"
+            ),
+            size(imported.built.bytes.len()),
         );
         terminal.data(text.as_bytes(), None)?;
     }
     Ok(Findings::None)
 }
 
+const TAKES: &str = "it takes CVE 5, OSV, NVD 2.0, KEV, EPSS and facts, also in archives";
+
 fn failure(error: ImportError) -> Failure {
     let hint = match &error {
-        ImportError::Nothing(_) => {
-            "it takes CVE 5, OSV, NVD 2.0, KEV, EPSS and facts, also in archives"
-        }
+        ImportError::Nothing(_) => TAKES,
         ImportError::Interrupted => return Failure::new(error),
+        ImportError::Container(ContainerError::Io(_, source))
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            "check the path"
+        }
+        ImportError::Container(ContainerError::Compression(..)) => {
+            "zip, gzip, zstd and tar are read as they are"
+        }
         ImportError::Container(_) => "check that the download is whole",
     };
     Failure::new(error).hint(hint)
@@ -148,15 +165,15 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
             let mut text = String::new();
             let what = chosen
                 .path()
-                .map_or("the index of the program itself", |path| path.as_str());
+                .map_or("the index in the program", |path| path.as_str());
             let _ = writeln!(text, "{}", line(what));
             let _ = writeln!(
                 text,
-                "{} vulnerabilities, {} affected entries, {} identities; {:.1} MB, format {}",
+                "{} vulnerabilities, {} affected entries, {} identities; {}, format {}",
                 number(index.vulnerability_count()),
                 number(index.entry_count()),
                 number(index.key_count()),
-                megabytes(chosen.size()),
+                size(chosen.size()),
                 snowguard_advisory::index::FORMAT_VERSION,
             );
             let width = sources
@@ -191,7 +208,15 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
     Ok(Findings::None)
 }
 
+fn of(count: u64, one: &str, many: &str) -> String {
+    let number = number(usize::try_from(count).unwrap_or(usize::MAX));
+    format!("{number} {}", if count == 1 { one } else { many })
+}
+
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-fn megabytes(bytes: usize) -> f64 {
-    bytes as f64 / 1e6
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }

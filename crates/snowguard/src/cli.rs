@@ -22,25 +22,28 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The options of every command stand apart from those of the command.
+const EVERYWHERE: &str = "Options of every command";
+
 #[derive(Args)]
 pub(crate) struct Global {
     /// When to use colour
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    #[arg(long, help_heading = EVERYWHERE, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: Color,
     /// Settings and suppressions [default: ./snowguard.toml, else the user's, else the system's]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, help_heading = EVERYWHERE, global = true, value_name = "FILE")]
     pub(crate) config: Option<Utf8PathBuf>,
     /// The advisory index [default: the imported one, else the one in the program]
-    #[arg(long, global = true, value_name = "FILE", env = "SNOWGUARD_INDEX")]
+    #[arg(long, help_heading = EVERYWHERE, global = true, value_name = "FILE", env = "SNOWGUARD_INDEX")]
     pub(crate) index: Option<Utf8PathBuf>,
     /// Says less: no progress, no hints
-    #[arg(long, short, global = true)]
+    #[arg(long, short, help_heading = EVERYWHERE, global = true)]
     pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
     /// Always
@@ -55,7 +58,7 @@ pub(crate) enum Command {
     Scan(Scan),
     /// Tells why a package is affected by an advisory, or why not
     Explain(Explain),
-    /// Tells what an upgrade mends, brings and leaves
+    /// Tells what an upgrade fixes, brings and leaves
     Diff(Diff),
     /// Prints the packages of a system as CycloneDX 1.6
     Sbom(Sbom),
@@ -96,16 +99,16 @@ pub(crate) struct Deciding {
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  snowguard scan                                  the running system, or your profile
-  snowguard scan /run/current-system              a system in the store
-  snowguard scan ./result                         what you built
+  snowguard scan                      the running system, or your profile
+  snowguard scan /run/current-system  a system in the store
+  snowguard scan ./result             what you built
   nix derivation show -r nixpkgs#hello | snowguard scan -
-  snowguard scan system.drv                       a derivation with all that it needs
-  snowguard scan bom.cdx.json                     someone's bill of materials
+  snowguard scan system.drv           a derivation with all that it needs
+  snowguard scan bom.cdx.json         someone's bill of materials
   nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path | snowguard scan -
-  snowguard scan --format sarif --output scan.sarif --fail-on critical,exploited
+  snowguard scan --format sarif --output scan.sarif --fail-on exploited,high
 
-Exit status: 0 nothing affected, 1 something is (narrowed by --fail-on), 2 failure.")]
+Exit status: 0 nothing affected, 1 something is (see --fail-on), 2 failure.")]
 pub(crate) struct Scan {
     /// What to scan: a store path, a .drv file, a directory or tar of them, JSON of `nix derivation
     /// show`, `nix path-info` or `nix-env -qaP`, a CycloneDX or SPDX document; - for stdin
@@ -128,7 +131,8 @@ pub(crate) struct Scan {
     /// What makes the exit status 1
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,
-    /// Only these packages, in full: a name, `*name*`, an attribute; `?` for what was not looked at
+    /// Only these packages, in full: a name, `*name*`, an attribute; `?` for what was not looked
+    /// at. The exit status is about these
     #[arg(long, short, value_name = "NAME")]
     pub(crate) component: Option<String>,
     /// Also shows what is patched
@@ -187,7 +191,7 @@ Examples:
   snowguard explain CVE-2021-3711 openssl@1.1.1k  for a version that is not here
   snowguard explain CVE-2021-3711 openssl --in bom.cdx.json
 
-Exit status: 0 not affected, 1 affected, 2 failure.")]
+Exit status: 0 not affected or suppressed, 1 affected, 2 failure.")]
 pub(crate) struct Explain {
     /// The advisory: CVE-…, GHSA-…, PYSEC-…
     #[arg(value_name = "ADVISORY")]
@@ -200,6 +204,8 @@ pub(crate) struct Explain {
     pub(crate) inputs: Vec<Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) deciding: Deciding,
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) format: PlainFormat,
@@ -217,10 +223,10 @@ pub(crate) enum PlainFormat {
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  snowguard diff /run/current-system ./result     what the next switch mends and brings
+  snowguard diff /run/current-system ./result     what the next switch changes
   snowguard diff old.json.zst new.json.zst
 
-Exit status: 0 brings nothing, 1 brings something (narrowed by --fail-on), 2 failure.")]
+Exit status: 0 brings nothing, 1 brings something (see --fail-on), 2 failure.")]
 pub(crate) struct Diff {
     /// The old system: as for scan
     #[arg(value_name = "OLD")]
@@ -268,18 +274,19 @@ pub(crate) enum Advisories {
 
 #[derive(Args)]
 #[command(after_help = "\
-Reads CVE 5 records, OSV, NVD 2.0, the KEV catalogue, EPSS scores and facts, as single documents,
-JSON lines or lists, also in zip (and zip in zip), tar, gzip and zstd. The index is replaced as a
-whole when everything is read; an interrupted import leaves the old one.
+Reads CVE 5 records, OSV, NVD 2.0, the KEV catalogue, EPSS scores and facts, as \
+single documents, JSON lines or lists, also in zip (and zip in zip), tar, gzip \
+and zstd, and from a pipe (/dev/stdin). The index is replaced as a whole when \
+everything is read; an interrupted import leaves the old one.
 
 Examples:
-  snowguard advisories import cvelistV5-main.zip known_exploited_vulnerabilities.json
-  snowguard advisories import osv/ nvd/ epss_scores-2026-11-20.csv.gz")]
+  snowguard advisories import cvelistV5-main.zip kev.json
+  snowguard advisories import osv/ nvd/ epss_scores-current.csv.gz")]
 pub(crate) struct Import {
     /// Files, directories and archives
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<Utf8PathBuf>,
-    /// Where the index goes [default: $XDG_DATA_HOME/snowguard/advisories.idx]
+    /// Where the index goes [default: `$XDG_DATA_HOME/snowguard/advisories.idx`]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<Utf8PathBuf>,
 }

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use serde::Deserialize;
-use snowguard_advisory::id::AdvisoryId;
+use snowguard_advisory::id::{AdvisoryId, CveId};
 use snowguard_formats::{Limits, csaf, openvex};
 use snowguard_inventory::IdentityTable;
 use snowguard_matching::suppress::{Judged, Justification, Subject, Suppression};
@@ -58,8 +58,8 @@ impl Config {
                 None => return Ok(Self::default()),
             },
         };
-        let text =
-            std::fs::read_to_string(&path).map_err(|source| Failure::cannot_read(&path, source))?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| Failure::cannot_read_settings(&path, source))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
             let place = error.span().map_or(String::new(), |span| {
                 format!(", line {}", line_of(&text, span.start))
@@ -76,6 +76,11 @@ impl Config {
             .chain(&mut config.index)
         {
             *listed = base.join(&*listed);
+        }
+        if let Some(age) = &config.max_age
+            && let Err(failure) = crate::index::parse_age(age)
+        {
+            return Err(failure.context(format!("{path}: max-age")));
         }
         config.file = Some(path);
         config.text = text;
@@ -100,7 +105,7 @@ impl Config {
         let mut table = IdentityTable::builtin();
         for path in self.identities.iter().chain(more) {
             let text = std::fs::read_to_string(path)
-                .map_err(|source| Failure::cannot_read(path, source))?;
+                .map_err(|source| Failure::cannot_read_settings(path, source))?;
             table.add_user(path.as_str(), &text).map_err(|error| {
                 Failure::new(error).hint("a line is `package is|not vendor:product # reason`")
             })?;
@@ -135,10 +140,15 @@ impl Config {
             wrong(format!("`{}` names no component", entry.component))
                 .hint("write a package's name, a purl, a CPE or a store path")
         })?;
-        let advisory: AdvisoryId = entry
-            .advisory
+        let id = crate::explain::id_of(entry.advisory.trim());
+        let advisory: AdvisoryId = id
             .parse()
-            .map_err(|error| wrong(format!("{error}")))?;
+            .ok()
+            .filter(|_| !id.starts_with("CVE-") || id.parse::<CveId>().is_ok())
+            .ok_or_else(|| {
+                wrong(format!("`{}` is not the id of an advisory", entry.advisory))
+                    .hint("ids are like CVE-2021-3711, GHSA-2g68-c3qc-8985, PYSEC-2024-1")
+            })?;
         let justification = match &entry.justification {
             None => None,
             Some(word) => Some(Justification::from_word(word).ok_or_else(|| {
@@ -196,52 +206,59 @@ fn candidates() -> Vec<Utf8PathBuf> {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.as_bytes()[..offset.min(text.len())]
-        .iter()
-        .filter(|b| **b == b'\n')
-        .count()
+    let before = text.get(..offset).unwrap_or(text);
+    1 + before.matches('\n').count()
 }
+
+const VEX: &str = "--vex takes OpenVEX and CSAF 2.0 documents";
 
 /// Decisions of an OpenVEX or CSAF document.
 #[expect(clippy::disallowed_methods, reason = "the face reads its settings")]
 fn from_vex(path: &Utf8Path) -> Result<Vec<Suppression>, Failure> {
-    let bytes = std::fs::read(path).map_err(|source| Failure::cannot_read(path, source))?;
+    let bytes =
+        std::fs::read(path).map_err(|source| Failure::cannot_read_settings(path, source))?;
     let limits = Limits::default();
     let detected = snowguard_formats::detect(&bytes).map_err(|error| {
         let hint = error.hint();
         let failure =
             Failure::new(anyhow::Error::new(error).context(format!("cannot use {path} as VEX")));
-        hint.into_iter().fold(failure, Failure::hint)
+        failure.hint(hint.unwrap_or(VEX))
     })?;
     let unreadable = |error: snowguard_formats::ReadError| {
         let hint = error.hint();
         let failure =
             Failure::new(anyhow::Error::new(error).context(format!("cannot use {path} as VEX")));
-        hint.into_iter().fold(failure, Failure::hint)
+        failure.hint(hint.unwrap_or(VEX))
     };
     match detected.format {
         snowguard_formats::Format::OpenVex => {
             let document = openvex::Document::read(&bytes, &limits).map_err(unreadable)?;
-            Ok(from_openvex(&document, path))
+            from_openvex(&document, path)
         }
         snowguard_formats::Format::Csaf => {
             let document = csaf::Document::read(&bytes, &limits).map_err(unreadable)?;
             Ok(from_csaf(&document, path))
         }
         other => Err(
-            Failure::message(format!("{path} is a {} document, not VEX", other.name()))
-                .hint("--vex takes OpenVEX and CSAF 2.0 documents"),
+            Failure::message(format!("{path} is a {} document, not VEX", other.name())).hint(VEX),
         ),
     }
 }
 
 /// Later statements go before earlier ones about the same thing.
-fn from_openvex(document: &openvex::Document, path: &Utf8Path) -> Vec<Suppression> {
+fn from_openvex(
+    document: &openvex::Document,
+    path: &Utf8Path,
+) -> Result<Vec<Suppression>, Failure> {
     let mut all: Vec<Suppression> = Vec::new();
     for statement in document.chronological() {
+        check_statement(statement, path)?;
         let verdict = match statement.status {
             openvex::Status::NotAffected => {
-                let word = statement.justification.as_ref().map(|j| j.as_str());
+                let word = statement
+                    .justification
+                    .as_ref()
+                    .map(openvex::Justification::as_str);
                 Some(Judged::NotAffected(word.and_then(Justification::from_word)))
             }
             openvex::Status::Fixed => Some(Judged::Fixed),
@@ -251,7 +268,10 @@ fn from_openvex(document: &openvex::Document, path: &Utf8Path) -> Vec<Suppressio
             .impact_statement
             .as_deref()
             .or(statement.status_notes.as_deref())
-            .or(statement.justification.as_ref().map(|j| j.as_str()))
+            .or(statement
+                .justification
+                .as_ref()
+                .map(openvex::Justification::as_str))
             .unwrap_or("stated without a reason");
         for (component, version) in statement.products.iter().flat_map(products_of) {
             for name in statement.vulnerability.names() {
@@ -276,7 +296,42 @@ fn from_openvex(document: &openvex::Document, path: &Utf8Path) -> Vec<Suppressio
             }
         }
     }
-    all
+    Ok(all)
+}
+
+/// Refuses a statement that would suppress without one of the reasons that OpenVEX asks for.
+fn check_statement(statement: &openvex::Statement, path: &Utf8Path) -> Result<(), Failure> {
+    let about = statement.vulnerability.names().next().unwrap_or("nothing");
+    let wrong = |what: String, known: Vec<&str>| {
+        Failure::message(format!("{path}: the statement about {about} {what}"))
+            .hint(format!("it may be {}", known.join(", ")))
+    };
+    if !statement.status.is_known() {
+        let known = openvex::Status::KNOWN.iter().map(openvex::Status::as_str);
+        return Err(wrong(
+            format!(
+                "has the status `{}`, which is none of OpenVEX",
+                statement.status
+            ),
+            known.collect(),
+        ));
+    }
+    let known = || Justification::ALL.iter().map(|j| j.as_str()).collect();
+    match &statement.justification {
+        Some(justification) if !justification.is_known() => Err(wrong(
+            format!("has the justification `{justification}`, which is none of OpenVEX"),
+            known(),
+        )),
+        None if statement.status == openvex::Status::NotAffected
+            && statement.impact_statement.is_none() =>
+        {
+            Err(wrong(
+                "says not_affected without a justification or an impact statement".into(),
+                known(),
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A product's own names; those of its parts where it has parts.

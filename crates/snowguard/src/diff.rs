@@ -10,8 +10,7 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::index::Chosen;
 use crate::output::Terminal;
-use crate::read;
-use crate::scan::{Context, json};
+use crate::scan::{Context, json, subject};
 
 pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<Findings, Failure> {
     let config = Config::load(global)?;
@@ -29,8 +28,8 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
         global.quiet,
         terminal,
     )?;
-    let old = read::subject(std::slice::from_ref(&args.old), &args.reading)?;
-    let new = read::subject(std::slice::from_ref(&args.new), &args.reading)?;
+    let old = subject(std::slice::from_ref(&args.old), &args.reading)?;
+    let new = subject(std::slice::from_ref(&args.new), &args.reading)?;
     let (old_inventory, new_inventory) = (
         Inventory::of(&old, &context.table),
         Inventory::of(&new, &context.table),
@@ -47,11 +46,9 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
         PlainFormat::Json => json(&difference)?,
     };
     terminal.data(&bytes, None)?;
-    Ok(difference
-        .brought
-        .iter()
-        .any(|change| counts(change, &fail_on))
-        .into())
+    let review = fail_on.contains(&FailOn::Review) && !difference.to_review.is_empty();
+    let mut brought = difference.brought.iter();
+    Ok((review || brought.any(|change| counts(change, &fail_on))).into())
 }
 
 fn counts(change: &Change, fail_on: &[FailOn]) -> bool {
@@ -67,7 +64,7 @@ fn counts(change: &Change, fail_on: &[FailOn]) -> bool {
             FailOn::Critical => at_least(&["critical"]),
             FailOn::High => at_least(&["critical", "high"]),
             FailOn::Medium => at_least(&["critical", "high", "medium"]),
-            FailOn::Low => at_least(&["critical", "high", "medium", "low"]),
+            FailOn::Low => at_least(&["critical", "high", "medium", "low", "none"]),
             FailOn::Review | FailOn::Never => false,
         })
 }

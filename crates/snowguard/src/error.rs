@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use camino::Utf8Path;
 
+use snowguard_advisory::index::{FORMAT_VERSION, OpenError};
+
 use crate::output::Terminal;
 
 /// A failure with its hints.
@@ -30,6 +32,12 @@ impl Failure {
         }
     }
 
+    /// With the thing that it happened to in front.
+    pub(crate) fn context(mut self, place: impl std::fmt::Display + Send + Sync + 'static) -> Self {
+        self.error = self.error.context(place);
+        self
+    }
+
     /// With what to do next.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -41,6 +49,16 @@ impl Failure {
         Self::new(anyhow::Error::new(source).context(format!("cannot read {path}")))
     }
 
+    /// A file of settings that cannot be read.
+    pub(crate) fn cannot_read_settings(path: &Utf8Path, source: std::io::Error) -> Self {
+        let hint = if source.kind() == std::io::ErrorKind::InvalidData {
+            "it must be text in UTF-8"
+        } else {
+            "check the path; those in snowguard.toml are meant beside that file"
+        };
+        Self::cannot_read(path, source).hint(hint)
+    }
+
     /// A file that cannot be written.
     pub(crate) fn cannot_write(path: &Utf8Path, source: std::io::Error) -> Self {
         Self::new(anyhow::Error::new(source).context(format!("cannot write {path}")))
@@ -48,15 +66,6 @@ impl Failure {
 
     /// Tells it, with all causes, and gives the exit code.
     pub(crate) fn report(self, terminal: &Terminal) -> ExitCode {
-        // Who closed the pipe has seen enough: `snowguard scan | head` is no failure.
-        let broken = self.error.chain().any(|cause| {
-            cause
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-        });
-        if broken {
-            return ExitCode::SUCCESS;
-        }
         let mut text = String::new();
         for cause in self.error.chain() {
             let cause = cause.to_string();
@@ -94,6 +103,12 @@ impl From<snowguard_advisory::index::Corrupt> for Failure {
 impl From<snowguard_feeds::IndexFileError> for Failure {
     fn from(error: snowguard_feeds::IndexFileError) -> Self {
         let hint = match &error {
+            snowguard_feeds::IndexFileError::Open {
+                source: OpenError::Version { found },
+                ..
+            } if *found > FORMAT_VERSION => {
+                "a newer snowguard made it: update this one, or build the index anew with `snowguard advisories import`"
+            }
             snowguard_feeds::IndexFileError::Open { .. } => {
                 "`snowguard advisories import` builds the index anew"
             }

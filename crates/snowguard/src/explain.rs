@@ -1,18 +1,18 @@
 //! `snowguard explain`.
 
+use snowguard_advisory::id::AdvisoryId;
 use snowguard_inventory::component::Component;
 use snowguard_inventory::{Inventory, Meta, Nature, Subject, SubjectBuilder};
-use snowguard_report::explain::{Explanation, explain};
+use snowguard_report::explain::{Explanation, Question, explain};
 use snowguard_report::text;
 
 use crate::Findings;
-use crate::cli::{Deciding, Explain, Global, PlainFormat};
+use crate::cli::{Explain, Global, PlainFormat};
 use crate::config::Config;
 use crate::error::Failure;
 use crate::index::Chosen;
 use crate::output::Terminal;
-use crate::read;
-use crate::scan::{Context, json};
+use crate::scan::{self, Context, json};
 
 pub(crate) fn run(
     global: &Global,
@@ -24,18 +24,18 @@ pub(crate) fn run(
     let context = Context::new(
         &config,
         &chosen,
-        &Deciding::default(),
+        &args.deciding,
         &args.reading.identities,
         global.quiet,
         terminal,
     )?;
-    let id = args.advisory.trim().to_uppercase();
+    let id = id_of(args.advisory.trim());
     let found = context
         .index
         .find(&id)?
         .or(context.index.find(args.advisory.trim())?);
     let Some(vulnerability) = found else {
-        return Err(unknown(&context, &id)?);
+        return Err(unknown(&context, &id, args.package.as_deref())?);
     };
     let subject = match &args.package {
         Some(package)
@@ -43,7 +43,7 @@ pub(crate) fn run(
         {
             imagined(package)
         }
-        _ => read::subject(&args.inputs, &args.reading)?,
+        _ => scan::subject(&args.inputs, &args.reading)?,
     };
     let inventory = Inventory::of(&subject, &context.table);
     let wanted = wanted(args.package.as_deref());
@@ -52,19 +52,24 @@ pub(crate) fn run(
     {
         return Err(
             Failure::message(format!("{} has no package {package}", subject.title)).hint(format!(
-                "`snowguard explain {id} {}@VERSION` asks about a version that is not here",
+                "without --in, `{}@VERSION` asks about a version that is not here",
                 package.split('@').next().unwrap_or(package)
             )),
         );
     }
-    let explanation = explain(
-        context.index,
+    let explanation = explain(Question {
+        index: context.index,
         vulnerability,
-        &context.matcher(),
-        &subject,
-        &inventory,
-        wanted,
-    )?;
+        matcher: &context.matcher(),
+        subject: &subject,
+        inventory: &inventory,
+        wanted: args
+            .package
+            .as_ref()
+            .map(|_| &wanted as &dyn Fn(&Component) -> bool),
+        suppressions: &context.suppressions,
+        today: context.today,
+    })?;
     let bytes = match args.format {
         PlainFormat::Text => {
             text::explain(&explanation, terminal.paint(), terminal.width()).into_bytes()
@@ -75,11 +80,26 @@ pub(crate) fn run(
     Ok(is_affected(&explanation).into())
 }
 
+/// An id as its publishers write it, however it was typed.
+pub(crate) fn id_of(text: &str) -> String {
+    match text.get(..5) {
+        Some(head) if head.eq_ignore_ascii_case("ghsa-") => {
+            format!("GHSA-{}", text[5..].to_ascii_lowercase())
+        }
+        _ if text.contains('-') => text.to_uppercase(),
+        _ => text.to_owned(),
+    }
+}
+
 fn is_affected(explanation: &Explanation) -> bool {
     explanation
         .packages
         .iter()
-        .any(|package| package.status == "affected")
+        .filter(|package| package.status == "affected")
+        .any(|package| {
+            let finding = package.finding.as_ref();
+            finding.is_none_or(|finding| finding.suppressed.is_none())
+        })
 }
 
 /// Which packages are meant: by name, attribute, or name and version.
@@ -124,19 +144,33 @@ fn imagined(package: &str) -> Subject {
         ..Meta::default()
     };
     let node = builder.object(package, &format!("{name}-{version}"), |object| {
-        object.meta = Some(Box::new(meta))
+        object.meta = Some(Box::new(meta));
     });
     builder.root(node);
     builder.build(package, Nature::PackageSet)
 }
 
-fn unknown(context: &Context<'_>, id: &str) -> Result<Failure, Failure> {
+fn unknown(context: &Context<'_>, id: &str, package: Option<&str>) -> Result<Failure, Failure> {
+    let is_id = |text: &str| text.contains('-') && id_of(text).parse::<AdvisoryId>().is_ok();
+    if let Some(other) = package.filter(|other| is_id(other) && !is_id(id)) {
+        let failure = Failure::message(format!("{id} is not the id of an advisory"));
+        return Ok(failure.hint(format!(
+            "the advisory comes first: `snowguard explain {} {id}`",
+            id_of(other)
+        )));
+    }
+    if !is_id(id) {
+        return Ok(
+            Failure::message(format!("{id} is not the id of an advisory"))
+                .hint("ids are like CVE-2021-3711, GHSA-2g68-c3qc-8985, PYSEC-2024-1"),
+        );
+    }
     let head = id.get(..id.len().saturating_sub(1)).unwrap_or_default();
     let similar = context.index.ids_beginning_with(head, 4)?;
     let failure = Failure::message(format!("the index has no advisory {id}"));
     Ok(if similar.is_empty() || head.len() < 6 {
         failure.hint("`snowguard advisories info` tells what is in it and how old it is")
     } else {
-        failure.hint(format!("it has {}", similar.join(", ")))
+        failure.hint(format!("the index has {}", similar.join(", ")))
     })
 }

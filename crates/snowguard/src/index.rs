@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::output::Terminal;
 
-/// The index of the program itself.
+/// The index in the program.
 static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/embedded.idx"));
 
 /// After how many days a warning is due.
@@ -86,42 +86,50 @@ pub(crate) fn default_path() -> Option<Utf8PathBuf> {
     Some(Utf8PathBuf::from(data).join("snowguard/advisories.idx"))
 }
 
-/// Checks the age of the newest record: warns, or fails where a limit was given.
+/// Checks the age of the newest advisory: warns, or fails where a limit was given.
 pub(crate) fn check_age(
     chosen: &Chosen,
     index: Index<'_>,
-    max_age_days: Option<f64>,
+    max_age: Option<&str>,
     today: Date,
     quiet: bool,
     terminal: &Terminal,
 ) -> Result<(), Failure> {
+    let limit = max_age.map(parse_age).transpose()?;
     let newest = index.newest_date()?;
+    // One day that is still to come must not make an index look fresh for ever.
     let days = newest
         .and_then(|day| today.since((jiff::Unit::Day, day)).ok())
-        .map(|span| span.get_days());
+        .map(|span| span.get_days())
+        .filter(|days| *days >= -1);
     let what = match chosen.path() {
-        Some(path) => format!("the advisory index {path}"),
-        None => "the advisory index of the program itself".to_owned(),
+        Some(path) => format!("the advisories in {path}"),
+        None => "the advisories in the program".to_owned(),
     };
     let told = match (newest, days) {
         (Some(newest), Some(days)) => {
-            format!("the newest record of {what} is of {newest}, {days} days ago")
+            let unit = if days == 1 { "day" } else { "days" };
+            format!("{what} are {days} {unit} old (newest {newest})")
         }
-        _ => format!("{what} has no dates, so that its age is unknown"),
+        (Some(newest), None) => {
+            format!("the age of {what} is unknown: one is dated {newest}, in the future")
+        }
+        (None, _) => format!("the age of {what} is unknown: they have no dates"),
     };
-    let hint = "`snowguard advisories import` builds a newer one from downloaded feeds";
-    if let Some(limit) = max_age_days
+    if let (Some(limit), Some(asked)) = (limit, max_age)
         && days.is_none_or(|days| f64::from(days) > limit)
     {
-        return Err(Failure::message(format!("{told}: older than --max-age allows")).hint(hint));
+        let told = format!("{told}; at most {asked} is allowed");
+        return Err(Failure::message(told)
+            .hint("`snowguard advisories import` builds a newer index from downloaded feeds"));
     }
     if !quiet && days.is_none_or(|days| days > STALE_AFTER_DAYS) {
         terminal.warning(&told);
-        if chosen.path().is_none() {
-            terminal.hint("it is a selection for a first look: packages that people run most; `snowguard advisories import` takes whole feeds");
+        terminal.hint(if chosen.path().is_none() {
+            "they are a selection; `snowguard advisories import` takes whole, newer feeds"
         } else {
-            terminal.hint(hint);
-        }
+            "`snowguard advisories import` builds a newer index from downloaded feeds"
+        });
     }
     Ok(())
 }
@@ -158,8 +166,8 @@ mod tests {
 
     #[test]
     fn ages_have_units() {
-        assert_eq!(parse_age("12h").unwrap(), 0.5);
-        assert_eq!(parse_age("2w").unwrap(), 14.0);
+        assert!((0.4..0.6).contains(&parse_age("12h").unwrap()));
+        assert!((13.9..14.1).contains(&parse_age("2w").unwrap()));
         assert!(parse_age("30").is_err() && parse_age("soon").is_err());
     }
 }

@@ -36,8 +36,8 @@ fn main() -> ExitCode {
         Command::Advisories(Advisories::Info(args)) => {
             advisories::info(&cli.global, args, &terminal)
         }
-        Command::Completions(args) => pages::completions(args),
-        Command::Man(args) => pages::man(args),
+        Command::Completions(args) => pages::completions(args, &terminal),
+        Command::Man(args) => pages::man(args, &terminal),
     };
     match outcome {
         Ok(Findings::None) => ExitCode::SUCCESS,

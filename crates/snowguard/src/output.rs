@@ -27,7 +27,8 @@ impl Terminal {
     /// The columns of stdout; 80 where it is no terminal.
     #[expect(clippy::unused_self, reason = "it is a property of the terminal")]
     pub(crate) fn width(&self) -> usize {
-        terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0))
+        // Not that of stderr: a pipe beside a wide terminal is a pipe.
+        terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| usize::from(width.0))
     }
 
     /// Whether progress may be shown.
@@ -37,16 +38,21 @@ impl Terminal {
     }
 
     /// Data, on stdout or in a file.
+    ///
+    /// Who closes the pipe has seen enough: `snowguard scan | head` is no failure, and the exit
+    /// status says what was found, as if all had been read.
     #[expect(clippy::unused_self, reason = "it is the terminal that prints")]
     pub(crate) fn data(&self, bytes: &[u8], file: Option<&Utf8Path>) -> Result<(), Failure> {
         match file.filter(|path| *path != "-") {
             Some(path) => replace(path, bytes),
             None => {
                 let mut out = io::stdout().lock();
-                let written = out.write_all(bytes).and_then(|()| out.flush());
-                written.map_err(|source| {
-                    Failure::new(anyhow::Error::new(source).context("cannot write to stdout"))
-                })
+                match out.write_all(bytes).and_then(|()| out.flush()) {
+                    Err(source) if source.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(
+                        anyhow::Error::new(source).context("cannot write to stdout"),
+                    )),
+                    _ => Ok(()),
+                }
             }
         }
     }
@@ -78,15 +84,15 @@ impl Terminal {
 
     #[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
     fn colours(&self, is_terminal: bool) -> bool {
+        let is = |name, value: &str| std::env::var_os(name).is_some_and(|set| set == *value);
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                !set("NO_COLOR")
-                    && (is_terminal || set("CLICOLOR_FORCE"))
-                    && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
-            }
+            // As no-color.org and bixense.com/clicolors have it.
+            Color::Auto if set("NO_COLOR") => false,
+            Color::Auto if set("CLICOLOR_FORCE") && !is("CLICOLOR_FORCE", "0") => true,
+            Color::Auto => is_terminal && !is("CLICOLOR", "0") && !is("TERM", "dumb"),
         }
     }
 }
@@ -99,7 +105,7 @@ fn anstyle_of(label: &str) -> &'static str {
     }
 }
 
-/// Replaces a file as a whole: who reads it sees the old or the new.
+/// Replaces a file as a whole: who reads it sees the old or the new. A link keeps pointing at it.
 #[expect(
     clippy::disallowed_methods,
     reason = "the face writes what it was asked to write"
@@ -110,14 +116,16 @@ fn replace(path: &Utf8Path, bytes: &[u8]) -> Result<(), Failure> {
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return std::fs::write(path, bytes).map_err(failure);
     }
-    let beside = path.with_file_name(format!(
+    let target = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
+    let beside = target.with_file_name(format!(
         ".{}.{}",
-        path.file_name().unwrap_or("output"),
+        target.file_name().unwrap_or("output"),
         std::process::id()
     ));
-    std::fs::write(&beside, bytes).map_err(failure)?;
-    std::fs::rename(&beside, path).map_err(|source| {
-        let _ = std::fs::remove_file(&beside);
-        failure(source)
-    })
+    std::fs::write(&beside, bytes)
+        .and_then(|()| std::fs::rename(&beside, &target))
+        .map_err(|source| {
+            let _ = std::fs::remove_file(&beside);
+            failure(source).hint("`--output` takes a file in a directory that is there")
+        })
 }

@@ -1,5 +1,8 @@
 //! `snowguard scan` and `snowguard sbom`.
 
+use std::fmt::Write as _;
+
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -8,10 +11,13 @@ use snowguard_formats::{Layout, WriteError};
 use snowguard_inventory::{IdentityTable, Inventory, Subject};
 use snowguard_matching::suppress::{self, Applied, Suppression};
 use snowguard_matching::{Finding, Matcher, Matches, Options};
+use snowguard_report::escape;
+use snowguard_report::model::Finding as Told;
+use snowguard_report::pattern::Pattern;
 use snowguard_report::{Facts, Report, build, cyclonedx, html, openvex, sarif, text};
 
 use crate::Findings;
-use crate::cli::{Deciding, FailOn, Global, Sbom, Scan, ScanFormat};
+use crate::cli::{Deciding, FailOn, Global, Reading, Sbom, Scan, ScanFormat};
 use crate::config::Config;
 use crate::error::Failure;
 use crate::index::{self, Chosen};
@@ -21,6 +27,10 @@ use crate::read;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<Findings, Failure> {
+    if args.component.is_some() && args.format != ScanFormat::Table {
+        return Err(Failure::message("--component narrows the table only")
+            .hint("`snowguard explain ADVISORY PACKAGE --format json` has one package as data"));
+    }
     let config = Config::load(global)?;
     let fail_on = if args.fail_on.is_empty() {
         config.fail_on()?
@@ -36,20 +46,57 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
         global.quiet,
         terminal,
     )?;
-    let subject = read::subject(&args.inputs, &args.reading)?;
+    let subject = subject(&args.inputs, &args.reading)?;
     let inventory = Inventory::of(&subject, &context.table);
+    let pattern = args.component.as_deref().filter(|name| *name != "?");
+    let pattern = pattern
+        .map(|name| wanted(name, &subject, &inventory))
+        .transpose()?;
     let evidence = args.format != ScanFormat::Table;
     context.scan(&subject, &inventory, evidence, |facts, report| {
         match render(args, facts, report, terminal)? {
             Some(bytes) => terminal.data(&bytes, args.output.as_deref())?,
             // OpenVEX has no document without a statement.
-            None => terminal.warning("nothing is written: there is nothing to state"),
+            None => nothing_to_state(args, terminal),
         }
-        if args.format == ScanFormat::Table && args.component.is_none() && !global.quiet {
-            hints(report, terminal);
+        let gate = Gate {
+            what: &fail_on,
+            listing: args.component.is_some() && pattern.is_none(),
+            pattern,
+        };
+        if !global.quiet {
+            gate.tell(report, terminal);
+            if args.format == ScanFormat::Table && args.component.is_none() {
+                hints(args, report, terminal);
+            }
         }
-        Ok(fails(report, &fail_on).into())
+        Ok(gate.fails(report).into())
     })
+}
+
+/// The packages that are asked for, if there are any.
+fn wanted(name: &str, subject: &Subject, inventory: &Inventory) -> Result<Pattern, Failure> {
+    let pattern = Pattern::new(name);
+    let is_here = inventory.components.iter().any(|component| {
+        pattern.means(&component.pname) || component.attrs.iter().any(|attr| pattern.means(attr))
+    });
+    if is_here {
+        return Ok(pattern);
+    }
+    Err(
+        Failure::message(format!("{} has no package {name}", subject.title))
+            .hint("`--component '*name*'` finds parts of names"),
+    )
+}
+
+fn nothing_to_state(args: &Scan, terminal: &Terminal) {
+    let path = args.output.as_deref().filter(|path| *path != "-");
+    terminal.warning(&match path {
+        Some(path) if path.exists() => {
+            format!("there is nothing to state in OpenVEX; {path} is as it was")
+        }
+        _ => "there is nothing to state in OpenVEX; no document is written".to_owned(),
+    });
 }
 
 /// What is printed; none where the format cannot say that there is nothing.
@@ -103,7 +150,9 @@ fn render(
 }
 
 fn document(written: Result<Vec<u8>, WriteError>) -> Result<Vec<u8>, Failure> {
-    written.map_err(Failure::new)
+    let bytes = written.map_err(Failure::new)?;
+    let text = String::from_utf8(bytes).map_err(Failure::new)?;
+    Ok(escape::json(text).into_bytes())
 }
 
 pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<Findings, Failure> {
@@ -117,7 +166,7 @@ pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<
         true,
         terminal,
     )?;
-    let subject = read::subject(&args.inputs, &args.reading)?;
+    let subject = subject(&args.inputs, &args.reading)?;
     let inventory = Inventory::of(&subject, &context.table);
     context.scan(&subject, &inventory, false, |facts, _| {
         let bytes = document(cyclonedx::bom(facts).to_json(Layout::Pretty))?;
@@ -126,14 +175,28 @@ pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<
     Ok(Findings::None)
 }
 
+/// What is to be looked at. Nothing to look at is no clean system.
+pub(crate) fn subject(inputs: &[Utf8PathBuf], reading: &Reading) -> Result<Subject, Failure> {
+    let subject = read::subject(inputs, reading)?;
+    if subject.objects.is_empty() {
+        let names: Vec<&str> = inputs.iter().map(|input| input.as_str()).collect();
+        return Err(Failure::message(format!(
+            "there is nothing to look at in {}",
+            names.join(", ")
+        ))
+        .hint("check that what made it has run to its end"));
+    }
+    Ok(subject)
+}
+
 /// What a scan needs beside its subject.
 pub(crate) struct Context<'c> {
     pub(crate) index: Index<'c>,
     pub(crate) table: IdentityTable,
     chosen: &'c Chosen,
-    suppressions: Vec<Suppression>,
+    pub(crate) suppressions: Vec<Suppression>,
     now: Timestamp,
-    today: Date,
+    pub(crate) today: Date,
 }
 
 impl<'c> Context<'c> {
@@ -141,18 +204,13 @@ impl<'c> Context<'c> {
         config: &Config,
         chosen: &'c Chosen,
         deciding: &Deciding,
-        identities: &[camino::Utf8PathBuf],
+        identities: &[Utf8PathBuf],
         quiet: bool,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
         let index = chosen.index()?;
         let (now, today) = now();
-        let max_age = deciding
-            .max_age
-            .as_deref()
-            .or(config.max_age.as_deref())
-            .map(index::parse_age)
-            .transpose()?;
+        let max_age = deciding.max_age.as_deref().or(config.max_age.as_deref());
         index::check_age(chosen, index, max_age, today, quiet, terminal)?;
         Ok(Self {
             index,
@@ -225,41 +283,124 @@ pub(crate) fn now() -> (Timestamp, Date) {
 }
 
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(Failure::new)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    let mut text = serde_json::to_string_pretty(value).map_err(Failure::new)?;
+    text.push('\n');
+    Ok(escape::json(text).into_bytes())
 }
 
-/// Whether what was found makes the exit status 1.
-fn fails(report: &Report, fail_on: &[FailOn]) -> bool {
-    let summary = &report.summary;
-    if fail_on.is_empty() {
-        return summary.affected > 0;
+/// What makes the exit status 1.
+struct Gate<'g> {
+    what: &'g [FailOn],
+    /// Nothing but a list of names was asked for.
+    listing: bool,
+    /// Only these packages count.
+    pattern: Option<Pattern>,
+}
+
+impl Gate<'_> {
+    fn fails(&self, report: &Report) -> bool {
+        self.findings(report)
+            .any(|finding| fails(self.what, finding))
     }
-    fail_on.iter().any(|what| match what {
-        FailOn::Affected => summary.affected > 0,
-        FailOn::Exploited => summary.exploited > 0,
-        FailOn::Critical => summary.critical > 0,
-        FailOn::High => summary.critical + summary.high > 0,
-        FailOn::Medium => summary.critical + summary.high + summary.medium > 0,
-        FailOn::Low => summary.critical + summary.high + summary.medium + summary.low > 0,
-        FailOn::Review => summary.needs_review > 0,
-        FailOn::Never => false,
-    })
+
+    /// What nobody has rated may be as bad as anything: a gate on severity says what it cannot see.
+    fn tell(&self, report: &Report, terminal: &Terminal) {
+        let by_severity = self.what.iter().any(|what| {
+            matches!(
+                what,
+                FailOn::Critical | FailOn::High | FailOn::Medium | FailOn::Low
+            )
+        });
+        if !by_severity || self.fails(report) {
+            return;
+        }
+        let unrated = self
+            .findings(report)
+            .filter(|finding| finding.status == "affected" && finding.severity.is_none())
+            .count();
+        if unrated > 0 {
+            terminal.warning(&if unrated == 1 {
+                "1 affected finding has no severity, and --fail-on does not count it".to_owned()
+            } else {
+                format!(
+                    "{} affected findings have no severity, and --fail-on does not count them",
+                    text::number(unrated)
+                )
+            });
+            terminal.hint("`--fail-on affected` counts every affected finding");
+        }
+    }
+
+    /// The open findings that count.
+    fn findings<'r>(&'r self, report: &'r Report) -> impl Iterator<Item = &'r Told> {
+        report
+            .packages
+            .iter()
+            .filter(|package| {
+                !self.listing
+                    && self
+                        .pattern
+                        .as_ref()
+                        .is_none_or(|pattern| pattern.means_package(package))
+            })
+            .flat_map(|package| &package.findings)
+            .filter(|finding| finding.suppressed.is_none())
+    }
 }
 
-fn hints(report: &Report, terminal: &Terminal) {
+/// Whether a finding that is not suppressed makes the exit status 1.
+fn fails(what: &[FailOn], finding: &Told) -> bool {
+    let rating = finding
+        .severity
+        .as_ref()
+        .map_or("", |severity| severity.rating);
+    let affected = finding.status == "affected";
+    let at_least = |ratings: &[&str]| affected && ratings.contains(&rating);
+    what.is_empty() && affected
+        || what.iter().any(|what| match what {
+            FailOn::Affected => affected,
+            FailOn::Exploited => affected && finding.exploited.is_some(),
+            FailOn::Critical => at_least(&["critical"]),
+            FailOn::High => at_least(&["critical", "high"]),
+            FailOn::Medium => at_least(&["critical", "high", "medium"]),
+            FailOn::Low => at_least(&["critical", "high", "medium", "low", "none"]),
+            FailOn::Review => finding.status == "needs_review",
+            FailOn::Never => false,
+        })
+}
+
+/// Hints are commands that people paste: nothing of a stranger's that a shell might obey is in one.
+fn hints(args: &Scan, report: &Report, terminal: &Terminal) {
     let first = report.packages.iter().find_map(|package| {
         let finding = package
             .findings
             .iter()
             .find(|finding| finding.status == "affected" && finding.suppressed.is_none())?;
-        Some(format!(
-            "`snowguard explain {} {}` shows why",
-            finding.id, package.name
-        ))
+        (is_plain(&finding.id) && is_plain(&package.name)).then_some((finding, package))
     });
-    if let Some(text) = first {
-        terminal.hint(&text);
+    let Some((finding, package)) = first else {
+        return;
+    };
+    let mut command = format!("snowguard explain {} {}", finding.id, package.name);
+    for input in &args.inputs {
+        // What came through stdin is gone.
+        if input == "-" {
+            return;
+        }
+        if is_plain(input.as_str()) {
+            let _ = write!(command, " --in {input}");
+        } else {
+            let quoted = input.as_str().replace('\'', r"'\''");
+            let _ = write!(command, " --in '{quoted}'");
+        }
     }
+    terminal.hint(&format!("`{command}` shows why"));
+}
+
+fn is_plain(word: &str) -> bool {
+    !word.is_empty()
+        && !word.starts_with('-')
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._+-@/:".contains(&b))
 }

@@ -1,4 +1,4 @@
-//! `snowguard diff`: what an upgrade mends, brings and leaves.
+//! `snowguard diff`: what an upgrade fixes, brings and leaves.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,23 +14,28 @@ const FIRST: usize = 15;
 pub fn diff(difference: &Difference, paint: Paint, width: usize, all: bool) -> String {
     let width = width.clamp(40, 120);
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "{} → {}",
-        paint.heading(&line(&difference.old)),
-        paint.heading(&line(&difference.new))
-    );
+    let mut title = String::new();
+    let names = format!("{} → {}", line(&difference.old), line(&difference.new));
+    wrap(&mut title, 0, &names, width);
+    for part in title.lines() {
+        let _ = writeln!(out, "{}", paint.heading(part));
+    }
+    let review = match difference.to_review.len() {
+        0 => String::new(),
+        more => format!(", {} more to review", number(more)),
+    };
     let summary = format!(
-        "mends {}, brings {}, leaves {}; {} changed",
-        number(difference.mended.len()),
+        "brings {}, fixes {}, leaves {}{review}; {} changed",
         number(difference.brought.len()),
+        number(difference.fixed.len()),
         number(difference.left.len()),
         count(difference.versions.len(), "package", "packages"),
     );
     wrap(&mut out, 0, &summary, width);
     for (heading, changes) in [
         ("BRINGS", &difference.brought),
-        ("MENDS", &difference.mended),
+        ("TO REVIEW", &difference.to_review),
+        ("FIXES", &difference.fixed),
         ("LEAVES", &difference.left),
     ] {
         part(&mut out, heading, changes, paint, width, all);
@@ -40,9 +45,10 @@ pub fn diff(difference: &Difference, paint: Paint, width: usize, all: bool) -> S
         .iter()
         .filter(|change| {
             !difference
-                .mended
+                .fixed
                 .iter()
                 .chain(&difference.brought)
+                .chain(&difference.to_review)
                 .any(|c| c.package == change.package)
         })
         .collect();
@@ -105,7 +111,7 @@ fn part(
             arrow(&first.old_versions, &first.new_versions)
         };
         let plain = format!("  {} {}", line(package), line(&versions));
-        let how = if heading == "LEAVES" { "" } else { first.how };
+        let how = how(heading, first);
         both_ends(
             out,
             &format!("  {} {}", paint.name(&line(package)), line(&versions)),
@@ -150,7 +156,24 @@ fn more(out: &mut String, all: usize, shown: usize, paint: Paint) {
     }
 }
 
+/// What happened to a package, in a word or two.
+fn how(heading: &str, change: &Change) -> &'static str {
+    match (heading, change.how) {
+        ("LEAVES", _) => "",
+        (_, "addition") => "new here",
+        (_, "removal") => "removed",
+        (_, "patch") => "patched",
+        (_, "decision") => "suppressed",
+        (_, "doubt") => "affected before",
+        (_, "update") => "updated",
+        (_, other) => other,
+    }
+}
+
 fn arrow(old: &[String], new: &[String]) -> String {
+    if old == new {
+        return new.join(", ");
+    }
     let side = |versions: &[String], none: &str| {
         if versions.is_empty() {
             none.to_owned()

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::paint::{Paint, wrap};
+use super::paint::{Paint, row, wrap};
+use super::scan::decision;
 use crate::escape::line;
 use crate::explain::{Explained, Explanation};
 use crate::model::Evidence;
@@ -45,7 +46,11 @@ pub fn explain(explanation: &Explanation, paint: Paint, width: usize) -> String 
         one(&mut out, package, paint, width);
     }
     if explanation.packages.is_empty() {
-        let _ = writeln!(out, "\nNo package here is concerned. The advisory is about");
+        let _ = writeln!(out, "\nNo package here is concerned.");
+    }
+    let nothing = |package: &Explained| package.status == "not concerned";
+    if explanation.packages.iter().all(nothing) {
+        let _ = writeln!(out, "\n{}", paint.heading("The advisory is about"));
         for about in explanation.about.iter().take(SHOWN) {
             wrap(&mut out, 2, &line(about), width);
         }
@@ -63,19 +68,47 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         "patched" => "is patched here",
         "fixed" => "has the fix",
         "not_affected" => "is not affected",
+        "not concerned" => "is not concerned",
         _ => "is another product",
     };
-    let _ = writeln!(
-        out,
-        "{} {}: {}",
-        paint.name(&format!(
-            "{} {}",
-            line(&package.package),
-            line(&package.version)
-        )),
-        paint.heading(verdict),
-        line(&package.reason)
-    );
+    let finding = package.finding.as_ref();
+    let active = finding.and_then(|finding| finding.suppressed.as_ref());
+    let name = format!("{} {}", line(&package.package), line(&package.version));
+    let sentence = format!("{name} {verdict}: {}", line(&package.reason));
+    let mut lines = String::new();
+    wrap(&mut lines, 0, &sentence, width);
+    // The name and the verdict are painted where they stand together on the first line.
+    match lines.strip_prefix(&format!("{name} {verdict}")) {
+        Some(rest) => {
+            let _ = write!(
+                out,
+                "{} {}{rest}",
+                paint.name(&name),
+                paint.heading(verdict)
+            );
+        }
+        None => out.push_str(&lines),
+    }
+    if let Some(by) = active {
+        wrap(
+            out,
+            2,
+            &format!(
+                "Suppressed, so that scans do not count it: {}",
+                decision(by)
+            ),
+            width,
+        );
+    }
+    if let Some(by) = &package.expired {
+        let day = by.expires.map_or(String::new(), |day| format!(" on {day}"));
+        let text = format!(
+            "A suppression expired{day}: {} ({})",
+            line(&by.reason),
+            line(&by.origin)
+        );
+        wrap(out, 2, &text, width);
+    }
     if let Some(finding) = &package.finding {
         let mut facts = Vec::new();
         if let Some(severity) = &finding.severity {
@@ -85,26 +118,26 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
             let by = severity
                 .cvss
                 .map_or(String::new(), |cvss| format!(" (CVSS {cvss})"));
-            facts.push(paint.rating(severity.rating, &format!("{score}{}{by}", severity.rating)));
+            let text = format!("{score}{}{by}", severity.rating);
+            facts.push((text.clone(), paint.rating(severity.rating, &text)));
         }
         if let Some(exploited) = &finding.exploited {
-            facts.push(format!(
-                "{} since {}",
-                paint.exploited("exploited"),
-                exploited.since
+            let since = exploited.since;
+            facts.push((
+                format!("exploited since {since}"),
+                format!("{} since {since}", paint.exploited("exploited")),
             ));
         }
         if let Some(epss) = &finding.epss {
-            facts.push(format!("EPSS {:.1} %", epss.probability * 100.0));
+            let text = format!("EPSS {:.1} %", epss.probability * 100.0);
+            facts.push((text.clone(), text));
         }
         if let Some(ssvc) = &finding.ssvc {
-            facts.push(format!(
-                "exploitation by CISA's SSVC: {}",
-                ssvc.exploitation
-            ));
+            let text = format!("SSVC exploitation: {}", ssvc.exploitation);
+            facts.push((text.clone(), text));
         }
         if !facts.is_empty() {
-            let _ = writeln!(out, "  {}", facts.join("   "));
+            row(out, 2, &facts, width);
         }
     }
     if !package.evidence.is_empty() {
@@ -142,11 +175,11 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         let finding = package.finding.as_ref();
         let text = match finding.map(|f| (&f.fixed_in, &f.last_affected)) {
             _ if package.status == "needs_review" => {
-                "look at the advisory; `not` or `is` in identities.txt and a suppression in snowguard.toml remember what you find".to_owned()
+                "Read the advisory and decide. If this version is not affected, a [[suppress]] entry in snowguard.toml keeps that. If it is about another product, a line `package not vendor:product # reason` in a file for --identities does.".to_owned()
             }
-            Some((Some(version), _)) => format!("update to {} or later", line(version)),
-            Some((None, Some(last))) => format!("update beyond {}, the last affected version", line(last)),
-            _ => "no record knows a fix".to_owned(),
+            Some((Some(version), _)) => format!("Update to {} or later.", line(version)),
+            Some((None, Some(last))) => format!("Update to a version after {}, the last one affected.", line(last)),
+            _ => "No record knows a fix.".to_owned(),
         };
         wrap(out, 4, &text, width);
     }
@@ -221,7 +254,7 @@ fn patches(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         wrap(
             out,
             4,
-            "nothing is known of its patches: no .drv file could be read",
+            "its patches are unknown: no derivation of it was read",
             width,
         );
         return;

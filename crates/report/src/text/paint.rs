@@ -112,6 +112,25 @@ pub(super) fn both_ends(
     }
 }
 
+/// Short parts side by side, as many in a line as fit; each with its plain form, by which it is
+/// measured.
+pub(super) fn row(out: &mut String, indent: usize, parts: &[(String, String)], width: usize) {
+    const GAP: usize = 3;
+    let mut column = 0;
+    for (plain, painted) in parts {
+        let length = plain.width();
+        if column > 0 && column + GAP + length > width {
+            out.push('\n');
+            column = 0;
+        }
+        let space = if column == 0 { indent } else { GAP };
+        out.push_str(&" ".repeat(space));
+        out.push_str(painted);
+        column += space + length;
+    }
+    out.push('\n');
+}
+
 /// Words in lines of at most `width` columns, all but the first indented.
 pub(super) fn wrap(out: &mut String, indent: usize, text: &str, width: usize) {
     let mut column = 0;
@@ -149,6 +168,14 @@ mod tests {
     fn colour_can_be_off() {
         assert_eq!(Paint::new(false).exploited("x"), "x");
         assert!(Paint::new(true).exploited("x").starts_with('\u{1b}'));
+    }
+
+    #[test]
+    fn parts_stand_side_by_side() {
+        let mut out = String::new();
+        let parts = ["one", "two", "three"].map(|part| (part.to_owned(), format!("<{part}>")));
+        row(&mut out, 2, &parts, 12);
+        assert_eq!(out, "  <one>   <two>\n  <three>\n");
     }
 
     #[test]

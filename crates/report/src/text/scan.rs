@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::paint::{Paint, both_ends, count, number, wrap};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::paint::{Paint, both_ends, count, number, row, wrap};
 use crate::build::{is_affected, urgency};
 use crate::escape::{fit, line};
-use crate::model::{Action, Finding, Package, Report};
+use crate::model::{Action, Finding, Package, Report, Suppressed};
+use crate::pattern::Pattern;
 
 /// What to show, and how.
 #[derive(Clone, Copy, Debug)]
@@ -75,15 +78,22 @@ impl View<'_> {
         let title = line(&subject.title);
         let _ = writeln!(self.out, "{}", self.paint.heading(&fit(&title, self.width)));
         let what = format!(
-            "{} of {}: {}, {}, {} others",
+            "{} of {}: {}, {}, {}",
             subject.nature,
             count(subject.objects, "object", "objects"),
             count(subject.components, "package", "packages"),
             count(subject.sources, "source", "sources"),
-            number(subject.unversioned),
+            count(subject.unversioned, "other", "others"),
         );
         wrap(&mut self.out, 0, &what, self.width);
-        let _ = writeln!(self.out, "{}", self.paint.quiet(&index_line(report)));
+        let (age, index) = index_line(report);
+        let one_line = format!("{age}, {index}");
+        if one_line.width() <= self.width {
+            let _ = writeln!(self.out, "{}", self.paint.quiet(&one_line));
+        } else {
+            let _ = writeln!(self.out, "{}", self.paint.quiet(&age));
+            let _ = writeln!(self.out, "{}", self.paint.quiet(&index));
+        }
     }
 
     fn summary(&mut self, report: &Report) {
@@ -92,7 +102,21 @@ impl View<'_> {
         let other = summary.affected - summary.exploited - severe;
         let mut parts = Vec::new();
         if summary.affected == 0 && summary.needs_review == 0 {
-            parts.push("nothing known to be affected".to_owned());
+            let all = report.subject.components;
+            let unknown = report.not_looked_at.len();
+            parts.push(match all.saturating_sub(unknown) {
+                // Silence about what nobody could look at is no good news.
+                0 => "no package here could be looked at".to_owned(),
+                looked_at if unknown > 0 => format!(
+                    "nothing known to be affected in {} of {}",
+                    number(looked_at),
+                    count(all, "package", "packages"),
+                ),
+                _ => format!(
+                    "nothing known to be affected in {}",
+                    count(all, "package", "packages")
+                ),
+            });
         } else {
             parts.push(format!("{} exploited", number(summary.exploited)));
             parts.push(format!("{} critical or high", number(severe)));
@@ -106,14 +130,14 @@ impl View<'_> {
             parts.push(format!("{} suppressed", number(summary.suppressed)));
         }
         let _ = writeln!(self.out);
-        let text = parts.join("   ");
-        if text.chars().count() + 2 <= self.width {
-            let _ = writeln!(self.out, "  {}", self.paint.heading(&text));
-        } else {
-            for part in parts {
-                let _ = writeln!(self.out, "  {}", self.paint.heading(&part));
-            }
-        }
+        let parts: Vec<(String, String)> = parts
+            .into_iter()
+            .map(|part| {
+                let painted = self.paint.heading(&part);
+                (part, painted)
+            })
+            .collect();
+        row(&mut self.out, 2, &parts, self.width);
     }
 
     /// Packages with something that is exploited: these findings by name, the others as counts.
@@ -361,28 +385,24 @@ impl View<'_> {
                 let Some(by) = &finding.suppressed else {
                     continue;
                 };
-                let until = by
-                    .expires
-                    .map_or(String::new(), |day| format!(", until {day}"));
-                let text = format!(
-                    "{}: {}{until} ({})",
-                    line(&finding.id),
-                    line(&by.reason),
-                    line(&by.origin)
-                );
+                let text = format!("{}: {}", line(&finding.id), decision(by));
                 wrap(&mut self.out, 4, &text, self.width);
             }
         }
     }
 
     fn foot(&mut self, report: &Report) {
-        let _ = writeln!(self.out);
         let unknown = report.not_looked_at.len();
+        let told = &report.suppressions;
+        if unknown + report.gaps.len() + told.expired.len() + told.unused.len() > 0 {
+            let _ = writeln!(self.out);
+        }
         if unknown > 0 {
             let are = if unknown == 1 { "has" } else { "have" };
             let text = format!(
-                "Not looked at: {} {are} no known identity (--component '?' lists them).",
-                count(unknown, "package", "packages")
+                "Not looked at: {} of {} {are} no known identity (see --component '?').",
+                number(unknown),
+                count(report.subject.components, "package", "packages")
             );
             wrap(&mut self.out, 0, &text, self.width);
         }
@@ -399,12 +419,14 @@ impl View<'_> {
             ("met nothing", &report.suppressions.unused),
         ] {
             for entry in list {
-                let verb = match (what, entry.expires) {
-                    ("expired", Some(day)) => format!("expired on {day}"),
-                    _ => "met nothing".to_owned(),
+                let (verb, remedy) = match (what, entry.expires) {
+                    ("expired", Some(day)) => {
+                        (format!("expired on {day}"), "Decide anew, or remove it.")
+                    }
+                    _ => ("met nothing".to_owned(), "Check the names, or remove it."),
                 };
                 let text = format!(
-                    "Suppression {verb}: {} for {} ({}).",
+                    "Suppression {verb}: {} for {} ({}). {remedy}",
                     line(&entry.advisory),
                     line(&entry.component),
                     line(&entry.origin)
@@ -415,22 +437,9 @@ impl View<'_> {
     }
 
     fn component(&mut self, report: &Report, name: &str) {
-        let wanted = name.to_lowercase();
-        let is = |text: &str| {
-            let text = text.to_lowercase();
-            match (wanted.strip_prefix('*'), wanted.strip_suffix('*')) {
-                (Some(middle), Some(_)) => text.contains(middle.trim_end_matches('*')),
-                (Some(tail), None) => text.ends_with(tail),
-                (None, Some(head)) => text.starts_with(head),
-                (None, None) => text == wanted,
-            }
-        };
+        let pattern = Pattern::new(name);
         let mut found = false;
-        for package in report
-            .packages
-            .iter()
-            .filter(|p| is(&p.name) || p.attributes.iter().any(|attr| is(attr)))
-        {
+        for package in report.packages.iter().filter(|p| pattern.means_package(p)) {
             if found {
                 let _ = writeln!(self.out);
             }
@@ -448,35 +457,50 @@ impl View<'_> {
                     self.width,
                 );
             }
-            let findings = package.findings.iter().filter(|f| {
-                (self.options.show_patched || f.status != "patched")
-                    && (self.options.show_suppressed || f.suppressed.is_none())
-            });
-            for finding in findings {
+            for finding in &package.findings {
                 let status = match (&finding.suppressed, finding.status) {
                     (Some(_), _) => "suppressed",
                     (None, "needs_review") => "review",
                     (None, status) => status,
                 };
                 let mark = if finding.exploited.is_some() {
-                    format!("   {}", self.paint.exploited("exploited"))
+                    let space = " ".repeat(13_usize.saturating_sub(status.len()));
+                    format!("{space}{}", self.paint.exploited("exploited"))
                 } else {
                     String::new()
                 };
                 let _ = writeln!(
                     self.out,
-                    "    {}{}   {}{mark}",
+                    "    {}{}   {status}{mark}",
                     pad(&line(&finding.id), 20),
                     self.severity(finding, 14),
-                    pad(status, 10)
                 );
-                if finding.status != "affected" {
+                if let Some(by) = &finding.suppressed {
+                    wrap(&mut self.out, 6, &decision(by), self.width);
+                } else if finding.status != "affected" {
                     wrap(&mut self.out, 6, &line(&finding.reason), self.width);
                 }
             }
         }
+        for component in report
+            .not_looked_at
+            .iter()
+            .filter(|component| pattern.means(&component.name))
+        {
+            found = true;
+            let name = format!("{} {}", line(&component.name), line(&component.version));
+            let _ = writeln!(
+                self.out,
+                "  {}: not looked at, nothing but its name is known",
+                self.paint.name(&name)
+            );
+        }
         if !found {
-            let _ = writeln!(self.out, "{}: nothing to tell", line(name));
+            let _ = writeln!(
+                self.out,
+                "  {}: nothing known to be affected, patched or to review",
+                self.paint.name(&line(name))
+            );
         }
     }
 
@@ -626,6 +650,14 @@ fn by_rating(findings: &[&Finding]) -> String {
         .join(", ")
 }
 
+/// Why a finding is suppressed, until when, and where that stands.
+pub(super) fn decision(by: &Suppressed) -> String {
+    let until = by
+        .expires
+        .map_or(String::new(), |day| format!(", until {day}"));
+    format!("{}{until} ({})", line(&by.reason), line(&by.origin))
+}
+
 /// The action in a few words.
 pub(super) fn action_text(action: Option<&Action>) -> String {
     let Some(action) = action else {
@@ -638,7 +670,7 @@ pub(super) fn action_text(action: Option<&Action>) -> String {
     };
     if action.fixes < action.of {
         format!(
-            "{text}: mends {} of {}",
+            "{text}: fixes {} of {}",
             number(action.fixes),
             number(action.of)
         )
@@ -647,34 +679,36 @@ pub(super) fn action_text(action: Option<&Action>) -> String {
     }
 }
 
-/// What the action mends, and what less would.
+/// What an update within the line would fix, where it is less than the action does.
 pub(super) fn action_detail(action: Option<&Action>) -> Option<String> {
     let within = action?.within_line.as_ref()?;
     Some(format!(
-        "{} mends {} of {}",
+        "update to {}: fixes {} of {}",
         line(&within.update_to),
         number(within.fixes),
         number(action?.of)
     ))
 }
 
-fn index_line(report: &Report) -> String {
+/// How old the advisories are, and where they lie.
+fn index_line(report: &Report) -> (String, String) {
     let index = &report.index;
     let what = match &index.path {
         Some(path) => format!("index {}", line(path)),
-        None => "index of the program itself".into(),
+        None => "the index in the program".into(),
     };
     let age = match (index.newest, index.age_days) {
-        (Some(newest), Some(days)) => format!(", newest record {newest} ({})", age(days)),
-        _ => ", without dates".into(),
+        (Some(newest), Some(days)) => format!("newest advisory {newest} ({})", age(days)),
+        _ => "advisories without dates".into(),
     };
-    format!("{what}{age}")
+    (age, what)
 }
 
 /// `today`, `3 days old`, `5 months old`.
 pub fn age(days: i32) -> String {
     match days {
-        i32::MIN..=0 => "today".into(),
+        i32::MIN..=-2 => "in the future".into(),
+        -1..=0 => "today".into(),
         1 => "1 day old".into(),
         2..=59 => format!("{days} days old"),
         60..=729 => format!("{} months old", days / 30),
