@@ -1,0 +1,25 @@
+//! The program as a person or a script runs it: arguments and files in, two streams and an exit
+//! status out. One file per command; `support` makes the systems, the advisories and the runs.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests write the files that the program reads, start it, and fail where they cannot go on"
+)]
+
+mod advisories;
+mod colour;
+mod config;
+mod diff;
+mod explain;
+mod formats;
+mod hostile;
+mod index;
+mod input;
+mod output;
+mod pages;
+mod sbom;
+mod scan;
+mod support;
+mod vex;
