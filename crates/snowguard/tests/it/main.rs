@@ -17,6 +17,7 @@ mod formats;
 mod hostile;
 mod index;
 mod input;
+mod labels;
 mod output;
 mod pages;
 mod sbom;
