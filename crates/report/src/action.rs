@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use snowguard_advisory::order::{Scheme, Version};
 
+use crate::escape;
 use crate::model::{Action, WithinLine};
 
 /// Whether a package is the Linux kernel, whose findings are told as counts.
@@ -25,6 +26,8 @@ pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
     if points.is_empty() {
         return None;
     }
+    let points: Vec<FixPoint<'_>> = points.iter().map(FixPoint::upstream).collect();
+    let points = points.as_slice();
     // A last affected version is passed only by something newer.
     let mended_by = |candidate: &str, point: &FixPoint<'_>| match point {
         FixPoint::In(fix) => compare(candidate, fix).is_ge(),
@@ -75,12 +78,92 @@ pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
         (None, None) => 0,
     };
     Some(Action {
-        update_to,
+        update_to: update_to.filter(|_| newer_than.is_none()),
         newer_than,
         fixes,
         of: points.len(),
         within_line,
     })
+}
+
+impl<'a> FixPoint<'a> {
+    fn upstream(&self) -> Self {
+        match *self {
+            Self::In(version) => Self::In(upstream_version(version)),
+            other => other,
+        }
+    }
+}
+
+/// What upstream calls a release that a distribution counts as `2.14+dfsg-1` or `2.12-1ubuntu5`.
+fn upstream_version(version: &str) -> &str {
+    let mark = ["+dfsg", "+ds", "+repack", "~deb", "+deb", "ubuntu", "~bpo"]
+        .into_iter()
+        .find_map(|mark| version.find(mark));
+    let Some(mark) = mark else { return version };
+    let head = version[..mark].trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    // `2.12-1ubuntu5` has a revision before the mark, `2.14+dfsg-1` after it.
+    match head.strip_suffix('-') {
+        Some(upstream) if !upstream.is_empty() => upstream,
+        _ => &version[..mark],
+    }
+}
+
+impl Action {
+    /// What to do first, and what else there is to choose.
+    ///
+    /// An update that stays in the line comes first where it mends nine in ten: it is had today, and
+    /// breaks little.
+    pub fn steps(&self) -> (Step<'_>, Option<Step<'_>>) {
+        let most = Step {
+            goal: match (&self.update_to, &self.newer_than) {
+                (_, Some(last)) => Goal::Beyond(last),
+                (Some(version), None) => Goal::Version(version),
+                (None, None) => Goal::Unknown,
+            },
+            fixes: self.fixes,
+        };
+        let within = self.within_line.as_ref().map(|within| Step {
+            goal: Goal::Version(&within.update_to),
+            fixes: within.fixes,
+        });
+        match within {
+            Some(within) if within.fixes * 10 >= self.of * 9 => (within, Some(most)),
+            // One of a thousand is no choice.
+            Some(within) if within.fixes * 10 >= self.of => (most, Some(within)),
+            _ => (most, None),
+        }
+    }
+}
+
+/// One way to mend a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// Which version to get.
+    pub goal: Goal<'a>,
+    /// How many findings that mends.
+    pub fixes: usize,
+}
+
+/// Which version to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal<'a> {
+    /// This one, or a later one of its line.
+    Version(&'a str),
+    /// One after this, which is the last that is known to be affected.
+    Beyond(&'a str),
+    /// None is known.
+    Unknown,
+}
+
+impl std::fmt::Display for Goal<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "update to {}", escape::line(version)),
+            Self::Beyond(last) => write!(f, "update beyond {}", escape::line(last)),
+            Self::Unknown => f.write_str("no fix is known"),
+        }
+    }
 }
 
 fn compare(a: &str, b: &str) -> Ordering {
@@ -131,6 +214,36 @@ mod tests {
         assert_eq!((action.fixes, action.of), (3, 3));
         let line = action.within_line.unwrap();
         assert_eq!((line.update_to.as_str(), line.fixes), ("1.1.1za", 2));
+    }
+
+    #[test]
+    fn the_line_goes_first_where_it_mends_nine_in_ten() {
+        let mut points = vec![FixPoint::In("1.1.1l"); 9];
+        points.push(FixPoint::In("3.0.7"));
+        let found = action("1.1.1g", &points).unwrap();
+        let (first, other) = found.steps();
+        assert_eq!((first.goal, first.fixes), (Goal::Version("1.1.1l"), 9));
+        assert_eq!(other.unwrap().goal, Goal::Version("3.0.7"));
+        points.push(FixPoint::In("3.0.8"));
+        let found = action("1.1.1g", &points).unwrap();
+        assert_eq!(found.steps().0.goal, Goal::Version("3.0.8"));
+        points.extend([FixPoint::In("3.0.8"); 90]);
+        let found = action("1.1.1g", &points).unwrap();
+        assert_eq!(found.steps().1, None);
+    }
+
+    #[test]
+    fn releases_of_distributions_are_told_as_upstream_calls_them() {
+        for (version, upstream) in [
+            ("2.14+dfsg-1", "2.14"),
+            ("2.12-1ubuntu5", "2.12"),
+            ("2.12-1.3ubuntu5", "2.12"),
+            ("1.1.1g", "1.1.1g"),
+            ("6.9.11-40", "6.9.11-40"),
+            ("ubuntu", ""),
+        ] {
+            assert_eq!(upstream_version(version), upstream, "{version}");
+        }
     }
 
     #[test]

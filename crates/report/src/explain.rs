@@ -309,6 +309,7 @@ fn decisions<'q>(
     let met = |today: Date| {
         let applied = suppress::apply(
             question.suppressions,
+            question.subject,
             question.inventory,
             std::slice::from_ref(found),
             today,

@@ -52,8 +52,8 @@ pub(super) struct Brief<'r> {
 pub(super) struct ActionWords {
     pub(super) what: String,
     pub(super) how_much: Option<String>,
-    /// The least update that stays in the line.
-    pub(super) in_line: Option<String>,
+    /// What else there is to choose.
+    pub(super) other: Option<String>,
 }
 
 /// A package of which something needs review.
@@ -296,20 +296,11 @@ fn action(action: Option<&Action>) -> ActionWords {
             format!("fixes {} of {}", number(count), number(action.of))
         }
     };
+    let (first, other) = action.steps();
     ActionWords {
-        what: match (&action.update_to, &action.newer_than) {
-            (_, Some(last)) => format!("update beyond {last}"),
-            (Some(version), None) => format!("update to {version}"),
-            (None, None) => "no fix is known".into(),
-        },
-        how_much: (action.fixes > 0 && action.of > 1).then(|| fixes(action.fixes)),
-        in_line: action.within_line.as_ref().map(|line| {
-            format!(
-                "or in the same line {}, {}",
-                line.update_to,
-                fixes(line.fixes)
-            )
-        }),
+        what: first.goal.to_string(),
+        how_much: (first.fixes > 0 && action.of > 1).then(|| fixes(first.fixes)),
+        other: other.map(|other| format!("or {}, {}", other.goal, fixes(other.fixes))),
     }
 }
 

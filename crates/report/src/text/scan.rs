@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::paint::{Paint, both_ends, count, number, row, wrap};
+use crate::action::{Goal, Step};
 use crate::build::{is_affected, urgency};
 use crate::escape::{fit, line};
 use crate::model::{Action, Finding, Package, Report, Suppressed};
@@ -663,31 +664,28 @@ pub(super) fn action_text(action: Option<&Action>) -> String {
     let Some(action) = action else {
         return String::new();
     };
-    let text = match (&action.update_to, &action.newer_than) {
-        (_, Some(last)) => format!("update beyond {}", line(last)),
-        (Some(version), None) => format!("update to {}", line(version)),
-        (None, None) => return "no fix is known".into(),
-    };
-    if action.fixes < action.of {
-        format!(
-            "{text}: fixes {} of {}",
-            number(action.fixes),
-            number(action.of)
-        )
+    let (first, _) = action.steps();
+    if first.goal != Goal::Unknown && first.fixes < action.of {
+        step_text(first, action.of)
     } else {
-        text
+        first.goal.to_string()
     }
 }
 
-/// What an update within the line would fix, where it is less than the action does.
+fn step_text(step: Step<'_>, of: usize) -> String {
+    format!(
+        "{}: fixes {} of {}",
+        step.goal,
+        number(step.fixes),
+        number(of)
+    )
+}
+
+/// What else there is to choose.
 pub(super) fn action_detail(action: Option<&Action>) -> Option<String> {
-    let within = action?.within_line.as_ref()?;
-    Some(format!(
-        "update to {}: fixes {} of {}",
-        line(&within.update_to),
-        number(within.fixes),
-        number(action?.of)
-    ))
+    let action = action?;
+    let (_, other) = action.steps();
+    Some(step_text(other?, action.of))
 }
 
 /// How old the advisories are, and where they lie.
