@@ -1,5 +1,6 @@
 //! The data set's own JSON lines, turned into the forms that the product reads.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 
 use anyhow::{Context as _, Result};
@@ -119,4 +120,64 @@ pub(crate) fn advisories(data: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// What the records say in prose, by CVE id: the index keeps none of it, and feeds are full of it.
+pub(crate) fn descriptions(data: &Utf8Path) -> Result<HashMap<String, String>> {
+    let mut all = HashMap::new();
+    for path in advisories(data)? {
+        if path.as_str().ends_with(".zst") {
+            for record in lines(&path)? {
+                let record = record?;
+                if let Some(text) = description(&record) {
+                    for id in cve_ids(&record) {
+                        all.entry(id.to_owned()).or_insert_with(|| text.to_owned());
+                    }
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Of a CVE or OSV record; Anchore's have none.
+fn description(record: &Value) -> Option<&str> {
+    let english = |list: &&Value| list["lang"].as_str().is_some_and(|l| l.starts_with("en"));
+    let list = record["containers"]["cna"]["descriptions"].as_array();
+    list.and_then(|list| list.iter().find(english)?["value"].as_str())
+        .or_else(|| record["details"].as_str())
+        .or_else(|| record["summary"].as_str())
+}
+
+fn cve_ids(record: &Value) -> impl Iterator<Item = &str> {
+    [&record["cveMetadata"]["cveId"], &record["id"]]
+        .into_iter()
+        .chain(record["aliases"].as_array().into_iter().flatten())
+        .filter_map(Value::as_str)
+        .filter(|id| id.starts_with("CVE-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_every_format_have_ids_and_prose() {
+        let cve = json!({
+            "cveMetadata": { "cveId": "CVE-2020-1" },
+            "containers": { "cna": { "descriptions": [
+                { "lang": "de", "value": "Fehler" }, { "lang": "en-US", "value": "flaw" },
+            ] } },
+        });
+        let osv =
+            json!({ "id": "PYSEC-1", "aliases": ["GHSA-x", "CVE-2020-2"], "summary": "flaw" });
+        let silent = json!({ "cve": {} });
+        let of = |record: &Value| {
+            let ids: Vec<String> = cve_ids(record).map(str::to_owned).collect();
+            (ids.join(" "), description(record).map(str::to_owned))
+        };
+        assert_eq!(of(&cve), ("CVE-2020-1".into(), Some("flaw".into())));
+        assert_eq!(of(&osv), ("CVE-2020-2".into(), Some("flaw".into())));
+        assert_eq!(of(&silent), (String::new(), None));
+    }
 }

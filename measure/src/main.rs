@@ -4,6 +4,7 @@
 //! run the tests should not have to wait until all of that is compiled.
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a tool for developers speaks to its terminal"
 )]
 #![expect(
@@ -12,13 +13,14 @@
 )]
 
 mod accuracy;
+mod bench;
 mod dataset;
 mod facts;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -30,11 +32,18 @@ enum Task {
     Accuracy(accuracy::Args),
     /// Selects the facts of the embedded default out of a data set.
     Facts(facts::Args),
+    /// Measures time and memory of the product beside its peers.
+    Bench(bench::Args),
+    /// Starts a program and tells what it took.
+    #[command(hide = true)]
+    Meter(bench::Meter),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Accuracy(args) => accuracy::run(&args),
         Task::Facts(args) => facts::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Meter(meter) => meter.run(),
     }
 }

@@ -1,0 +1,108 @@
+//! `cargo xtask bench`: what a person waits for, measured as they run it, beside what they run today.
+//!
+//! Whole processes, as they are installed; what they read is made first and is in the page cache.
+//! Each run of the peer stands next to one of ours, so that whatever else the machine does meets
+//! both.
+
+mod derivations;
+mod feed;
+mod meter;
+mod packages;
+mod peer;
+mod product;
+mod ranges;
+mod report;
+mod scan;
+mod server;
+mod times;
+mod vulnix;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Subcommand;
+
+pub(crate) use self::meter::Meter;
+use self::report::Report;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask bench scan --data DIR                      beside vulnix, which it installs for itself
+  cargo xtask bench scan --data DIR --format json > scan.json
+  cargo xtask bench scan --data DIR --vulnix vulnix      beside the one in PATH
+  cargo xtask bench packages --data DIR --runs 3
+  cargo xtask bench packages --data DIR --alone          without vulnix
+  cargo xtask bench derivations --data DIR")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Scans a NixOS system with the index of all data, beside vulnix
+    Scan(Common),
+    /// Scans a whole evaluated package set with the index of all data, beside vulnix
+    Packages(Common),
+    /// Parses all derivations of a package set, as JSON and as .drv files
+    Derivations(Common),
+}
+
+#[derive(clap::Args)]
+struct Common {
+    /// The data set
+    #[arg(long, value_name = "DIR")]
+    data: Utf8PathBuf,
+    /// Which package set of it
+    #[arg(long, value_name = "NAME", default_value = "nixpkgs-20.09")]
+    set: String,
+    /// How to print the result
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// How often everything runs warm; the median is told
+    #[arg(long, value_name = "COUNT", default_value = "7", value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// The vulnix to measure beside [default: one from PyPI, in an environment of its own]
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "alone")]
+    vulnix: Option<Utf8PathBuf>,
+    /// Without vulnix
+    #[arg(long)]
+    alone: bool,
+    /// Where the index, the feeds and the derivations are put
+    #[arg(long, value_name = "DIR", default_value = "target/bench")]
+    work: Utf8PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let (common, measure): (_, fn(&Common) -> Result<Report>) = match &args.what {
+        What::Scan(common) => (common, |args| Ok(Report::Scan(scan::measure(args)?))),
+        What::Packages(common) => (common, |args| {
+            Ok(Report::Packages(packages::measure(args)?))
+        }),
+        What::Derivations(common) => (common, |args| {
+            Ok(Report::Derivations(derivations::measure(args)?))
+        }),
+    };
+    std::fs::create_dir_all(&common.work)
+        .with_context(|| format!("cannot make {}; --work names another place", common.work))?;
+    let report = measure(common)?;
+    match common.format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+        Format::Text => print!("{}", report.text()),
+    }
+    Ok(())
+}
+
+fn write(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).with_context(|| format!("cannot write {path}"))
+}
+
+fn say(what: &str) {
+    eprintln!("{what} ...");
+}
