@@ -65,10 +65,11 @@ impl<'a> Version<'a> {
     /// From the version as the package set has it.
     pub fn new(text: &'a str) -> Self {
         let text = text.trim();
+        let plain = is_plain(text);
         Self {
             text,
-            kind: kind_of(text),
-            plain: is_plain(text),
+            kind: kind_of(text, plain),
+            plain,
         }
     }
 
@@ -294,23 +295,37 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn compare_plain(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.split('.'), b.split('.'));
-    loop {
-        let (x, y) = (a.next(), b.next());
-        if x.is_none() && y.is_none() {
-            return Ordering::Equal;
-        }
-        let number = |part: Option<&str>| part.map_or(0, |p| p.parse::<u32>().unwrap_or(u32::MAX));
-        match number(x).cmp(&number(y)) {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    // Components that are left out are zero; the longest has nine digits.
+    while !(a.is_empty() && b.is_empty()) {
+        match next_number(&mut a).cmp(&next_number(&mut b)) {
             Ordering::Equal => {}
             unequal => return unequal,
         }
     }
+    Ordering::Equal
 }
 
-fn kind_of(text: &str) -> Kind<'_> {
+/// The number before the next dot, of digits and dots, which are taken away.
+fn next_number(text: &mut &[u8]) -> u32 {
+    let mut number = 0;
+    while let Some((byte, rest)) = text.split_first() {
+        *text = rest;
+        if *byte == b'.' {
+            break;
+        }
+        number = number * 10 + u32::from(byte.wrapping_sub(b'0'));
+    }
+    number
+}
+
+fn kind_of(text: &str, plain: bool) -> Kind<'_> {
     if date_digits(text).is_some() {
         return Kind::Date;
+    }
+    // Most versions are digits and dots, and hold none of the words below.
+    if plain {
+        return Kind::Release;
     }
     for mark in [
         "-unstable",

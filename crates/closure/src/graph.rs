@@ -91,9 +91,7 @@ impl GraphBuilder {
 
     /// Marks a root.
     pub fn root(&mut self, node: NodeId) {
-        if !self.roots.contains(&node) || self.roots.len() > 1_000 {
-            self.roots.push(node);
-        }
+        self.roots.push(node);
     }
 
     /// The finished graph. Without a marked root, the nodes that nothing refers to are roots.
@@ -104,6 +102,12 @@ impl GraphBuilder {
         let mut reversed: Vec<_> = self.edges.iter().map(|&(from, to)| (to, from)).collect();
         let backward = Adjacency::new(self.nodes, &mut reversed);
         let mut roots = self.roots;
+        let mut marked = vec![false; self.nodes];
+        roots.retain(|root| {
+            marked
+                .get_mut(root.index())
+                .is_some_and(|marked| !std::mem::replace(marked, true))
+        });
         if roots.is_empty() {
             roots = (0..self.nodes)
                 .map(NodeId::new)

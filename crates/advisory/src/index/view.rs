@@ -15,6 +15,14 @@ use crate::severity::{CvssVector, Epss, Exploitation, Exploited, Rating, Severit
 #[derive(Clone, Copy)]
 pub struct Index<'a> {
     sections: [&'a [u8]; Section::ALL.len()],
+    strings: Strings<'a>,
+}
+
+/// All that lists need of an index to decode their items: a tenth of its size, in each of thousands.
+#[derive(Clone, Copy)]
+struct Strings<'a> {
+    ends: &'a [u8],
+    text: &'a str,
 }
 
 /// The number of a vulnerability in its index.
@@ -292,7 +300,7 @@ impl std::fmt::Debug for VulnerabilityList<'_> {
 /// The products of an entry, decoded as they are walked.
 #[derive(Clone)]
 pub struct ProductList<'a> {
-    index: Index<'a>,
+    strings: Strings<'a>,
     reader: Reader<'a>,
     left: usize,
 }
@@ -309,7 +317,7 @@ impl<'a> Iterator for ProductList<'a> {
 
     fn next(&mut self) -> Option<ProductView<'a>> {
         self.left = self.left.checked_sub(1)?;
-        self.index.product(&mut self.reader).ok()
+        self.strings.product(&mut self.reader).ok()
     }
 }
 
@@ -322,7 +330,7 @@ impl std::fmt::Debug for ProductList<'_> {
 /// The rules of an entry, decoded as they are walked.
 #[derive(Clone)]
 pub struct RuleList<'a> {
-    index: Index<'a>,
+    strings: Strings<'a>,
     reader: Reader<'a>,
     left: usize,
 }
@@ -332,7 +340,7 @@ impl<'a> Iterator for RuleList<'a> {
 
     fn next(&mut self) -> Option<Rule<&'a str>> {
         self.left = self.left.checked_sub(1)?;
-        self.index.rule(&mut self.reader).ok()
+        self.strings.rule(&mut self.reader).ok()
     }
 }
 
@@ -343,10 +351,16 @@ impl std::fmt::Debug for RuleList<'_> {
 }
 
 impl<'a> Index<'a> {
-    /// Opens an index: checks its format and all of its checksums.
+    /// Opens an index: checks its format, all of its checksums, and that its texts are text.
     pub fn open(bytes: &'a [u8]) -> Result<Self, OpenError> {
+        let sections = take_apart(bytes)?;
+        let text = std::str::from_utf8(sections[Section::Strings as usize]);
         Ok(Self {
-            sections: take_apart(bytes)?,
+            sections,
+            strings: Strings {
+                ends: sections[Section::StringEnds as usize],
+                text: text.map_err(|_| OpenError::Damaged { section: "strings" })?,
+            },
         })
     }
 
@@ -666,7 +680,7 @@ impl<'a> Index<'a> {
             products,
             only_with,
             rules: RuleList {
-                index: *self,
+                strings: self.strings,
                 reader,
                 left,
             },
@@ -677,7 +691,7 @@ impl<'a> Index<'a> {
     fn products(&self, r: &mut Reader<'a>) -> Result<ProductList<'a>, Corrupt> {
         let left = r.count()?;
         let list = ProductList {
-            index: *self,
+            strings: self.strings,
             reader: *r,
             left,
         };
@@ -690,7 +704,33 @@ impl<'a> Index<'a> {
         Ok(list)
     }
 
-    fn product(&self, r: &mut Reader<'a>) -> Result<ProductView<'a>, Corrupt> {
+    fn optional_string(&self, r: &mut Reader<'a>) -> Result<Option<&'a str>, Corrupt> {
+        self.strings.optional_string(r)
+    }
+
+    fn string(&self, number: u32) -> Result<&'a str, Corrupt> {
+        self.strings.string(number)
+    }
+
+    fn item(
+        &self,
+        ends: Section,
+        items: Section,
+        number: u32,
+        what: &'static str,
+    ) -> Result<Reader<'a>, Corrupt> {
+        let bytes =
+            slice_of(self.section(ends), self.section(items), number).ok_or(Corrupt(what))?;
+        Ok(Reader::new(bytes, what))
+    }
+
+    fn section(&self, section: Section) -> &'a [u8] {
+        self.sections[section as usize]
+    }
+}
+
+impl<'a> Strings<'a> {
+    fn product(self, r: &mut Reader<'a>) -> Result<ProductView<'a>, Corrupt> {
         let shape = r.byte()?;
         let text = self.string(r.index()?)?;
         Ok(match shape & 3 {
@@ -718,7 +758,7 @@ impl<'a> Index<'a> {
         })
     }
 
-    fn rule(&self, r: &mut Reader<'a>) -> Result<Rule<&'a str>, Corrupt> {
+    fn rule(self, r: &mut Reader<'a>) -> Result<Rule<&'a str>, Corrupt> {
         let head = r.byte()?;
         let status = status(head & 3).ok_or(r.corrupt())?;
         let span = match head >> 2 {
@@ -743,7 +783,7 @@ impl<'a> Index<'a> {
         Ok(Rule { status, span })
     }
 
-    fn optional_string(&self, r: &mut Reader<'a>) -> Result<Option<&'a str>, Corrupt> {
+    fn optional_string(self, r: &mut Reader<'a>) -> Result<Option<&'a str>, Corrupt> {
         match r.number()?.checked_sub(1) {
             None => Ok(None),
             Some(number) => u32::try_from(number)
@@ -753,38 +793,25 @@ impl<'a> Index<'a> {
         }
     }
 
-    fn string(&self, number: u32) -> Result<&'a str, Corrupt> {
-        let ends = self.section(Section::StringEnds);
-        let bytes =
-            slice_of(ends, self.section(Section::Strings), number).ok_or(Corrupt("strings"))?;
-        std::str::from_utf8(bytes).map_err(|_| Corrupt("strings"))
-    }
-
-    fn item(
-        &self,
-        ends: Section,
-        items: Section,
-        number: u32,
-        what: &'static str,
-    ) -> Result<Reader<'a>, Corrupt> {
-        let bytes =
-            slice_of(self.section(ends), self.section(items), number).ok_or(Corrupt(what))?;
-        Ok(Reader::new(bytes, what))
-    }
-
-    fn section(&self, section: Section) -> &'a [u8] {
-        self.sections[section as usize]
+    fn string(self, number: u32) -> Result<&'a str, Corrupt> {
+        range_of(self.ends, number)
+            .and_then(|range| self.text.get(range))
+            .ok_or(Corrupt("strings"))
     }
 }
 
 fn slice_of<'a>(ends: &[u8], items: &'a [u8], number: u32) -> Option<&'a [u8]> {
+    items.get(range_of(ends, number)?)
+}
+
+fn range_of(ends: &[u8], number: u32) -> Option<std::ops::Range<usize>> {
     let number = number as usize;
     let end = number_at(ends, number)? as usize;
     let start = match number.checked_sub(1) {
         Some(previous) => number_at(ends, previous)? as usize,
         None => 0,
     };
-    items.get(start..end)
+    Some(start..end)
 }
 
 fn hash_of(kind: u8, text: &str) -> u64 {
