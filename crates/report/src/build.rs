@@ -20,6 +20,7 @@ use crate::model::{
     Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed, SuppressionRef, Suppressions,
     Tool,
 };
+use crate::text::number;
 
 /// All that a report is made of.
 #[derive(Clone, Copy)]
@@ -187,18 +188,30 @@ pub(crate) fn display_name(component: &Component) -> String {
 pub(crate) fn gap(gap: &Gap) -> String {
     match gap {
         Gap::NoDerivations { missing, of } => format!(
-            "{missing} of {of} store paths have no .drv file that can be read: their patches and source URLs are unknown"
+            "{} of {} have no .drv file that can be read: their patches and source URLs are unknown",
+            number(*missing),
+            number(*of)
         ),
         Gap::MissingInputs { count, example } => {
+            let were = if *count == 1 {
+                "input was"
+            } else {
+                "inputs were"
+            };
             format!(
-                "{count} inputs of derivations were not given, {example} among them: what they are is known by name only"
+                "{} {were} not given, {example} among them: what they are is known by name only",
+                number(*count)
             )
         }
         Gap::NoDependencies => {
             "the document does not say how its components depend on each other".into()
         }
         Gap::Unreadable { count, example } => {
-            format!("{count} files could not be read and were left out: {example}")
+            let entries = if *count == 1 { "entry" } else { "entries" };
+            format!(
+                "left out {} {entries} that could not be read; the first: {example}",
+                number(*count)
+            )
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Global {
     /// The advisory index [default: the imported one, else the one in the program]
     #[arg(long, help_heading = EVERYWHERE, global = true, value_name = "FILE", env = "SNOWGUARD_INDEX")]
     pub(crate) index: Option<Utf8PathBuf>,
-    /// Says less: no progress, no hints
+    /// Says less: no progress, no hints, no warning about old advisories
     #[arg(long, short, help_heading = EVERYWHERE, global = true)]
     pub(crate) quiet: bool,
 }

@@ -78,11 +78,16 @@ impl View<'_> {
         let subject = &report.subject;
         let title = line(&subject.title);
         let _ = writeln!(self.out, "{}", self.paint.heading(&fit(&title, self.width)));
+        // Several objects can be one package: versions of it that differ in how they are built.
+        let packages = subject
+            .objects
+            .saturating_sub(subject.sources + subject.unversioned);
         let what = format!(
-            "{} of {}: {}, {}, {}",
+            "{}: {} in {} of {}; {}, {}",
             subject.nature,
-            count(subject.objects, "object", "objects"),
             count(subject.components, "package", "packages"),
+            number(packages),
+            count(subject.objects, "object", "objects"),
             count(subject.sources, "source", "sources"),
             count(subject.unversioned, "other", "others"),
         );
