@@ -86,7 +86,7 @@ pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
     })
 }
 
-impl<'a> FixPoint<'a> {
+impl FixPoint<'_> {
     fn upstream(&self) -> Self {
         match *self {
             Self::In(version) => Self::In(upstream_version(version)),

@@ -123,7 +123,7 @@ pub struct Question<'q> {
 
 /// Holds packages to an advisory. Packages that have nothing to do with it are left out, unless they
 /// are asked about by name.
-pub fn explain(question: Question<'_>) -> Result<Explanation, Corrupt> {
+pub fn explain(question: &Question<'_>) -> Result<Explanation, Corrupt> {
     let (index, vulnerability) = (question.index, question.vulnerability);
     let record = index.vulnerability(vulnerability)?;
     let sources = index.sources()?;
@@ -202,7 +202,7 @@ fn rank(status: &str) -> usize {
 }
 
 fn package(
-    question: Question<'_>,
+    question: &Question<'_>,
     id: ComponentId,
     component: &Component,
     names: &[&str],
@@ -213,7 +213,7 @@ fn package(
         matcher,
         subject,
         ..
-    } = question;
+    } = *question;
     let findings = matcher.component(id, component)?.unwrap_or_default();
     let found: Option<&Found<'_>> = findings
         .iter()
@@ -302,7 +302,7 @@ fn package(
 
 /// The decision that suppresses a finding, and else one that did so until its day had passed.
 fn decisions<'q>(
-    question: Question<'q>,
+    question: &Question<'q>,
     found: &Found<'_>,
 ) -> Result<(Option<&'q Suppression>, Option<&'q Suppression>), Corrupt> {
     let record = question.index.vulnerability(question.vulnerability)?;

@@ -57,7 +57,7 @@ pub(crate) fn run(
             )),
         );
     }
-    let explanation = explain(Question {
+    let explanation = explain(&Question {
         index: context.index,
         vulnerability,
         matcher: &context.matcher(),
