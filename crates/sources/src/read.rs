@@ -130,6 +130,7 @@ fn add_derivations(
     skipped: &mut Skipped,
 ) -> Result<Added, SourceError> {
     let limits = &options.limits;
+    let dir = options.store.as_ref().map(live::Store::dir);
     let Input { name, title, found } = input;
     match found {
         Found::Derivation(place) => {
@@ -157,7 +158,7 @@ fn add_derivations(
         }
         Found::Document(_, json) => {
             let reduction =
-                show::read(&json, limits).map_err(|source| SourceError::Derivations {
+                show::read(&json, dir, limits).map_err(|source| SourceError::Derivations {
                     name: name.clone(),
                     source: Box::new(source),
                 })?;

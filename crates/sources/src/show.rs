@@ -13,15 +13,23 @@ use crate::json_pieces::{as_object, cut, first_key, inside_braces, value_of};
 use crate::options::Limits;
 
 /// Reads and reduces all derivations, in the order of the document.
-pub(crate) fn read(json: &[u8], limits: &Limits) -> Result<Reduction, JsonError> {
+///
+/// The newest form names no store directory: then it is `dir`, else Nix's own.
+pub(crate) fn read(
+    json: &[u8],
+    dir: Option<&StoreDir>,
+    limits: &Limits,
+) -> Result<Reduction, JsonError> {
     let limits = JsonLimits {
         derivations: limits.objects,
         ..JsonLimits::default()
     };
-    if let Some(reduction) = in_pieces(json, &limits) {
+    let first = members(json).and_then(first_key);
+    let dir = dir.filter(|_| first.is_none_or(|key| !key.starts_with('/')));
+    if let Some(reduction) = in_pieces(json, dir, &limits) {
         return Ok(reduction);
     }
-    let set = DerivationSet::from_json_with(json, None, &limits)?;
+    let set = DerivationSet::from_json_with(json, dir, &limits)?;
     Ok(reduction(set))
 }
 
@@ -35,12 +43,12 @@ fn reduction(set: DerivationSet) -> Reduction {
 }
 
 /// Reads pieces of the document side by side; `None` if it does not lend itself to that.
-fn in_pieces(json: &[u8], limits: &JsonLimits) -> Option<Reduction> {
+fn in_pieces(json: &[u8], dir: Option<&StoreDir>, limits: &JsonLimits) -> Option<Reduction> {
     let pieces = cut(members(json)?)?;
     // Whole paths say which store they are in; the first one decides for all.
     let dir = match first_key(pieces.first()?)? {
         key if key.starts_with('/') => Some(StoreDir::split(key).ok()?.0),
-        _ => None,
+        _ => dir.cloned(),
     };
     let read: Option<Vec<Reduction>> = pieces
         .par_iter()
@@ -99,7 +107,7 @@ mod tests {
         ] {
             let limits = JsonLimits::default();
             assert!(cut(members(json.as_bytes()).unwrap()).unwrap().len() > 1);
-            let pieces = in_pieces(json.as_bytes(), &limits).unwrap();
+            let pieces = in_pieces(json.as_bytes(), None, &limits).unwrap();
             let whole = reduction(DerivationSet::from_json(json.as_bytes(), None).unwrap());
             assert_eq!(pieces.dir, whole.dir);
             let facts = |reduction: &Reduction| -> Vec<String> {
@@ -114,10 +122,10 @@ mod tests {
     #[test]
     fn what_cannot_be_cut_is_read_as_a_whole() {
         let json = format!("{{{ONE}");
-        assert!(in_pieces(json.as_bytes(), &JsonLimits::default()).is_none());
-        assert!(read(json.as_bytes(), &Limits::default()).is_err());
+        assert!(in_pieces(json.as_bytes(), None, &JsonLimits::default()).is_none());
+        assert!(read(json.as_bytes(), None, &Limits::default()).is_err());
         for json in ["", "{", "{}", "[]", "{\"", "{\"a\\\"}", "{\"a\":}}", "{]}"] {
-            let _ = read(json.as_bytes(), &Limits::default());
+            let _ = read(json.as_bytes(), None, &Limits::default());
         }
     }
 }

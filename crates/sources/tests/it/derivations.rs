@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use snowguard_inventory::{Gap, Nature, Subject};
-use snowguard_sources::{Input, Kind, Options, read};
+use snowguard_sources::{Input, Kind, Options, Store, read};
 use snowguard_store::{StoreDir, StorePath};
 
 use crate::support::{World, object, piped, references, subject, told, try_subject};
@@ -79,7 +79,14 @@ fn every_form_says_the_same() {
         &[],
         ["show-derivation", "-r", world.drv.to_str().unwrap()],
     );
-    let by_json = piped(json.unwrap()).unwrap();
+    // The newest form does not say which store it is about.
+    let dir = world.store.dir().to_str().unwrap().parse().unwrap();
+    let options = Options {
+        store: Some(Store::with_dirs(dir, &world.store.scratch().join("var"))),
+        ..Options::default()
+    };
+    let json_file = world.store.write("closure.json", json.unwrap()).unwrap();
+    let by_json = try_subject(json_file, &options).unwrap();
     for other in [&by_directory, &by_tar, &by_pipe, &by_json] {
         assert_eq!(said(other), said(&by_file));
         assert_eq!(other.nature, Nature::BuildTime);
