@@ -74,7 +74,8 @@ pub(crate) enum Command {
 /// What to read; shared by every command that reads a system.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Reading {
-    /// The root of the store's file system, for a store that is not mounted at its place
+    /// Another store: the root of its file system (`/mnt`), its directory or its state directory, or
+    /// as Nix names it (`local?root=/mnt`)
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<Utf8PathBuf>,
     /// Derivations beside a package set: a directory or tar of .drv files, or their JSON
