@@ -87,6 +87,14 @@ impl Record {
         }
     }
 
+    /// The newest day of what it says about versions; none if it says nothing about any, as records
+    /// of exploitation and of scores do.
+    pub fn newest_range(&self) -> Option<Date> {
+        self.published
+            .max(self.modified)
+            .filter(|_| !self.affects.is_empty())
+    }
+
     /// The newest day in the record.
     pub fn newest_date(&self) -> Option<Date> {
         let kev = self.exploited.map(|e| e.since);

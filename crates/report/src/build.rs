@@ -93,7 +93,7 @@ pub fn build(facts: Facts<'_, '_>) -> Result<Report, Corrupt> {
             .cmp(&rank(a))
             .then_with(|| (&a.name, &a.version).cmp(&(&b.name, &b.version)))
     });
-    let newest = sources.iter().filter_map(|source| source.newest).max();
+    let newest = facts.index.newest_date()?;
     let age_days = newest
         .and_then(|day| facts.today.since((jiff::Unit::Day, day)).ok())
         .map(|span| span.get_days());

@@ -65,7 +65,7 @@ pub struct SubjectInfo {
 pub struct IndexInfo {
     /// Its file; none for the one in the program.
     pub path: Option<String>,
-    /// The newest day in its records.
+    /// The newest day in what its records say of affected versions.
     pub newest: Option<Date>,
     /// How many days that is ago.
     pub age_days: Option<i32>,

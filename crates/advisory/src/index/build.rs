@@ -26,6 +26,7 @@ struct Draft {
     records: Vec<Record>,
     skipped: u64,
     newest: Option<Date>,
+    newest_range: Option<Date>,
 }
 
 /// A finished index.
@@ -50,6 +51,7 @@ impl Builder {
     pub fn add(&mut self, source: &str, kind: SourceKind, record: Record) {
         let draft = self.draft(source, kind);
         draft.newest = draft.newest.max(record.newest_date());
+        draft.newest_range = draft.newest_range.max(record.newest_range());
         draft.records.push(record);
     }
 
@@ -470,6 +472,7 @@ impl<'a> Assembly<'a> {
             listed.count(draft.records.len());
             listed.number(draft.skipped);
             write_date(&mut listed, draft.newest);
+            write_date(&mut listed, draft.newest_range);
         }
         let mut string_ends = Vec::with_capacity(self.strings.sorted.len());
         let mut text = Vec::new();

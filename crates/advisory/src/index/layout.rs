@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The version of the layout. A reader takes only its own.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"SNOWIDX\n";
 /// Magic, version, number of sections, checksum of the table.
@@ -375,7 +375,7 @@ mod tests {
         insta::assert_snapshot!(take_apart(b"PK\x03\x04").unwrap_err(), @"this is not an advisory index");
         let mut newer = bytes.clone();
         newer[8] = 9;
-        insta::assert_snapshot!(take_apart(&newer).unwrap_err(), @"the index has format 9; this program reads format 1");
+        insta::assert_snapshot!(take_apart(&newer).unwrap_err(), @"the index has format 9; this program reads format 2");
         let mut flipped = bytes.clone();
         *flipped.last_mut().unwrap() ^= 1;
         insta::assert_snapshot!(take_apart(&flipped).unwrap_err(), @"the index is damaged in its ids");

@@ -101,6 +101,8 @@ pub struct Source<'a> {
     pub skipped: u64,
     /// The newest day in its records.
     pub newest: Option<Date>,
+    /// The newest day in those of its records that say which versions are affected.
+    pub newest_range: Option<Date>,
 }
 
 /// The format of a source.
@@ -401,17 +403,21 @@ impl<'a> Index<'a> {
                     records,
                     skipped,
                     newest: date(&mut reader)?,
+                    newest_range: date(&mut reader)?,
                 })
             })
             .collect()
     }
 
-    /// The newest day in any source.
+    /// The newest day in what any source says of affected versions: the age of the index.
+    ///
+    /// Days of exploitation and of scores do not count. They are of yesterday in every copy of KEV
+    /// and EPSS, and would make old ranges look fresh.
     pub fn newest_date(&self) -> Result<Option<Date>, Corrupt> {
         Ok(self
             .sources()?
             .iter()
-            .filter_map(|source| source.newest)
+            .filter_map(|source| source.newest_range)
             .max())
     }
 

@@ -108,6 +108,46 @@ fn a_day_in_the_future_does_not_hide_the_age() {
     assert!(run.stderr.contains("warning"), "{run}");
 }
 
+/// What is exploited, and how likely, is published anew every day: that says nothing about ranges.
+#[test]
+fn fresh_flags_and_scores_do_not_make_old_ranges_young() {
+    let place = Place::new();
+    let mut advisories = Advisories::aged(400);
+    advisories.add(serde_json::json!({
+        "id": "CVE-2025-0002", "published": days_from_now(-1), "exploited": {"since": days_from_now(-1)},
+    }));
+    place.write("facts.jsonl", advisories.lines());
+    let yesterday = days_from_now(-1);
+    place.write(
+        "kev.json",
+        serde_json::json!({"catalogVersion": "x", "vulnerabilities": [{"cveID": "CVE-2025-0001", "dateAdded": yesterday}]})
+            .to_string(),
+    );
+    place.write(
+        "epss.csv",
+        format!("#model_version:v1,score_date:{yesterday}T00:00:00+0000\ncve,epss,percentile\nCVE-2025-0001,0.1,0.2\n"),
+    );
+    place
+        .run(&["advisories", "import", "facts.jsonl", "kev.json", "epss.csv"])
+        .exits(0);
+    place.system("system.json.zst", &System::usual());
+    let run = place.run(&["scan", "system.json.zst", "--max-age", "30d"]);
+    run.fails_with("400 days old");
+    let run = place.run(&["scan", "system.json.zst", "--format", "json", "--quiet"]);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["index"]["age_days"], 400);
+    // What each source has is still told.
+    let run = place.run(&["advisories", "info", "--format", "json"]);
+    let info: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let ages: Vec<_> = info["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|source| source["age_days"].as_i64())
+        .collect();
+    assert_eq!(ages, [Some(1); 3], "{info}");
+}
+
 #[test]
 fn an_index_without_dates_has_no_age() {
     let place = Place::new();
