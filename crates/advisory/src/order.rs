@@ -153,6 +153,8 @@ pub enum Doubt {
     NoVersion,
     /// The record says itself that it does not know.
     Undetermined,
+    /// The record names one version as affected, which is later.
+    OneLater,
     /// The record's text speaks of other systems only, and its structure of none.
     OtherSystem {
         /// The systems, for people.
@@ -180,6 +182,7 @@ impl fmt::Display for Doubt {
             }
             Self::FreeText { text } => write!(f, "the range is free text: {text}"),
             Self::NoVersion => f.write_str("the record names no version"),
+            Self::OneLater => f.write_str("the record names one version only, a later one"),
             Self::Undetermined => f.write_str("the record itself says that the status is unknown"),
             Self::OtherSystem { systems } => {
                 write!(

@@ -352,8 +352,27 @@ pub fn judge<'a>(
             );
             Judgement::Inside { rule: None, fix }
         }
+        (None, None) if default == Status::Unknown && names_one_later(version, scheme, &rules) => {
+            Judgement::Unknown(Doubt::OneLater)
+        }
         (None, None) => Judgement::Outside(outside(version, scheme, rules)),
     }
+}
+
+/// Whether all that is said is that one later version is affected. Such a record tells where somebody
+/// looked, or at times where it was mended, and nothing about what was there before.
+fn names_one_later<'a>(
+    version: Version<'_>,
+    scheme: Scheme,
+    rules: &(impl Iterator<Item = Rule<&'a str>> + Clone),
+) -> bool {
+    let mut rules = rules.clone();
+    let (Some(rule), None) = (rules.next(), rules.next()) else {
+        return false;
+    };
+    rule.status == Status::Affected
+        && matches!(rule.span, Span::Exact(_))
+        && matches!(place(version, scheme, &rule.span), Ok(Place::Below))
 }
 
 #[derive(PartialEq)]
@@ -760,6 +779,21 @@ mod tests {
         insta::assert_snapshot!(check("2.0", "prior to 1.5"), @r#"Prose("prior to 1.5")"#);
         insta::assert_snapshot!(check("0.9", "1.0 to 1.4"), @r#"Prose("1.0 to 1.4")"#);
         insta::assert_snapshot!(check("9.9", "some versions before 1.2 on Tuesdays"), @"unknown: the range is free text: some versions before 1.2 on Tuesdays");
+    }
+
+    #[test]
+    fn one_version_says_nothing_about_earlier_ones() {
+        let exact = |version| Rule {
+            status: Status::Affected,
+            span: Span::Exact(version),
+        };
+        let one = [exact("8.4")];
+        insta::assert_snapshot!(check("5.4.53", Status::Unknown, &one), @"unknown: the record names one version only, a later one");
+        insta::assert_snapshot!(check("8.4", Status::Unknown, &one), @"inside 8.4 Unknown");
+        insta::assert_snapshot!(check("8.5", Status::Unknown, &one), @"Unlisted");
+        insta::assert_snapshot!(check("5.4.53", Status::Unaffected, &one), @"Unlisted");
+        // A list was made by someone who looked at each.
+        insta::assert_snapshot!(check("5.4.53", Status::Unknown, &[exact("8.3"), exact("8.4")]), @"Unlisted");
     }
 
     #[test]

@@ -90,9 +90,10 @@ fn weight(doubt: &Doubt) -> u8 {
         Doubt::FreeText { .. } => 2,
         Doubt::Undetermined => 3,
         Doubt::Unversioned => 4,
-        Doubt::NoVersion => 5,
-        Doubt::Commits => 6,
-        Doubt::Distribution => 7,
+        Doubt::OneLater => 5,
+        Doubt::NoVersion => 6,
+        Doubt::Commits => 7,
+        Doubt::Distribution => 8,
     }
 }
 
