@@ -77,13 +77,20 @@ impl Record {
     }
 
     /// Notes the systems to which the record's prose restricts itself, on all that it says.
+    ///
+    /// Who restricts some entries by structure has said which: Git for Windows runs on Windows, and
+    /// what stands beside it without a system is Git.
     pub(crate) fn restrict_by_prose(&mut self, systems: &[Platform]) {
-        for affected in self
+        let told: Vec<_> = self
             .affects
-            .iter_mut()
-            .filter(|affected| affected.platforms.is_empty())
-        {
-            affected.prose_platforms = systems.to_vec();
+            .iter()
+            .filter(|affected| !affected.platforms.is_empty())
+            .map(|affected| affected.by.clone())
+            .collect();
+        for affected in &mut self.affects {
+            if affected.platforms.is_empty() && !told.contains(&affected.by) {
+                affected.prose_platforms = systems.to_vec();
+            }
         }
     }
 

@@ -11,7 +11,7 @@
 
 use serde::Deserialize;
 use snowguard_advisory::index::{Builder, Index, SourceKind};
-use snowguard_advisory::read::facts;
+use snowguard_advisory::read::{Format, facts};
 use snowguard_inventory::{IdentityTable, Inventory, Meta, Nature, Recipe, Role, SubjectBuilder};
 use snowguard_matching::{Matcher, Options};
 
@@ -85,9 +85,16 @@ fn every_labelled_case_holds() {
 fn verdict(case: &Case, id: &str) -> String {
     let mut builder = Builder::new();
     for record in &case.records {
-        let record = facts::read(record.as_bytes())
+        if let Ok(record) = facts::read(record.as_bytes()) {
+            builder.add("case", SourceKind::Facts, record);
+            continue;
+        }
+        let format = Format::detect(record.as_bytes())
             .unwrap_or_else(|error| panic!("{}: {error:?} in {record}", case.name));
-        builder.add("case", SourceKind::Facts, record);
+        format.read(record.as_bytes(), &mut |read| {
+            let read = read.unwrap_or_else(|error| panic!("{}: {error:?} in {record}", case.name));
+            builder.add("case", SourceKind::Facts, read);
+        });
     }
     let built = builder.finish();
     let index = Index::open(&built.bytes).unwrap();
