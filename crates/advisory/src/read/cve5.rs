@@ -186,7 +186,7 @@ impl Container {
         if whose == Whose::Publisher {
             record.summary = summary(self.title.as_deref());
         }
-        for entry in self.affected {
+        for entry in self.affected.into_iter().flat_map(Entry::by_purl) {
             within("versions", entry.versions.len(), LIMIT_RULES)?;
             record.fixes.extend(entry.fixes());
             if let Some(mut affected) = entry.affected(whose) {
@@ -287,6 +287,59 @@ fn ssvc(content: &serde_json::Map<String, serde_json::Value>) -> Option<Ssvc> {
 }
 
 impl Entry {
+    /// Apart by what its version fields speak of. Some hold whole purls, `pkg:rpm/redhat/NAME@VERSION`:
+    /// those of another package than the entry's speak for themselves.
+    fn by_purl(mut self) -> Vec<Self> {
+        if !self.versions.iter().any(|v| v.version.starts_with("pkg:")) {
+            return vec![self];
+        }
+        let names: Vec<Name> = [&self.product, &self.package_name]
+            .into_iter()
+            .filter_map(|name| Name::new(name.as_deref()?))
+            .collect();
+        let mut others: Vec<Self> = Vec::new();
+        let mut own = Vec::new();
+        for version in std::mem::take(&mut self.versions) {
+            let Some(key) = PackageKey::from_purl(&version.version).ok() else {
+                own.push(version);
+                continue;
+            };
+            let last = key.name().rsplit('/').next().unwrap_or_default();
+            let purl = key.to_purl(None);
+            let version = version.without_purls();
+            if Name::new(last).is_some_and(|last| names.contains(&last)) {
+                self.package_url.get_or_insert(purl);
+                own.push(version);
+            } else if let Some(other) = others
+                .iter_mut()
+                .find(|other| other.package_url.as_deref() == Some(&*purl))
+            {
+                other.versions.push(version);
+            } else if !matches!(key.kind(), "rpm" | "deb" | "apk" | "alpm") {
+                // A distribution's package has its versions, and no identity here.
+                others.push(Self {
+                    vendor: None,
+                    product: None,
+                    package_name: None,
+                    collection_url: None,
+                    repo: (key.kind() == "github")
+                        .then(|| format!("https://github.com/{}", key.name())),
+                    package_url: Some(purl),
+                    cpes: Vec::new(),
+                    platforms: self.platforms.clone(),
+                    default_status: self.default_status.clone(),
+                    versions: vec![version],
+                });
+            }
+        }
+        self.versions = own;
+        // Without a version of its own, the entry was about the others.
+        if !self.versions.is_empty() {
+            others.insert(0, self);
+        }
+        others
+    }
+
     /// Commits that end ranges in git are the fixes.
     fn fixes(&self) -> impl Iterator<Item = Commit> {
         self.versions
@@ -511,6 +564,23 @@ impl Collection {
 }
 
 impl VersionEntry {
+    /// With the versions of its purls in their places.
+    fn without_purls(self) -> Self {
+        let version = |text: String| match text.strip_prefix("pkg:") {
+            Some(purl) => purl
+                .rsplit_once('@')
+                .map_or("", |(_, version)| version.split(['?', '#']).next().unwrap_or(version))
+                .to_owned(),
+            None => text,
+        };
+        Self {
+            version: version(self.version),
+            less_than: self.less_than.map(version),
+            less_than_or_equal: self.less_than_or_equal.map(version),
+            ..self
+        }
+    }
+
     fn rules(&self, scheme: Scheme) -> Vec<Rule<Box<str>>> {
         let first = status(self.status.as_deref());
         let upper = match (&self.less_than, &self.less_than_or_equal) {
