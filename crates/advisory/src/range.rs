@@ -385,14 +385,20 @@ enum Place {
 fn place(version: Version<'_>, scheme: Scheme, span: &Span<&str>) -> Result<Place, Doubt> {
     match span {
         // Prose may say that a version is out of reach, never that it is inside.
-        Span::Text(text) => match reading(text)
-            .map(|(lower, upper)| place(version, scheme, &Span::Between(lower, upper)))
-        {
-            Some(Ok(outside @ (Place::Below | Place::Above))) => Ok(outside),
-            _ => Err(Doubt::FreeText {
-                text: (*text).to_owned(),
-            }),
-        },
+        Span::Text(text) => {
+            let reaches = |&(lower, upper): &_| {
+                !matches!(
+                    place(version, scheme, &Span::Between(lower, upper)),
+                    Ok(Place::Below | Place::Above)
+                )
+            };
+            match reading(text) {
+                Some(ranges) if !ranges.iter().any(reaches) => Ok(Place::Above),
+                _ => Err(Doubt::FreeText {
+                    text: (*text).to_owned(),
+                }),
+            }
+        }
         Span::Exact(exact) => {
             // The same text is the same version, whatever the order thinks of it.
             if *exact == version.as_str() {
@@ -427,19 +433,28 @@ fn place(version: Version<'_>, scheme: Scheme, span: &Span<&str>) -> Result<Plac
     }
 }
 
-/// The plainest reading of a few phrases: `8.0.20 and prior`, `before 1.2`, `1.0 to 1.4`.
-fn reading(text: &str) -> Option<(Lower<&str>, Upper<&str>)> {
+/// The plainest reading of a few phrases: `8.0.20 and prior`, `before v1.2`, `1.0 to 1.4`,
+/// `4.11.15, 4.12.9, 4.13.1`. A version outside of all of these ranges is out of reach.
+fn reading(text: &str) -> Option<Vec<(Lower<&str>, Upper<&str>)>> {
+    if text.ends_with('…') {
+        // Cut off: nobody knows what else it said.
+        return None;
+    }
     let words: Vec<&str> = text
-        .split([' ', ',', ':'])
+        .split([' ', ',', ':', '(', ')', '/'])
+        .flat_map(|word| match ends_of(word) {
+            Some((from, to)) => vec![from, "-", to],
+            None => vec![word.strip_suffix('.').unwrap_or(word)],
+        })
         .filter(|word| !word.is_empty())
+        .filter(|word| !FILLERS.iter().any(|filler| word.eq_ignore_ascii_case(filler)))
         .collect();
-    let is_version = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
     let shape: Vec<&str> = words
         .iter()
         .zip(&lower)
         .map(|(word, lower)| {
-            if is_version(word) {
+            if begins_as_version(word) {
                 "V"
             } else {
                 lower.as_str()
@@ -447,25 +462,72 @@ fn reading(text: &str) -> Option<(Lower<&str>, Upper<&str>)> {
         })
         .collect();
     let ends = |tail: &str| matches!(tail, "prior" | "earlier" | "below" | "older" | "before");
-    match *shape.as_slice() {
-        ["V", "and" | "or" | "&", tail] | ["V", "and" | "or", "all", tail] if ends(tail) => {
-            Some((Lower::Start, Upper::UpTo(words[0])))
-        }
-        ["V", "and" | "or", tail, "versions" | "version" | "releases"] if ends(tail) => {
-            Some((Lower::Start, Upper::UpTo(words[0])))
-        }
-        ["before" | "<", "V"] | ["prior", "to", "V"] | ["versions" | "all", "before", "V"] => {
-            words.last().map(|end| (Lower::Start, Upper::Before(*end)))
-        }
-        ["up", "to", "V"] | ["through" | "until", "V"] => {
-            words.last().map(|end| (Lower::Start, Upper::UpTo(*end)))
+    Some(match *shape.as_slice() {
+        ["V", "and" | "or" | "&", tail] if ends(tail) => up_to(Lower::Start, words[0]).collect(),
+        ["before" | "<", "V"] | ["prior", "to", "V"] => {
+            vec![(Lower::Start, Upper::Before(words[words.len() - 1]))]
         }
         ["V", "to" | "through" | "-" | "–" | "until", "V"] => {
-            Some((Lower::From(words[0]), Upper::UpTo(words[2])))
+            up_to(Lower::From(words[0]), words[2]).collect()
         }
-        ["V", "up", "to", "V"] => Some((Lower::From(words[0]), Upper::UpTo(words[3]))),
-        _ => None,
-    }
+        ["V", "before", "V"] => vec![(Lower::From(line_of(words[0])), Upper::Before(words[2]))],
+        ["V", "up", "to", "V"] => up_to(Lower::From(words[0]), words[3]).collect(),
+        // Whatever else such words say: nothing above each version that they name.
+        [.., "V" | "prior" | "earlier" | "below" | "older" | "before"]
+            if shape.iter().all(|word| *word == "V" || SAFE.contains(word)) =>
+        {
+            let versions = words.iter().zip(&shape).filter(|(_, shape)| **shape == "V");
+            versions
+                .flat_map(|(word, _)| up_to(Lower::Start, word))
+                .collect()
+        }
+        _ => return None,
+    })
+    .filter(|ranges: &Vec<_>| !ranges.is_empty())
+}
+
+/// Words that say nothing about where a range ends.
+const FILLERS: [&str; 8] = [
+    "all", "version", "versions", "ver", "release", "releases", "lts", "the",
+];
+
+/// Words around versions that never reach beyond them, as "later" and "since" do.
+const SAFE: [&str; 22] = [
+    "and", "or", "&", "prior", "earlier", "below", "older", "before", "lower", "less", "than", "to",
+    "up", "through", "until", "-", "–", "including", "fixed", "affected", "in", "<",
+];
+
+/// A word that begins with a digit, also after a `v`; a commit is none.
+fn begins_as_version(word: &str) -> bool {
+    let word = word.strip_prefix(['v', 'V']).unwrap_or(word);
+    word.len() < 24 && word.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// `12.0.1` and `12.0.3` of `12.0.1-12.0.3`.
+fn ends_of(word: &str) -> Option<(&str, &str)> {
+    let (from, to) = word.split_once('-')?;
+    let dotted = |part: &str| part.contains('.') && begins_as_version(part);
+    (dotted(from) && dotted(to)).then_some((from, to))
+}
+
+/// `2.7` of `2.7.x`.
+fn line_of(word: &str) -> &str {
+    let line = word.strip_suffix(".x").or_else(|| word.strip_suffix(".X"));
+    line.or_else(|| word.strip_suffix(".*")).unwrap_or(word)
+}
+
+/// Up to a version, or to the end of a line.
+fn up_to<'a>(
+    lower: Lower<&'a str>,
+    word: &'a str,
+) -> impl Iterator<Item = (Lower<&'a str>, Upper<&'a str>)> {
+    let line = line_of(word);
+    let within = (line.len() < word.len()).then_some((Lower::From(line), Upper::Within(line)));
+    let below = match within {
+        Some(_) => Upper::Before(line),
+        None => Upper::UpTo(word),
+    };
+    within.into_iter().chain([(lower, below)])
 }
 
 /// Whether a version belongs to a line: `5.4.53` to `5.4`, `5.40` not.
@@ -778,6 +840,18 @@ mod tests {
         insta::assert_snapshot!(check("8.0.20", "8.0.20 and prior"), @"unknown: the range is free text: 8.0.20 and prior");
         insta::assert_snapshot!(check("2.0", "prior to 1.5"), @r#"Prose("prior to 1.5")"#);
         insta::assert_snapshot!(check("0.9", "1.0 to 1.4"), @r#"Prose("1.0 to 1.4")"#);
+        insta::assert_snapshot!(check("2.24.1", "Before v2.24.1"), @r#"Prose("Before v2.24.1")"#);
+        insta::assert_snapshot!(check("4.14.0", "4.11.15, 4.12.9, 4.13.1"), @r#"Prose("4.11.15, 4.12.9, 4.13.1")"#);
+        insta::assert_snapshot!(check("4.12.8", "4.11.15, 4.12.9, 4.13.1"), @"unknown: the range is free text: 4.11.15, 4.12.9, 4.13.1");
+        insta::assert_snapshot!(check("12.2.9", "12.2.3-12.2.8"), @r#"Prose("12.2.3-12.2.8")"#);
+        insta::assert_snapshot!(check("12.2.5", "12.2.3-12.2.8"), @"unknown: the range is free text: 12.2.3-12.2.8");
+        insta::assert_snapshot!(check("2.3.9", "2.3.x and earlier"), @"unknown: the range is free text: 2.3.x and earlier");
+        insta::assert_snapshot!(check("2.1", "2.3.x and earlier"), @"unknown: the range is free text: 2.3.x and earlier");
+        insta::assert_snapshot!(check("2.4", "2.3.x and earlier"), @r#"Prose("2.3.x and earlier")"#);
+        insta::assert_snapshot!(check("9.9", "2.3 and later"), @"unknown: the range is free text: 2.3 and later");
+        insta::assert_snapshot!(check("9.9", "2.3 -"), @"unknown: the range is free text: 2.3 -");
+        insta::assert_snapshot!(check("9.9", "all versions of 3.2 series"), @"unknown: the range is free text: all versions of 3.2 series");
+        insta::assert_snapshot!(check("9.9", "8dddb9ad2009705dfc3e50d59d7c56fc7314cfc3 and 1.24"), @"unknown: the range is free text: 8dddb9ad2009705dfc3e50d59d7c56fc7314cfc3 and 1.24");
         insta::assert_snapshot!(check("9.9", "some versions before 1.2 on Tuesdays"), @"unknown: the range is free text: some versions before 1.2 on Tuesdays");
     }
 

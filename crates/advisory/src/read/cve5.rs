@@ -376,11 +376,14 @@ impl Entry {
             }
             _ => Scheme::Release,
         };
+        let names = self.names();
+        let is_affected = |v: &&VersionEntry| v.status.as_deref() == Some("affected");
+        let among_others = self.versions.iter().filter(is_affected).count() > 1;
         let mut rules: Vec<Rule<Box<str>>> = self
             .versions
             .iter()
             .filter(|v| !git(v))
-            .flat_map(|v| v.rules(scheme))
+            .flat_map(|v| v.rules(scheme, &names, among_others))
             .collect();
         if whose == Whose::Publisher && self.default_status.as_deref() == Some("unknown") {
             let after: Vec<_> = rules.iter().filter_map(unknown_after).collect();
@@ -409,6 +412,19 @@ impl Entry {
             platforms,
             ..Affected::default()
         })
+    }
+
+    /// What the product is called in its own version fields, the longest name first.
+    fn names(&self) -> Vec<String> {
+        let [vendor, product, package] =
+            [&self.vendor, &self.product, &self.package_name].map(|name| {
+                let name = name.as_deref().map(str::trim).unwrap_or_default();
+                name.to_ascii_lowercase()
+            });
+        let mut names = vec![format!("{vendor} {product}"), product, package];
+        names.retain(|name| !is_nothing(name) && name.len() > 1);
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        names
     }
 
     fn products(&self, collection: Option<Collection>, distribution: bool) -> Vec<Product> {
@@ -581,10 +597,15 @@ impl VersionEntry {
         }
     }
 
-    fn rules(&self, scheme: Scheme) -> Vec<Rule<Box<str>>> {
+    fn rules(
+        &self,
+        scheme: Scheme,
+        names: &[String],
+        among_others: bool,
+    ) -> Vec<Rule<Box<str>>> {
         let first = status(self.status.as_deref());
         let upper = match (&self.less_than, &self.less_than_or_equal) {
-            (None, None) => return self.unbounded(first).into_iter().collect(),
+            (None, None) => return self.unbounded(first, names, among_others),
             (Some(bound), _) => upper(bound, Upper::Before),
             (None, Some(bound)) => upper(bound, Upper::UpTo),
         };
@@ -607,12 +628,27 @@ impl VersionEntry {
     }
 
     /// A version without a bound: one version, a line, a little grammar, or nothing at all.
-    fn unbounded(&self, status: Status) -> Option<Rule<Box<str>>> {
+    fn unbounded(
+        &self,
+        status: Status,
+        names: &[String],
+        among_others: bool,
+    ) -> Vec<Rule<Box<str>>> {
         let version = self.version.trim();
         if matches!(version, "*" | "all" | "All" | "ALL") && self.changes.is_empty() {
-            return Some(rule(status, Span::Between(Lower::Start, Upper::Open)));
+            return vec![rule(status, Span::Between(Lower::Start, Upper::Open))];
         }
-        (!ranges::is_start(version)).then(|| rule(status, ranges::version_field(version)))
+        if ranges::is_start(version) {
+            return Vec::new();
+        }
+        match ranges::version_field(version) {
+            Span::Text(_) if status == Status::Affected => {
+                let worded = ranges::worded(version, names, among_others);
+                let spans = worded.certain.into_iter().chain(worded.prose);
+                spans.map(|span| rule(status, span)).collect()
+            }
+            span => vec![rule(status, span)],
+        }
     }
 
     /// Cuts a range where its status changes, in the order of the versions.
