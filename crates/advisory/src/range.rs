@@ -447,7 +447,11 @@ fn reading(text: &str) -> Option<Vec<(Lower<&str>, Upper<&str>)>> {
             None => vec![word.strip_suffix('.').unwrap_or(word)],
         })
         .filter(|word| !word.is_empty())
-        .filter(|word| !FILLERS.iter().any(|filler| word.eq_ignore_ascii_case(filler)))
+        .filter(|word| {
+            !FILLERS
+                .iter()
+                .any(|filler| word.eq_ignore_ascii_case(filler))
+        })
         .collect();
     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
     let shape: Vec<&str> = words
@@ -493,8 +497,28 @@ const FILLERS: [&str; 8] = [
 
 /// Words around versions that never reach beyond them, as "later" and "since" do.
 const SAFE: [&str; 22] = [
-    "and", "or", "&", "prior", "earlier", "below", "older", "before", "lower", "less", "than", "to",
-    "up", "through", "until", "-", "–", "including", "fixed", "affected", "in", "<",
+    "and",
+    "or",
+    "&",
+    "prior",
+    "earlier",
+    "below",
+    "older",
+    "before",
+    "lower",
+    "less",
+    "than",
+    "to",
+    "up",
+    "through",
+    "until",
+    "-",
+    "–",
+    "including",
+    "fixed",
+    "affected",
+    "in",
+    "<",
 ];
 
 /// A word that begins with a digit, also after a `v`; a commit is none.

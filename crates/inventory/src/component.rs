@@ -332,6 +332,9 @@ impl<'s> Finding<'s> {
             };
         } else if let Some(recipe) = recipe {
             let name = object.name.strip_suffix(".drv").unwrap_or(&object.name);
+            if recipe.pname.is_none() && !naming::is_of_package(name) {
+                return Self::Unversioned;
+            }
             let parsed = naming::parse(name, recipe.pname.as_deref(), recipe.version.as_deref());
             draft.language = parsed.language;
             (draft.pname, draft.version) = (parsed.pname, parsed.version);

@@ -7,6 +7,8 @@ use snowguard_store::parse_drv_name;
 /// Modules of a language share names with everything under the sun; a bare name says little there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Language {
+    /// .NET.
+    Dotnet,
     /// Emacs Lisp.
     Emacs,
     /// Haskell.
@@ -39,6 +41,7 @@ impl Language {
     /// The purl type of its registry, if it has one.
     pub fn registry(self) -> Option<&'static str> {
         Some(match self {
+            Self::Dotnet => "nuget",
             Self::Haskell => "hackage",
             Self::Lua => "luarocks",
             Self::Node => "npm",
@@ -53,7 +56,8 @@ impl Language {
 
     /// The language whose registry has that purl type.
     pub fn of_registry(kind: &str) -> Option<Self> {
-        const WITH_REGISTRY: [Language; 8] = [
+        const WITH_REGISTRY: [Language; 9] = [
+            Language::Dotnet,
             Language::Haskell,
             Language::Lua,
             Language::Node,
@@ -71,6 +75,7 @@ impl Language {
     /// As a reader sees it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Dotnet => ".NET",
             Self::Emacs => "Emacs",
             Self::Haskell => "Haskell",
             Self::Lua => "Lua",
@@ -107,11 +112,11 @@ pub fn parse<'a>(
     version: Option<&'a str>,
 ) -> ParsedName<'a> {
     let (from_name, version_of_name) = parse_drv_name(name);
-    let (language, stripped) = strip_language(from_name);
+    let (language, stripped) = strip_language(strip_stage(from_name));
     let version = version.filter(|v| !v.is_empty()).unwrap_or(version_of_name);
     let pname = match pname.filter(|p| !p.is_empty()) {
         // Python's builder prefixes the name only, Perl's the pname as well.
-        Some(pname) => strip_language(pname).1,
+        Some(pname) => strip_language(strip_stage(pname)).1,
         None => stripped,
     };
     let (pname, version) = (strip_wrapping(pname), strip_kind(version));
@@ -178,6 +183,8 @@ pub fn language_of_attr(attr: &str) -> Option<Language> {
         Language::Tex
     } else if set == "vimPlugins" {
         Language::Vim
+    } else if is("dotnet") {
+        Language::Dotnet
     } else if [
         "kodiPlugins",
         "gimpPlugins",
@@ -198,7 +205,6 @@ pub fn language_of_attr(attr: &str) -> Option<Language> {
         || is("agda")
         || is("idris")
         || is("beam")
-        || is("dotnet")
     {
         Language::Plugin
     } else {
@@ -267,6 +273,15 @@ fn strip_language(name: &str) -> (Option<Language>, &str) {
     (None, name)
 }
 
+/// Without the stage of the bootstrap in which a compiler is built: `bootstrap-stage4-gcc`.
+fn strip_stage(name: &str) -> &str {
+    name.strip_prefix("bootstrap-stage")
+        .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+        .and_then(|rest| rest.strip_prefix('-'))
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(name)
+}
+
 /// Without the words that Nixpkgs adds to one package in several forms.
 fn strip_wrapping(pname: &str) -> &str {
     let mut pname = pname;
@@ -311,15 +326,33 @@ const OUTPUTS: [&str; 22] = [
     "getent",
 ];
 
+/// Whether a name is that of a package, where nothing else tells: neither a file (a source, a patch, a
+/// script, a setting), nor a part of a system that `NixOS` makes of packages.
+///
+/// What states a name of its own is not asked.
+pub fn is_of_package(name: &str) -> bool {
+    const FILES: [&str; 27] = [
+        ".drv", ".patch", ".diff", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip",
+        ".gem", ".whl", ".sh", ".service", ".socket", ".timer", ".target", ".conf", ".json",
+        ".nix", ".crate", ".jar", ".txt", ".rules", ".pam", ".xml", ".cfg", ".pem",
+    ];
+    // Their version is that of the system, of the kernel in them, or of a standard.
+    const MADE_OF_PACKAGES: [&str; 3] = ["nixos-system-", "nixos-version", "initrd-"];
+    const POSIX: &str = "-1003.1-2008";
+    let (pname, version) = parse_drv_name(name);
+    let is_file = |text: &str| FILES.iter().any(|tail| text.ends_with(tail));
+    !is_file(name)
+        && !is_file(pname)
+        && !name.ends_with(POSIX)
+        && !MADE_OF_PACKAGES.iter().any(|head| name.starts_with(head))
+        && (version.is_empty() || version.starts_with(|c: char| c.is_ascii_digit() || c == '_'))
+}
+
 /// Name, version and output of a store path's name, where nothing but the name is known.
 ///
 /// What is no package (a source, a patch, a script) is none.
 pub fn parse_path_name(name: &str) -> Option<(ParsedName<'_>, &str)> {
-    const SOURCES: [&str; 19] = [
-        ".drv", ".patch", ".diff", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip",
-        ".gem", ".whl", ".sh", ".service", ".conf", ".json", ".nix", ".crate", ".jar", ".txt",
-    ];
-    if SOURCES.iter().any(|tail| name.ends_with(tail)) {
+    if !is_of_package(name) {
         return None;
     }
     let (base, output) = match name.rsplit_once('-') {
@@ -375,6 +408,44 @@ mod tests {
     }
 
     #[test]
+    fn files_and_made_up_parts_are_no_packages() {
+        for name in [
+            "setuptools-47.3.1-sdist.tar.gz",
+            "polkit-1.pam",
+            "catalog-legacy-uris.patch-1.79.2",
+            "etc-10-nixos.rules",
+            "fc-00-nixos-cache.conf",
+            "unit-container-.service",
+            "unit-container@.service",
+            "stage-1-init.sh",
+            "nix-etag-1.15.4.patch",
+            "nixos-system-nixos-20.09pre-git",
+            "initrd-linux-5.4.53",
+            "getent-1003.1-2008",
+            "x-.hidden",
+        ] {
+            assert!(!is_of_package(name), "{name}");
+        }
+        for name in [
+            "openssl-1.1.1g",
+            "gnu-config-2019-04-15",
+            "lisp-_3bmd-20171019-git",
+            "rules-1.0",
+            "patch-2.7.6",
+            "socket.io-1.0",
+            "source",
+        ] {
+            assert!(is_of_package(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stage_of_the_bootstrap_is_no_name() {
+        insta::assert_snapshot!(shown("bootstrap-stage4-gcc-wrapper-9.3.0", None, None), @"None gcc 9.3.0");
+        insta::assert_snapshot!(shown("bootstrap-stage-1.0", None, None), @"None bootstrap-stage 1.0");
+    }
+
+    #[test]
     fn attributes_tell_languages() {
         assert_eq!(
             language_of_attr("python38Packages.werkzeug"),
@@ -387,6 +458,10 @@ mod tests {
         assert_eq!(
             language_of_attr("ocaml-ng.ocamlPackages_4_09.core"),
             Some(Language::Ocaml)
+        );
+        assert_eq!(
+            language_of_attr("dotnetPackages.NewtonsoftJson"),
+            Some(Language::Dotnet)
         );
         assert_eq!(language_of_attr("xorg.xorgserver"), None);
         assert_eq!(language_of_attr("openssl"), None);

@@ -585,7 +585,9 @@ impl VersionEntry {
         let version = |text: String| match text.strip_prefix("pkg:") {
             Some(purl) => purl
                 .rsplit_once('@')
-                .map_or("", |(_, version)| version.split(['?', '#']).next().unwrap_or(version))
+                .map_or("", |(_, version)| {
+                    version.split(['?', '#']).next().unwrap_or(version)
+                })
                 .to_owned(),
             None => text,
         };
@@ -597,12 +599,7 @@ impl VersionEntry {
         }
     }
 
-    fn rules(
-        &self,
-        scheme: Scheme,
-        names: &[String],
-        among_others: bool,
-    ) -> Vec<Rule<Box<str>>> {
+    fn rules(&self, scheme: Scheme, names: &[String], among_others: bool) -> Vec<Rule<Box<str>>> {
         let first = status(self.status.as_deref());
         let upper = match (&self.less_than, &self.less_than_or_equal) {
             (None, None) => return self.unbounded(first, names, among_others),

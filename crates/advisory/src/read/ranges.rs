@@ -58,7 +58,12 @@ pub(super) fn worded(text: &str, names: &[String], among_others: bool) -> Worded
     let words: Vec<&str> = lower
         .split([' ', ',', ':', '(', ')'])
         .map(|word| word.strip_suffix('.').unwrap_or(word))
-        .filter(|word| !matches!(*word, "" | "all" | "version" | "versions" | "ver" | "releases"))
+        .filter(|word| {
+            !matches!(
+                *word,
+                "" | "all" | "version" | "versions" | "ver" | "releases"
+            )
+        })
         .collect();
     let version = |word: &str| -> Option<Box<str>> {
         let version = word.strip_prefix('v').unwrap_or(word);
@@ -73,7 +78,11 @@ pub(super) fn worded(text: &str, names: &[String], among_others: bool) -> Worded
     let from_to = |from: &str, to: &str| version(from).zip(version(to));
     // Whether the last of these is meant as well is not quite said by "to".
     let (span, exact) = match *words.as_slice() {
-        [v, "and" | "or", "prior" | "earlier" | "below" | "older" | "lower"]
+        [
+            v,
+            "and" | "or",
+            "prior" | "earlier" | "below" | "older" | "lower",
+        ]
         | ["up", "to", "and", "including", v]
         | ["through", v] => (version(v).map(|v| (Lower::Start, Upper::UpTo(v))), true),
         ["before" | "<", v]
@@ -279,13 +288,19 @@ mod tests {
             read("Before v2.24.1"),
             "from 2.24 before 2.24.1 and “Before v2.24.1”"
         );
-        assert_eq!(read("All versions prior to MySQL Server v12.2"), "before 12.2");
+        assert_eq!(
+            read("All versions prior to MySQL Server v12.2"),
+            "before 12.2"
+        );
         assert_eq!(read("Fixed in MySQL Server 5.7.1."), "before 5.7.1");
         assert_eq!(
             read("Fixed in MySQL Server 1.1.1d (Affected 1.1.1-1.1.1c)"),
             "from 1.1.1 before 1.1.1d"
         );
-        assert_eq!(read("jupyterlab: >= 4.0.0, < 4.2.5"), "from 4.0.0 before 4.2.5");
+        assert_eq!(
+            read("jupyterlab: >= 4.0.0, < 4.2.5"),
+            "from 4.0.0 before 4.2.5"
+        );
         assert_eq!(read("1.0 through 1.4"), "from 1.0 up to 1.4");
         // The end itself is left to a person.
         assert_eq!(read("1.0 to 1.4"), "from 1.0 before 1.4 and “1.0 to 1.4”");
@@ -295,7 +310,10 @@ mod tests {
         // Another thing than the product.
         assert_eq!(read("Fixed in MariaDB 5.7.1"), "“Fixed in MariaDB 5.7.1”");
         assert_eq!(read("notebook: >= 7.0.0"), "“notebook: >= 7.0.0”");
-        assert_eq!(read("mysql server-x 1.0 and prior"), "“mysql server-x 1.0 and prior”");
+        assert_eq!(
+            read("mysql server-x 1.0 and prior"),
+            "“mysql server-x 1.0 and prior”"
+        );
         assert_eq!(read("2.3.x and earlier"), "“2.3.x and earlier”");
         assert_eq!(read("1.0 and later"), "“1.0 and later”");
         assert_eq!(read("9 and prior"), "“9 and prior”");

@@ -128,7 +128,13 @@ fn fresh_flags_and_scores_do_not_make_old_ranges_young() {
         format!("#model_version:v1,score_date:{yesterday}T00:00:00+0000\ncve,epss,percentile\nCVE-2025-0001,0.1,0.2\n"),
     );
     place
-        .run(&["advisories", "import", "facts.jsonl", "kev.json", "epss.csv"])
+        .run(&[
+            "advisories",
+            "import",
+            "facts.jsonl",
+            "kev.json",
+            "epss.csv",
+        ])
         .exits(0);
     place.system("system.json.zst", &System::usual());
     let run = place.run(&["scan", "system.json.zst", "--max-age", "30d"]);
