@@ -14,7 +14,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     propagate_version = true
 )]
-#[command(after_help = "Exit status: 0 nothing found, 1 findings, 2 failure.")]
+#[command(after_help = "\
+Examples:
+  snowguard scan                           what is wrong with this system
+  snowguard scan ./result                  with what you just built
+  snowguard explain CVE-2021-3711 openssl  why a line is there
+  snowguard COMMAND --help                 more of each
+
+Exit status: 0 nothing found, 1 findings, 2 failure.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -63,7 +70,13 @@ pub(crate) enum Command {
     /// Prints the packages of a system as CycloneDX 1.6
     Sbom(Sbom),
     /// Manages the advisory index
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  snowguard advisories info
+  snowguard advisories import cvelistV5-main.zip osv/ kev.json"
+    )]
     Advisories(Advisories),
     /// Prints completions for a shell
     Completions(Completions),
@@ -210,6 +223,9 @@ pub(crate) struct Explain {
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) format: PlainFormat,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -242,6 +258,9 @@ pub(crate) struct Diff {
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) format: PlainFormat,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
     /// What, if it is brought, makes the exit status 1
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,
@@ -293,6 +312,10 @@ pub(crate) struct Import {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguard advisories info
+  snowguard advisories info --index advisories.idx --format json")]
 pub(crate) struct Info {
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
@@ -300,6 +323,11 @@ pub(crate) struct Info {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguard completions bash > ~/.local/share/bash-completion/completions/snowguard
+  snowguard completions fish > ~/.config/fish/completions/snowguard.fish
+  snowguard completions zsh > ~/.zfunc/_snowguard")]
 pub(crate) struct Completions {
     /// For which shell
     #[arg(value_enum)]
@@ -307,6 +335,10 @@ pub(crate) struct Completions {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguard man | man -l -
+  snowguard man ~/.local/share/man/man1")]
 pub(crate) struct Man {
     /// The directory to which they go [default: the main page to stdout]
     #[arg(value_name = "DIR")]

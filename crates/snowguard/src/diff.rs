@@ -41,11 +41,12 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
     })?;
     let bytes = match args.format {
         PlainFormat::Text => {
-            text::diff(&difference, terminal.paint(), terminal.width(), args.all).into_bytes()
+            let (width, paint) = terminal.look(args.output.as_deref());
+            text::diff(&difference, paint, width, args.all).into_bytes()
         }
         PlainFormat::Json => json(&difference)?,
     };
-    terminal.data(&bytes, None)?;
+    terminal.data(&bytes, args.output.as_deref())?;
     let review = fail_on.contains(&FailOn::Review) && !difference.to_review.is_empty();
     let mut brought = difference.brought.iter();
     Ok((review || brought.any(|change| counts(change, &fail_on))).into())

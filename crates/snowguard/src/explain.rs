@@ -72,11 +72,12 @@ pub(crate) fn run(
     })?;
     let bytes = match args.format {
         PlainFormat::Text => {
-            text::explain(&explanation, terminal.paint(), terminal.width()).into_bytes()
+            let (width, paint) = terminal.look(args.output.as_deref());
+            text::explain(&explanation, paint, width).into_bytes()
         }
         PlainFormat::Json => json(&explanation)?,
     };
-    terminal.data(&bytes, None)?;
+    terminal.data(&bytes, args.output.as_deref())?;
     Ok(is_affected(&explanation).into())
 }
 

@@ -20,13 +20,13 @@ impl Terminal {
     }
 
     /// The styles of stdout.
-    pub(crate) fn paint(&self) -> Paint {
+    fn paint(&self) -> Paint {
         Paint::new(self.colours(io::stdout().is_terminal()))
     }
 
     /// The columns of stdout; 80 where it is no terminal.
     #[expect(clippy::unused_self, reason = "it is a property of the terminal")]
-    pub(crate) fn width(&self) -> usize {
+    fn width(&self) -> usize {
         // Not that of stderr: a pipe beside a wide terminal is a pipe.
         terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| usize::from(width.0))
     }
@@ -35,6 +35,14 @@ impl Terminal {
     #[expect(clippy::unused_self, reason = "it is a property of the terminal")]
     pub(crate) fn shows_progress(&self) -> bool {
         io::stderr().is_terminal()
+    }
+
+    /// The columns and styles of text that goes to stdout, or to a file: 80, and none.
+    pub(crate) fn look(&self, file: Option<&Utf8Path>) -> (usize, Paint) {
+        match file.filter(|path| *path != "-") {
+            Some(_) => (80, Paint::new(false)),
+            None => (self.width(), self.paint()),
+        }
     }
 
     /// Data, on stdout or in a file.

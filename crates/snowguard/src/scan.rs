@@ -110,14 +110,10 @@ fn render(
 ) -> Result<Option<Vec<u8>>, Failure> {
     let bytes = match args.format {
         ScanFormat::Table => {
-            let to_file = args.output.is_some();
+            let (width, paint) = terminal.look(args.output.as_deref());
             let options = text::Options {
-                width: if to_file { 80 } else { terminal.width() },
-                paint: if to_file {
-                    text::Paint::new(false)
-                } else {
-                    terminal.paint()
-                },
+                width,
+                paint,
                 show_patched: args.show_patched,
                 show_suppressed: args.show_suppressed,
                 all: args.all,

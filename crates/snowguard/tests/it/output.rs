@@ -102,6 +102,26 @@ fn a_file_is_replaced_as_a_whole() {
 
 /// What is no file is written to: `--output /dev/stderr`, a named pipe.
 #[test]
+fn every_report_can_go_to_a_file() {
+    let place = Place::with_index();
+    place.system("system.json.zst", &System::usual());
+    for command in [
+        vec!["scan", "system.json.zst"],
+        vec!["explain", "CVE-2021-3711", "--in", "system.json.zst"],
+        vec!["diff", "system.json.zst", "system.json.zst"],
+    ] {
+        let printed = place.run(&command);
+        let mut args = command.clone();
+        args.extend(["--color", "always", "--output", "report.txt"]);
+        let run = place.run(&args);
+        run.exits(printed.code);
+        assert_eq!(run.stdout, "", "{run}");
+        let written = fs::read_to_string(place.path("report.txt")).unwrap();
+        assert_eq!(written, printed.stdout, "{run}");
+    }
+}
+
+#[test]
 fn a_device_is_written_to() {
     let place = Place::with_index();
     place.system("system.json.zst", &System::usual());

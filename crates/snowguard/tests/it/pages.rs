@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::{Place, assert_shown};
 
-const COMMANDS: [&[&str]; 9] = [
+const COMMANDS: [&[&str]; 10] = [
     &[],
     &["scan"],
     &["explain"],
@@ -14,6 +14,7 @@ const COMMANDS: [&[&str]; 9] = [
     &["advisories", "import"],
     &["advisories", "info"],
     &["completions"],
+    &["man"],
 ];
 
 #[test]
@@ -25,6 +26,7 @@ fn help() {
         let run = place.run_with(&args, &[("COLUMNS", "80")]);
         run.exits(0);
         assert_eq!(run.stderr, "", "{run}");
+        assert!(run.stdout.contains("\nExample"), "no example: {run}");
         for line in run.stdout.lines() {
             assert!(line.width() <= 80, "{} columns: {line}", line.width());
         }
