@@ -9,6 +9,7 @@
 )]
 
 mod advisories;
+mod book;
 mod colour;
 mod config;
 mod diff;
