@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use snowguard_advisory::index::Source;
@@ -66,6 +67,12 @@ pub(crate) fn import(
     };
     let mut importing = Importing::new(&interrupted, &mut progress);
     for path in &args.paths {
+        // As everywhere else, `-` is what comes through a pipe.
+        let path = if path == "-" {
+            Utf8Path::new("/dev/stdin")
+        } else {
+            path
+        };
         importing.add(path).map_err(failure)?;
     }
     let imported = importing.finish().map_err(failure)?;
@@ -169,10 +176,18 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
             let _ = writeln!(text, "{}", line(what));
             let _ = writeln!(
                 text,
-                "{} vulnerabilities, {} affected entries, {} identities; {}, format {}",
-                number(index.vulnerability_count()),
-                number(index.entry_count()),
-                number(index.key_count()),
+                "{}, {}, {}; {}, format {}",
+                of(
+                    index.vulnerability_count() as u64,
+                    "vulnerability",
+                    "vulnerabilities"
+                ),
+                of(
+                    index.entry_count() as u64,
+                    "affected entry",
+                    "affected entries"
+                ),
+                of(index.key_count() as u64, "identity", "identities"),
                 size(chosen.size()),
                 snowguard_advisory::index::FORMAT_VERSION,
             );

@@ -296,14 +296,14 @@ pub(crate) enum Advisories {
 #[command(after_help = "\
 Reads CVE 5 records, OSV, NVD 2.0, the KEV catalogue, EPSS scores and facts, as \
 single documents, JSON lines or lists, also in zip (and zip in zip), tar, gzip \
-and zstd, and from a pipe (/dev/stdin). The index is replaced as a whole when \
+and zstd, and from a pipe (-). The index is replaced as a whole when \
 everything is read; an interrupted import leaves the old one.
 
 Examples:
   snowguard advisories import cvelistV5-main.zip kev.json
   snowguard advisories import osv/ nvd/ epss_scores-current.csv.gz")]
 pub(crate) struct Import {
-    /// Files, directories and archives
+    /// Files, directories and archives; - for stdin
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<Utf8PathBuf>,
     /// Where the index goes [default: `$XDG_DATA_HOME/snowguard/advisories.idx`]

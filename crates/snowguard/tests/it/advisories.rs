@@ -195,26 +195,25 @@ fn an_import_of_nothing_is_misuse() {
     run.fails_with("<PATH>...");
 }
 
-/// Feeds come from pipes as well: `curl … | snowguard advisories import /dev/stdin`.
+/// Feeds come from pipes as well: `curl … | snowguard advisories import -`.
 #[test]
 fn an_import_from_a_pipe() {
-    let place = Place::new();
-    let mut child = place
-        .command(&["advisories", "import", "/dev/stdin"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
     let packed = zstd::encode_all(OSV.as_bytes(), 1).unwrap();
-    child.stdin.take().unwrap().write_all(&packed).unwrap();
-    let run = Run::new(
-        &["advisories", "import", "/dev/stdin"],
-        child.wait_with_output().unwrap(),
-        &place.work(),
-    );
-    run.exits(0);
-    assert!(run.stdout.contains("1 record"), "{run}");
+    for name in ["-", "/dev/stdin"] {
+        let place = Place::new();
+        let args = ["advisories", "import", name];
+        let mut child = place
+            .command(&args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&packed).unwrap();
+        let run = Run::new(&args, child.wait_with_output().unwrap(), &place.work());
+        run.exits(0);
+        assert!(run.stdout.contains("1 record"), "{run}");
+    }
 }
 
 /// The feed never ends: only the interruption ends the import, however slow the machine is.
