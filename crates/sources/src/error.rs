@@ -270,6 +270,9 @@ impl SourceError {
                 elsewhere: Some(elsewhere),
                 ..
             } => return Some(format!("{elsewhere} has some: pass that")),
+            Self::NoDerivations { name, .. } if is_store_path(name) => {
+                "Nix's database is not beside this store: pass the output of `nix path-info --json -r` from where there is one, or a list of the store's paths"
+            }
             Self::NoDerivations { .. } => {
                 "pass a directory that has `.drv` files in it, not below it, or one of the files in it"
             }
@@ -305,5 +308,6 @@ impl SourceError {
 pub(crate) const ACCEPTED: &str = "accepted are: a store path or a link to one; a `.drv` file, a directory or tar of them; the JSON of `nix derivation show -r`, `nix path-info --json -r`, `nix-env -qaP --json` or nix-eval-jobs; CycloneDX or SPDX documents; a list of store paths";
 
 fn is_store_path(name: &Quoted) -> bool {
-    name.as_str().contains("/store/")
+    let name = name.as_str().trim_matches('`').trim_end_matches('/');
+    name.contains("/store/") || name.ends_with("/store")
 }

@@ -178,6 +178,20 @@ fn a_broken_file_among_many_is_told_and_skipped() {
         "{}",
         told(&error)
     );
+    // What was copied out of a store without its database.
+    for path in [
+        "nix/store",
+        "nix/store/cvjbb3giry7wjkyqgv459igaxya0qnrf-curl-7.71.1",
+    ] {
+        let copied = empty.path().join(path);
+        std::fs::create_dir_all(&copied).unwrap();
+        let error = try_subject(&copied, &Options::default()).unwrap_err();
+        assert!(
+            told(&error).contains("Nix's database is not beside"),
+            "{}",
+            told(&error)
+        );
+    }
     let error = try_subject(only.path().join(broken), &Options::default()).unwrap_err();
     assert!(
         told(&error).contains("cannot read the derivation"),
