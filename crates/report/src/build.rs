@@ -187,11 +187,18 @@ pub(crate) fn display_name(component: &Component) -> String {
 /// What could not be known, as a sentence without its end.
 pub(crate) fn gap(gap: &Gap) -> String {
     match gap {
-        Gap::NoDerivations { missing, of } => format!(
-            "{} of {} have no .drv file that can be read: their patches and source URLs are unknown",
-            number(*missing),
-            number(*of)
-        ),
+        Gap::NoDerivations { missing, of } => {
+            let (objects, have) = match (of, missing) {
+                (1, _) => ("object", "has"),
+                (_, 1) => ("objects", "has"),
+                _ => ("objects", "have"),
+            };
+            format!(
+                "{} of {} {objects} {have} no .drv file that can be read: patches and source URLs are unknown there",
+                number(*missing),
+                number(*of)
+            )
+        }
         Gap::MissingInputs { count, example } => {
             let were = if *count == 1 {
                 "input was"
@@ -625,4 +632,17 @@ fn rank(package: &Package) -> ((bool, bool, bool, u8, u16, u32), usize) {
         package.findings.first().map(urgency).unwrap_or_default(),
         package.dependents,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_recipe_is_counted_in_words_that_agree() {
+        let told = |missing, of| gap(&Gap::NoDerivations { missing, of });
+        assert!(told(1, 1).starts_with("1 of 1 object has no .drv file"));
+        assert!(told(1, 3).starts_with("1 of 3 objects has no .drv file"));
+        assert!(told(2, 1_000).starts_with("2 of 1,000 objects have no .drv file"));
+    }
 }
