@@ -24,6 +24,25 @@ fn shown_outputs_are_real() {
     assert!(shown >= 5, "only {shown} outputs were found");
 }
 
+/// Whoever reads an index by the reference page must meet the format that is written.
+#[test]
+fn the_format_of_the_index_is_the_one_described() {
+    let page =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/reference/index-format.md");
+    let page = fs::read_to_string(page).unwrap();
+    let format = snowguard_advisory::index::FORMAT_VERSION;
+    for words in [
+        format!("\nFormat {format}. "),
+        format!("u32: the format, {format} |"),
+    ] {
+        assert!(
+            page.contains(&words),
+            "the page does not say `{}`",
+            words.trim()
+        );
+    }
+}
+
 fn documents(root: &Path) -> Vec<PathBuf> {
     let mut all = vec![root.join("README.md")];
     for entry in fs::read_dir(root.join("docs/src")).unwrap() {
