@@ -161,7 +161,7 @@ impl std::fmt::Display for Goal<'_> {
         match self {
             Self::Version(version) => write!(f, "update to {}", escape::line(version)),
             Self::Beyond(last) => write!(f, "update beyond {}", escape::line(last)),
-            Self::Unknown => f.write_str("no fix is known"),
+            Self::Unknown => f.write_str("no record names a fix"),
         }
     }
 }

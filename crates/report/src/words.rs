@@ -9,7 +9,7 @@ pub(crate) fn fix(finding: &Finding) -> String {
         (None, Some(version)) => {
             format!("Update to a version newer than {version}, the last that is named as affected.")
         }
-        (None, None) => "No fix is known.".into(),
+        (None, None) => "No record names a fix.".into(),
     }
 }
 
