@@ -429,6 +429,15 @@ impl Entry {
 
     fn products(&self, collection: Option<Collection>, distribution: bool) -> Vec<Product> {
         let mut products: Vec<Product> = Vec::new();
+        // A package of a distribution: the product and its CPE name the distribution, which is not
+        // what is affected.
+        let packaged = self
+            .package_name
+            .as_deref()
+            .is_some_and(|name| !is_nothing(name));
+        if distribution && packaged {
+            return products;
+        }
         let vendor = self.vendor.as_deref();
         if let Some(product) = self.product.as_deref().filter(|p| !is_nothing(p)) {
             products.extend(Product::from_vendor_product(vendor, product));
