@@ -112,8 +112,15 @@ pub fn parse<'a>(
     version: Option<&'a str>,
 ) -> ParsedName<'a> {
     let (from_name, version_of_name) = parse_drv_name(name);
-    let (language, stripped) = strip_language(strip_stage(from_name));
     let version = version.filter(|v| !v.is_empty()).unwrap_or(version_of_name);
+    // `cudatoolkit-10.2-cudnn-7.6.3` in version 7.6.3 is no cudatoolkit.
+    let before = name
+        .strip_suffix(version)
+        .and_then(|before| before.strip_suffix('-'));
+    let from_name = before
+        .filter(|before| !version.is_empty() && !before.is_empty())
+        .unwrap_or(from_name);
+    let (language, stripped) = strip_language(strip_stage(from_name));
     let pname = match pname.filter(|p| !p.is_empty()) {
         // Python's builder prefixes the name only, Perl's the pname as well.
         Some(pname) => strip_language(strip_stage(pname)).1,
@@ -379,6 +386,7 @@ mod tests {
         insta::assert_snapshot!(shown("ruby2.6.6-aws-sdk-iam-1.33.0", None, None), @"Some(Ruby) aws-sdk-iam 1.33.0");
         insta::assert_snapshot!(shown("python-2.7.18", None, None), @"None python 2.7.18");
         insta::assert_snapshot!(shown("python3-3.8.3", Some("python3"), Some("3.8.3")), @"None python3 3.8.3");
+        insta::assert_snapshot!(shown("cudatoolkit-10.2-cudnn-7.6.3", None, Some("7.6.3")), @"None cudatoolkit-10.2-cudnn 7.6.3");
         insta::assert_snapshot!(shown("vimplugin-fugitive-2020-07-01", None, None), @"Some(Vim) fugitive 2020-07-01");
         insta::assert_snapshot!(shown("r-readxl-1.3.1", None, None), @"Some(R) readxl 1.3.1");
     }
