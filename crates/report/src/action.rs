@@ -21,21 +21,30 @@ pub(crate) enum FixPoint<'a> {
     Unknown,
 }
 
+/// A finding, as far as the action depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point<'a> {
+    /// Where it is fixed.
+    pub(crate) fix: FixPoint<'a>,
+    /// Whether it is known to be exploited.
+    pub(crate) exploited: bool,
+}
+
 /// The action for a package in `version` with findings that are fixed at these points.
-pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
+pub(crate) fn action(version: &str, points: &[Point<'_>]) -> Option<Action> {
     if points.is_empty() {
         return None;
     }
-    let points: Vec<FixPoint<'_>> = points.iter().map(FixPoint::upstream).collect();
+    let points: Vec<Point<'_>> = points
+        .iter()
+        .map(|point| Point {
+            fix: point.fix.upstream(),
+            ..*point
+        })
+        .collect();
     let points = points.as_slice();
-    // A last affected version is passed only by something newer.
-    let mended_by = |candidate: &str, point: &FixPoint<'_>| match point {
-        FixPoint::In(fix) => compare(candidate, fix).is_ge(),
-        FixPoint::After(last) => compare(candidate, last).is_gt(),
-        FixPoint::Unknown => false,
-    };
-    let versions = points.iter().filter_map(|point| match point {
-        FixPoint::In(fix) => Some(*fix),
+    let versions = points.iter().filter_map(|point| match point.fix {
+        FixPoint::In(fix) => Some(fix),
         _ => None,
     });
     let highest = |versions: &mut dyn Iterator<Item = &str>| -> Option<String> {
@@ -46,8 +55,8 @@ pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
     // Nobody runs a pre-release to be safe; a fix that is only there is one that is still to come.
     let releases = versions.clone().filter(|version| !is_prerelease(version));
     let update_to = highest(&mut releases.clone()).or_else(|| highest(&mut versions.clone()));
-    let last = highest(&mut points.iter().filter_map(|point| match point {
-        FixPoint::After(last) => Some(*last),
+    let last = highest(&mut points.iter().filter_map(|point| match point.fix {
+        FixPoint::After(last) => Some(last),
         _ => None,
     }));
     // A known fix beyond the last affected version says all that there is to say.
@@ -56,37 +65,60 @@ pub(crate) fn action(version: &str, points: &[FixPoint<'_>]) -> Option<Action> {
             .as_ref()
             .is_none_or(|fix| compare(fix, last).is_le())
     });
-    let count = |candidate: &str| {
-        points
-            .iter()
-            .filter(|point| mended_by(candidate, point))
-            .count()
-    };
     let within = highest(&mut releases.filter(|fix| line(fix) == line(version)));
     let within_line = within
         .filter(|fix| Some(fix) != update_to.as_ref())
-        .map(|fix| WithinLine {
-            fixes: count(&fix),
-            update_to: fix,
+        .map(|fix| {
+            let mended = Mended::count(points, |point| point.is_mended_by(&fix));
+            WithinLine {
+                fixes: mended.all,
+                fixes_exploited: mended.exploited,
+                update_to: fix,
+            }
         });
-    let fixes = match (&update_to, &newer_than) {
-        (_, Some(_)) => points
-            .iter()
-            .filter(|point| !matches!(point, FixPoint::Unknown))
-            .count(),
-        (Some(fix), None) => count(fix),
-        (None, None) => 0,
+    let mended = match (&update_to, &newer_than) {
+        (_, Some(_)) => Mended::count(points, |point| *point != FixPoint::Unknown),
+        (Some(fix), None) => Mended::count(points, |point| point.is_mended_by(fix)),
+        (None, None) => Mended::default(),
     };
     Some(Action {
         update_to: update_to.filter(|_| newer_than.is_none()),
         newer_than,
-        fixes,
+        fixes: mended.all,
         of: points.len(),
+        fixes_exploited: mended.exploited,
+        exploited: points.iter().filter(|point| point.exploited).count(),
         within_line,
     })
 }
 
+/// How many findings an update mends.
+#[derive(Default)]
+struct Mended {
+    all: usize,
+    exploited: usize,
+}
+
+impl Mended {
+    fn count(points: &[Point<'_>], is_mended: impl Fn(&FixPoint<'_>) -> bool) -> Self {
+        let mended = || points.iter().filter(|point| is_mended(&point.fix));
+        Self {
+            all: mended().count(),
+            exploited: mended().filter(|point| point.exploited).count(),
+        }
+    }
+}
+
 impl FixPoint<'_> {
+    /// A last affected version is passed only by something newer.
+    fn is_mended_by(&self, candidate: &str) -> bool {
+        match self {
+            Self::In(fix) => compare(candidate, fix).is_ge(),
+            Self::After(last) => compare(candidate, last).is_gt(),
+            Self::Unknown => false,
+        }
+    }
+
     fn upstream(&self) -> Self {
         match *self {
             Self::In(version) => Self::In(upstream_version(version)),
@@ -112,8 +144,8 @@ fn upstream_version(version: &str) -> &str {
 impl Action {
     /// What to do first, and what else there is to choose.
     ///
-    /// An update that stays in the line comes first where it mends nine in ten: it is had today, and
-    /// breaks little.
+    /// An update that stays in the line comes first where it mends nine in ten, and no less of what is
+    /// exploited: it is had today, and breaks little.
     pub fn steps(&self) -> (Step<'_>, Option<Step<'_>>) {
         let most = Step {
             goal: match (&self.update_to, &self.newer_than) {
@@ -122,16 +154,37 @@ impl Action {
                 (None, None) => Goal::Unknown,
             },
             fixes: self.fixes,
+            exploited: self.fixes_exploited,
         };
         let within = self.within_line.as_ref().map(|within| Step {
             goal: Goal::Version(&within.update_to),
             fixes: within.fixes,
+            exploited: within.fixes_exploited,
         });
         match within {
-            Some(within) if within.fixes * 10 >= self.of * 9 => (within, Some(most)),
+            Some(within)
+                if within.fixes * 10 >= self.of * 9 && within.exploited >= most.exploited =>
+            {
+                (within, Some(most))
+            }
             // One of a thousand is no choice.
             Some(within) if within.fixes * 10 >= self.of => (most, Some(within)),
             _ => (most, None),
+        }
+    }
+}
+
+impl Action {
+    /// What to say of a step that leaves something which is exploited.
+    pub fn leaves_exploited(&self, step: Step<'_>) -> &'static str {
+        match step {
+            Step {
+                goal: Goal::Unknown,
+                ..
+            } => "",
+            step if step.exploited >= self.exploited => "",
+            Step { exploited: 0, .. } => ", none exploited",
+            Step { .. } => ", not all exploited",
         }
     }
 }
@@ -143,6 +196,8 @@ pub struct Step<'a> {
     pub goal: Goal<'a>,
     /// How many findings that mends.
     pub fixes: usize,
+    /// How many of them are known to be exploited.
+    pub exploited: usize,
 }
 
 /// Which version to get.
@@ -198,6 +253,43 @@ fn line(version: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn action(version: &str, fixes: &[FixPoint<'_>]) -> Option<Action> {
+        let exploited = |fix: &FixPoint<'_>| matches!(fix, FixPoint::In("9.9"));
+        let points: Vec<Point<'_>> = fixes
+            .iter()
+            .map(|fix| Point {
+                fix: *fix,
+                // In these tests, what is fixed in 9.9 is exploited.
+                exploited: exploited(fix),
+            })
+            .collect();
+        super::action(version, &points)
+    }
+
+    #[test]
+    fn what_is_exploited_is_not_left_for_later() {
+        let mut points = vec![FixPoint::In("1.1.1l"); 99];
+        points.push(FixPoint::In("9.9"));
+        let found = action("1.1.1g", &points).unwrap();
+        assert_eq!((found.fixes_exploited, found.exploited), (1, 1));
+        assert_eq!(found.steps().0.goal, Goal::Version("9.9"));
+        let unfixed = super::action(
+            "1.0",
+            &[
+                Point {
+                    fix: FixPoint::Unknown,
+                    exploited: true,
+                },
+                Point {
+                    fix: FixPoint::In("1.5"),
+                    exploited: false,
+                },
+            ],
+        )
+        .unwrap();
+        assert_eq!((unfixed.fixes_exploited, unfixed.exploited), (0, 1));
+    }
 
     #[test]
     fn the_highest_fix_mends_all() {

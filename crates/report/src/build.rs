@@ -1,6 +1,6 @@
 //! Findings into a report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::civil::Date;
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use snowguard_matching::{
     Certainty, Claim, Decision, Finding as Found, FixedIn, Matches, Outcome, ProofKind, Status,
 };
 
-use crate::action::{FixPoint, action, is_kernel};
+use crate::action::{FixPoint, Point, action, is_kernel};
 use crate::model::{
     ComponentRef, Epss, Evidence, Exploited, Finding, IndexInfo, IndexSource, Package, Patch,
     Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed, SuppressionRef, Suppressions,
@@ -254,11 +254,19 @@ fn package(
             found.status == Status::Affected && suppression.is_none()
         })
     };
-    let points: Vec<FixPoint<'_>> = open()
-        .map(|(found, _)| match found.fixed_in {
-            FixedIn::Version(version) => FixPoint::In(version),
-            FixedIn::After(version) => FixPoint::After(version),
-            FixedIn::Unknown => FixPoint::Unknown,
+    let exploited: HashSet<&str> = list
+        .iter()
+        .filter(|finding| finding.exploited.is_some())
+        .map(|finding| &*finding.id)
+        .collect();
+    let points: Vec<Point<'_>> = open()
+        .map(|(found, _)| Point {
+            fix: match found.fixed_in {
+                FixedIn::Version(version) => FixPoint::In(version),
+                FixedIn::After(version) => FixPoint::After(version),
+                FixedIn::Unknown => FixPoint::Unknown,
+            },
+            exploited: exploited.contains(found.id),
         })
         .collect();
     let mut store_paths: Vec<String> = component

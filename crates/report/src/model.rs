@@ -163,6 +163,10 @@ pub struct Action {
     pub fixes: usize,
     /// How many affected findings there are.
     pub of: usize,
+    /// How many of those that are known to be exploited it mends.
+    pub fixes_exploited: usize,
+    /// How many affected findings are known to be exploited.
+    pub exploited: usize,
     /// The least update within the same line, and how many it mends, where that is less.
     pub within_line: Option<WithinLine>,
 }
@@ -174,6 +178,8 @@ pub struct WithinLine {
     pub update_to: String,
     /// How many of the affected findings that mends.
     pub fixes: usize,
+    /// How many of those that are known to be exploited it mends.
+    pub fixes_exploited: usize,
 }
 
 /// One vulnerability of a package.

@@ -299,7 +299,8 @@ fn action(action: Option<&Action>) -> ActionWords {
     let (first, other) = action.steps();
     ActionWords {
         what: first.goal.to_string(),
-        how_much: (first.fixes > 0 && action.of > 1).then(|| fixes(first.fixes)),
+        how_much: (first.fixes > 0 && action.of > 1)
+            .then(|| format!("{}{}", fixes(first.fixes), action.leaves_exploited(first))),
         other: other.map(|other| format!("or {}, {}", other.goal, fixes(other.fixes))),
     }
 }

@@ -83,13 +83,12 @@ impl View<'_> {
             .objects
             .saturating_sub(subject.sources + subject.unversioned);
         let what = format!(
-            "{}: {} in {} of {}; {}, {}",
+            "{}: {} in {} of {}, {}",
             subject.nature,
             count(subject.components, "package", "packages"),
             number(packages),
             count(subject.objects, "object", "objects"),
             count(subject.sources, "source", "sources"),
-            count(subject.unversioned, "other", "others"),
         );
         wrap(&mut self.out, 0, &what, self.width);
         let (age, index) = index_line(report);
@@ -670,11 +669,13 @@ pub(super) fn action_text(action: Option<&Action>) -> String {
         return String::new();
     };
     let (first, _) = action.steps();
-    if first.goal != Goal::Unknown && first.fixes < action.of {
+    let mut text = if first.goal != Goal::Unknown && first.fixes < action.of {
         step_text(first, action.of)
     } else {
         first.goal.to_string()
-    }
+    };
+    text.push_str(action.leaves_exploited(first));
+    text
 }
 
 fn step_text(step: Step<'_>, of: usize) -> String {
