@@ -153,6 +153,12 @@ pub enum Doubt {
     NoVersion,
     /// The record says itself that it does not know.
     Undetermined,
+    /// The record says itself that it does not know what comes after the last version that it looked
+    /// at.
+    NotLookedAt {
+        /// That version.
+        last: String,
+    },
     /// The record names one version as affected, which is later.
     OneLater,
     /// The record's text speaks of other systems only, and its structure of none.
@@ -184,6 +190,12 @@ impl fmt::Display for Doubt {
             Self::NoVersion => f.write_str("the record names no version"),
             Self::OneLater => f.write_str("the record names one version only, a later one"),
             Self::Undetermined => f.write_str("the record itself says that the status is unknown"),
+            Self::NotLookedAt { last } => {
+                write!(
+                    f,
+                    "affected up to {last}; the record itself does not know what comes after"
+                )
+            }
             Self::OtherSystem { systems } => {
                 write!(
                     f,

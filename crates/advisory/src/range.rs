@@ -329,7 +329,12 @@ pub fn judge<'a>(
                 }
             }
             Status::Unaffected => Judgement::Outside(excluded(rule)),
-            Status::Unknown => Judgement::Unknown(Doubt::Undetermined),
+            Status::Unknown => Judgement::Unknown(match rule.span {
+                Span::Between(Lower::After(last), Upper::Open) => Doubt::NotLookedAt {
+                    last: last.to_owned(),
+                },
+                _ => Doubt::Undetermined,
+            }),
         },
         (None, Some(doubt)) => Judgement::Unknown(doubt),
         (None, None) if empty && matches!(scheme, Scheme::Git | Scheme::Distribution) => {

@@ -88,7 +88,7 @@ fn weight(doubt: &Doubt) -> u8 {
         Doubt::OrdersDisagree { .. } | Doubt::OtherSystem { .. } => 0,
         Doubt::Snapshot => 1,
         Doubt::FreeText { .. } => 2,
-        Doubt::Undetermined => 3,
+        Doubt::Undetermined | Doubt::NotLookedAt { .. } => 3,
         Doubt::Unversioned => 4,
         Doubt::OneLater => 5,
         Doubt::NoVersion => 6,
