@@ -6,8 +6,9 @@ use jiff::civil::Date;
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::items::SourceKind;
 use super::layout::{Section, Writer, assemble};
-use super::view::{SourceKind, bucket_of, days, key_of};
+use super::view::{bucket_of, days, key_of};
 use crate::id::{AdvisoryId, CveId};
 use crate::identity::{Named, Product};
 use crate::range::{Lower, Span, Upper};

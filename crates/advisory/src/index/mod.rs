@@ -7,12 +7,11 @@
 //! any byte string, however damaged, gives an error or wrong data but never a panic.
 
 mod build;
+mod items;
 mod layout;
 mod view;
 
 pub use build::{Builder, Built};
+pub use items::{EntryView, ProductView, Source, SourceKind, VulnerabilityView};
 pub use layout::{Corrupt, FORMAT_VERSION, OpenError, reseal};
-pub use view::{
-    EntryId, EntryView, Index, Key, ProductList, ProductView, RuleList, Source, SourceKind,
-    VulnerabilityId, VulnerabilityList, VulnerabilityView,
-};
+pub use view::{EntryId, Index, Key, ProductList, RuleList, VulnerabilityId, VulnerabilityList};
