@@ -70,6 +70,7 @@ impl FromStr for Product {
             Some(("a/", rest)) => (Some(Part::Application), rest),
             Some(("o/", rest)) => (Some(Part::OperatingSystem), rest),
             Some(("h/", rest)) => (Some(Part::Hardware), rest),
+            Some(("*/", rest)) => (None, rest),
             _ => (None, head),
         };
         let (vendor, name) = rest
@@ -103,13 +104,19 @@ impl From<Product> for String {
             Product::Package(key) => key.to_string(),
             Product::Repository(key) => format!("repo:{key}"),
             Product::Named(named) => {
+                let vendor = named.vendor.as_ref().map_or("", Name::as_str);
+                // A vendor that begins as something else here would be read as that.
+                let looks_else = matches!(vendor, "pkg" | "repo")
+                    || ["a/", "o/", "h/", "*/"]
+                        .iter()
+                        .any(|head| vendor.starts_with(head));
                 let part = match named.part {
+                    None if looks_else => "*/",
                     None => "",
                     Some(Part::Application) => "a/",
                     Some(Part::OperatingSystem) => "o/",
                     Some(Part::Hardware) => "h/",
                 };
-                let vendor = named.vendor.as_ref().map_or("", Name::as_str);
                 let target = named
                     .target_software
                     .as_ref()
@@ -574,10 +581,15 @@ mod tests {
             ":curl",
             "o/linux:linux-kernel",
             "a/acme:forms for wordpress",
+            "*/pkg:thing",
+            "*/a/b:thing",
+            "a/pkg:thing",
         ] {
             let product: Product = text.parse().unwrap();
             assert_eq!(String::from(product), text);
         }
+        let product: Product = "Pkg:thing".parse().unwrap();
+        assert_eq!(String::from(product), "*/pkg:thing");
         assert!("nonsense".parse::<Product>().is_err());
     }
 
