@@ -8,14 +8,14 @@ use snowguard_advisory::index::{Corrupt, EntryId, EntryView, Index, ProductView,
 use snowguard_advisory::order::{Doubt, Version};
 use snowguard_advisory::range::{Judgement, judge};
 use snowguard_advisory::record::{Commit, Platform, PlatformSet};
-use snowguard_inventory::component::Component;
+use snowguard_inventory::component::{Component, Identity};
 use snowguard_inventory::{ComponentId, IdentityTable, Inventory};
 
 use crate::claim::{Certainty, Claim, Outcome};
 use crate::finding::{Decision, Finding, PatchProof, ProofKind, Status};
 use crate::join::{Join, join};
 use crate::resolve::{fixed_in, resolve};
-use crate::vendor::Why;
+use crate::vendor::{self, Verdict, Why};
 
 /// Joins components with an index.
 #[derive(Clone, Copy)]
@@ -138,6 +138,20 @@ impl<'a> Matcher<'a> {
             .into_iter()
             .map(|join| (join.entry, join.product, join.why))
             .collect())
+    }
+
+    /// Whether a name that a component has from one place is taken back by a row of the table.
+    pub fn is_denied(&self, component: &Component, identity: &Identity) -> bool {
+        let (vendor, product) = match identity {
+            Identity::Name(name) => (None, name),
+            Identity::Product(vendor, product) => (Some(vendor.as_str()), product),
+            Identity::Package(_) | Identity::Repository(_) => return false,
+        };
+        let key = component.table_key();
+        matches!(
+            vendor::judge(component, self.table, &key, vendor, product.as_str(), None),
+            Verdict::Other(Why::Reviewed { .. })
+        )
     }
 
     fn claim(&self, version: Version<'_>, join: Join<'a>) -> Claim<'a> {

@@ -280,6 +280,7 @@ fn package(
         identities: component
             .identities
             .iter()
+            .filter(|(identity, _)| !matcher.is_denied(component, identity))
             .map(|(identity, reason)| IdentityRef {
                 identity: identity.to_string(),
                 reason: reason.to_string(),

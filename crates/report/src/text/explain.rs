@@ -188,11 +188,13 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         let path: Vec<_> = package.path.iter().map(|name| line(name)).collect();
         wrap(out, 4, &path.join(" → "), width);
     }
-    let _ = writeln!(
-        out,
-        "\n  {}",
-        paint.heading("What the package is called elsewhere")
-    );
+    if !package.identities.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n  {}",
+            paint.heading("What the package is called elsewhere")
+        );
+    }
     for identity in package.identities.iter().take(SHOWN) {
         wrap(
             out,

@@ -58,6 +58,21 @@ fn another_product_of_the_same_name() {
 }
 
 #[test]
+fn a_name_that_the_user_takes_back() {
+    let place = place();
+    place.write(
+        "names.txt",
+        "openssl not openssl:openssl # a fork of ours\n",
+    );
+    let run = explain(
+        &place,
+        &["CVE-2021-3711", "openssl", "--identities", "names.txt"],
+    );
+    run.exits(0).fits();
+    assert_shown!(run);
+}
+
+#[test]
 fn a_package_that_is_not_concerned() {
     let run = explain(&place(), &["CVE-2021-3711", "sudo"]);
     run.exits(0).fits();
