@@ -127,7 +127,15 @@ pub fn parse<'a>(
         None => stripped,
     };
     let (pname, version) = (strip_wrapping(pname), strip_kind(version));
-    // The extended support line is a product of its own; Nixpkgs tells it by the version only.
+    // GRUB Legacy and the extended support line are products of their own; Nixpkgs tells them by the
+    // version only.
+    if pname == "grub" && version.starts_with("0.") {
+        return ParsedName {
+            language,
+            pname: "grub-legacy",
+            version,
+        };
+    }
     match version.strip_suffix("esr") {
         Some(version) if pname.starts_with("firefox") => ParsedName {
             language,
@@ -397,6 +405,8 @@ mod tests {
         insta::assert_snapshot!(shown("gcc-wrapper-9.3.0", None, None), @"None gcc 9.3.0");
         insta::assert_snapshot!(shown("python3-3.8.3-env", None, None), @"None python3 3.8.3");
         insta::assert_snapshot!(shown("firefox-unwrapped-68.10.0esr", None, None), @"None firefox-esr 68.10.0");
+        insta::assert_snapshot!(shown("grub-0.97-73", None, None), @"None grub-legacy 0.97-73");
+        insta::assert_snapshot!(shown("grub-2.04", None, None), @"None grub 2.04");
     }
 
     #[test]
