@@ -9,6 +9,7 @@ use snowguard_advisory::authority::organisation;
 use snowguard_advisory::identity::squeeze;
 use snowguard_inventory::component::{Component, Identity, Reason};
 use snowguard_inventory::naming::Language;
+use snowguard_inventory::origin::MarkKind;
 use snowguard_inventory::table::{IdentityTable, Relation};
 
 /// Why a product is, or is not, a component.
@@ -48,6 +49,8 @@ pub enum Why {
     OtherTarget(Box<str>),
     /// A module of a language needs more than a name.
     ModuleName(Language),
+    /// The vendor offers it, from a repository that is not called as the product is: a client.
+    OtherRepository(Box<str>),
 }
 
 impl std::fmt::Display for Why {
@@ -89,6 +92,10 @@ impl std::fmt::Display for Why {
                     language.as_str()
                 )
             }
+            Self::OtherRepository(repository) => write!(
+                f,
+                "the vendor has the package in {repository}, which is not called as that product is"
+            ),
         }
     }
 }
@@ -115,15 +122,32 @@ pub(crate) fn judge(
     product: &str,
     target: Option<&str>,
 ) -> Verdict {
-    if let Some(verdict) = table.product(key, &component.marks, vendor, product) {
+    let reviewed = table.product(key, &component.marks, vendor, product);
+    let by_table = reviewed.map(|verdict| {
         let why = Why::Reviewed {
             reason: verdict.reason.into(),
             by_user: verdict.by_user,
         };
-        return match verdict.relation {
+        match verdict.relation {
             Relation::Is => Verdict::Same(why),
             Relation::Not => Verdict::Other(why),
-        };
+        }
+    });
+    // A row of the built-in table does not mean the product's namesakes in other languages. Users are
+    // taken at their word.
+    if reviewed.is_some_and(|verdict| verdict.by_user || verdict.relation == Relation::Not)
+        && let Some(verdict) = by_table
+    {
+        return verdict;
+    }
+    let known_target = target.and_then(language_of_target);
+    if let (Some(own), Some(of), Some(target)) = (component.language, &known_target, target)
+        && !of.may_be(own)
+    {
+        return Verdict::Other(Why::OtherTarget(target.into()));
+    }
+    if let Some(verdict) = by_table {
+        return verdict;
     }
     let stated = component.identities.iter().find(|(identity, _)| {
         matches!(identity, Identity::Product(v, p) if Some(v.as_str()) == vendor && p.as_str() == product)
@@ -131,15 +155,11 @@ pub(crate) fn judge(
     if let Some((_, reason)) = stated {
         return Verdict::Same(Why::Stated(reason.clone()));
     }
-    let fits_language = match target.map(|target| (target, language_of_target(target))) {
-        None | Some((_, Some(Target::Nothing))) => false,
-        Some((target, None)) => return Verdict::Other(Why::OtherTarget(target.into())),
-        Some((target, Some(Target::Language(language)))) => match component.language {
-            Some(own) if own == language => true,
-            Some(_) => return Verdict::Other(Why::OtherTarget(target.into())),
-            None => false,
-        },
-    };
+    if let (Some(target), None) = (target, &known_target) {
+        return Verdict::Other(Why::OtherTarget(target.into()));
+    }
+    let fits_language =
+        component.language.is_some() && matches!(known_target, Some(Target::Language(_)));
     let Some(vendor) = vendor else {
         return match component.language {
             Some(_) if fits_language => Verdict::Same(Why::OwnName),
@@ -147,8 +167,10 @@ pub(crate) fn judge(
             None => Verdict::Neutral(Why::OnlyName),
         };
     };
-    if let Some(why) = mark(component, vendor, product) {
-        return Verdict::Same(why);
+    match mark(component, vendor, product, fits_language) {
+        Some(Ok(why)) => return Verdict::Same(why),
+        Some(Err(repository)) => return Verdict::Other(Why::OtherRepository(repository)),
+        None => {}
     }
     let squeezed = squeeze(vendor);
     let own = squeeze(product);
@@ -160,7 +182,7 @@ pub(crate) fn judge(
             // A program may be written in that language, but then it is called as the product is:
             // GNU tar is not the `tar` of Node.js.
             (None, Some(target))
-                if matches!(language_of_target(target), Some(Target::Language(_)))
+                if matches!(known_target, Some(Target::Language(_)))
                     && squeeze(&component.pname) != own =>
             {
                 Verdict::Other(Why::OtherTarget(target.into()))
@@ -181,8 +203,14 @@ pub(crate) fn judge(
     }
 }
 
-/// Finds the vendor's name among what is known of the component's URLs.
-fn mark(component: &Component, vendor: &str, product: &str) -> Option<Why> {
+/// Finds the vendor's name among what is known of the component's URLs; the repository, if it is
+/// there only as the owner of one with another of its products.
+fn mark(
+    component: &Component,
+    vendor: &str,
+    product: &str,
+    fits_language: bool,
+) -> Option<Result<Why, Box<str>>> {
     let squeezed = squeeze(vendor);
     let core = core(&squeezed);
     let own = squeeze(product);
@@ -195,17 +223,63 @@ fn mark(component: &Component, vendor: &str, product: &str) -> Option<Why> {
     } else {
         Vec::new()
     };
-    component.marks.iter().find_map(|(mark, url)| {
+    let pname = squeeze(&component.pname);
+    let mut elsewhere = None;
+    for (mark, url) in &component.marks {
         // That the product's own name stands in its URL says nothing about a vendor.
         let word = mark.word.as_str();
         let says = word == squeezed
             || (core.len() > 2 && core != own && (word == core || self::core(word) == core))
             || (parts.iter().any(|part| *part == word && *part != own));
-        says.then(|| Why::Mark {
+        // `/release/NAME` in a registry, `/NAME/` on a page: that is the package, and not who made it.
+        let is_own_page = mark.kind == MarkKind::Directory && (word == own || word == pname);
+        if !says || is_own_page {
+            continue;
+        }
+        if component.language.is_some()
+            && !fits_language
+            && mark.kind == MarkKind::Owner
+            && let Some(repository) = client(component, word, &squeezed, product)
+        {
+            elsewhere.get_or_insert(Err(repository));
+            continue;
+        }
+        return Some(Ok(Why::Mark {
             place: mark.kind.as_str(),
             url: url.clone(),
+        }));
+    }
+    elsewhere
+}
+
+/// The repository of a module that its owner offers for another of its products: `minio/minio-py`
+/// is not `minio:minio`, the server. An owner whose other product is called quite otherwise says
+/// nothing: `mongodb/mongo-python-driver` is `mongodb:pymongo`.
+fn client(component: &Component, owner: &str, vendor: &str, product: &str) -> Option<Box<str>> {
+    let own = squeeze(product);
+    let mut of_owner = component
+        .identities
+        .iter()
+        .filter_map(|(identity, _)| match identity {
+            Identity::Repository(repository) => Some(repository),
+            _ => None,
         })
-    })
+        .filter(|repository| {
+            let mut parts = repository.as_str().split('/');
+            parts.nth(1).is_some_and(|name| squeeze(name) == owner)
+        })
+        .peekable();
+    let first = *of_owner.peek()?;
+    let is_client = of_owner.all(|repository| {
+        let name = dashed(repository.name());
+        squeeze(&name) != own && (vendor == own || name.contains(&dashed(product)))
+    });
+    is_client.then(|| first.as_str().into())
+}
+
+/// A name between dashes, and with nothing else between its words.
+fn dashed(name: &str) -> String {
+    format!("-{}-", name.to_lowercase().replace(['_', '.', ' '], "-"))
 }
 
 /// A vendor's name without article and legal form: `thetcpdumpgroup` is `tcpdump`.
@@ -242,8 +316,21 @@ fn is_distribution(squeezed: &str) -> bool {
 
 enum Target {
     Language(Language),
+    /// A language whose modules are not told apart from programs.
+    Foreign,
     /// Says nothing about whose it is: an operating system is looked at elsewhere.
     Nothing,
+}
+
+impl Target {
+    /// Whether a module of a language may be software for this.
+    fn may_be(&self, own: Language) -> bool {
+        match self {
+            Self::Language(language) => *language == own,
+            Self::Foreign => false,
+            Self::Nothing => true,
+        }
+    }
 }
 
 /// The language of a CPE's target software; none for a program whose plugin the product is.
@@ -255,9 +342,12 @@ fn language_of_target(target: &str) -> Option<Target> {
         "perl" => Target::Language(Language::Perl),
         "php" => Target::Language(Language::Php),
         "r" => Target::Language(Language::R),
-        "go" | "golang" | "rust" | "maven" | "java" | ".net" | "linux" | "unix" | "-" | "x64"
-        | "x86" | "windows" | "macos" | "mac-os-x" | "linux-kernel" | "docker" | "enterprise"
-        | "electron" | "open-source" | "community" => Target::Nothing,
+        "go" | "golang" | "rust" | "maven" | "java" => Target::Foreign,
+        ".net" => Target::Language(Language::Dotnet),
+        "linux" | "unix" | "-" | "x64" | "x86" | "windows" | "macos" | "mac-os-x"
+        | "linux-kernel" | "docker" | "enterprise" | "electron" | "open-source" | "community" => {
+            Target::Nothing
+        }
         _ => return None,
     })
 }
