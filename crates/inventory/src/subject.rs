@@ -149,7 +149,7 @@ pub enum Gap {
         /// One of them.
         example: String,
     },
-    /// The document does not say how its components depend on each other.
+    /// The document, or the list, does not say how its parts depend on each other.
     NoDependencies,
     /// Files, or entries of one, that could not be read and were skipped.
     Unreadable {

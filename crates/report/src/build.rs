@@ -211,7 +211,7 @@ pub(crate) fn gap(gap: &Gap) -> String {
             )
         }
         Gap::NoDependencies => {
-            "the document does not say how its components depend on each other".into()
+            "the input does not say how its parts depend on each other".into()
         }
         Gap::Unreadable { count, example } => {
             let entries = if *count == 1 { "entry" } else { "entries" };
