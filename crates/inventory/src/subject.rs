@@ -149,6 +149,14 @@ pub enum Gap {
         /// One of them.
         example: String,
     },
+    /// Patches are known by name, but so many of their files could not be read, as is so wherever
+    /// derivations were read without the store that they came from.
+    UnreadPatches {
+        /// How many could not be read.
+        unread: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// The document, or the list, does not say how its parts depend on each other.
     NoDependencies,
     /// Files, or entries of one, that could not be read and were skipped.

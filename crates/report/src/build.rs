@@ -210,9 +210,20 @@ pub(crate) fn gap(gap: &Gap) -> String {
                 number(*count)
             )
         }
-        Gap::NoDependencies => {
-            "the input does not say how its parts depend on each other".into()
+        Gap::UnreadPatches { unread, of } => {
+            let files = if *of == 1 { "file" } else { "files" };
+            let heads = if *unread == 1 {
+                "its head says"
+            } else {
+                "their heads say"
+            };
+            format!(
+                "{} of {} patch {files} could not be read: what {heads} is unknown",
+                number(*unread),
+                number(*of)
+            )
         }
+        Gap::NoDependencies => "the input does not say how its parts depend on each other".into(),
         Gap::Unreadable { count, example } => {
             let entries = if *count == 1 { "entry" } else { "entries" };
             format!(
@@ -652,5 +663,18 @@ mod tests {
         assert!(told(1, 1).starts_with("1 of 1 object has no .drv file"));
         assert!(told(1, 3).starts_with("1 of 3 objects has no .drv file"));
         assert!(told(2, 1_000).starts_with("2 of 1,000 objects have no .drv file"));
+    }
+
+    #[test]
+    fn unread_patches_are_counted_in_words_that_agree() {
+        let told = |unread, of| gap(&Gap::UnreadPatches { unread, of });
+        assert_eq!(
+            told(1, 1),
+            "1 of 1 patch file could not be read: what its head says is unknown"
+        );
+        assert_eq!(
+            told(1_000, 2_000),
+            "1,000 of 2,000 patch files could not be read: what their heads say is unknown"
+        );
     }
 }

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use snowguard_closure::NodeId;
-use snowguard_inventory::{Role, SubjectBuilder};
+use snowguard_inventory::{Gap, Role, SubjectBuilder};
 use snowguard_store::{DrvPath, StoreName};
 
 use crate::derivations::Reduced;
@@ -149,6 +149,37 @@ impl<'f> Auxiliary<'f> {
                 builder.edge(owner, node);
             }
         }
+    }
+}
+
+/// Tells how many patches of packages are known by their paths only.
+///
+/// A patch that was read is an object of its own. Patches of sources prove nothing, so that nobody
+/// misses what they say.
+pub(crate) fn tell_unread_patches(builder: &mut SubjectBuilder) {
+    let find = |id: &str| builder.find(id).and_then(|node| builder.get(node));
+    let mut patches: FxHashMap<&str, bool> = FxHashMap::default();
+    for object in builder.nodes().filter_map(|node| builder.get(node)) {
+        let stated = object
+            .meta
+            .as_ref()
+            .and_then(|meta| meta.drv_path.as_deref());
+        let maker = stated.and_then(find);
+        let own = (object.role == Role::Part).then_some(object);
+        let recipes = own
+            .into_iter()
+            .chain(maker)
+            .filter_map(|of| of.recipe.as_ref());
+        for path in recipes.flat_map(|recipe| &recipe.patches) {
+            patches
+                .entry(path)
+                .or_insert_with(|| find(path).is_some_and(|patch| patch.patch.is_some()));
+        }
+    }
+    let unread = patches.values().filter(|is_read| !**is_read).count();
+    let of = patches.len();
+    if unread > 0 {
+        builder.gap(Gap::UnreadPatches { unread, of });
     }
 }
 

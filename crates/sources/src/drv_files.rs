@@ -96,10 +96,11 @@ impl DrvFiles {
             file.push(inside);
         }
         // A link could lead out of the store, a pipe would never end.
-        file.symlink_metadata()
-            .ok()
-            .filter(std::fs::Metadata::is_file)?;
-        Some(PatchText::read(&beginning_of(&file, PatchText::HEAD)))
+        let metadata = file.symlink_metadata().ok();
+        let length = metadata.filter(std::fs::Metadata::is_file)?.len();
+        let head = beginning_of(&file, PatchText::HEAD);
+        // One that may not be read has said nothing.
+        (length == 0 || !head.is_empty()).then(|| PatchText::read(&head))
     }
 }
 

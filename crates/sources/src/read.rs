@@ -4,6 +4,7 @@ use snowguard_closure::NodeId;
 use snowguard_inventory::{Nature, Role, Subject, SubjectBuilder};
 use snowguard_store::{Quoted, StorePath};
 
+use crate::auxiliary::tell_unread_patches;
 use crate::derivations::{Assembly, Reduction};
 use crate::detect::Format;
 use crate::drv_closure::{self, DrvFile};
@@ -109,6 +110,7 @@ fn read_derivations(inputs: Vec<Input>, options: &Options) -> Result<Subject, So
     if let Some(paths) = run_time {
         drv_closure::mark_run_time(&mut builder, &paths);
     }
+    tell_unread_patches(&mut builder);
     skipped.tell(&mut builder);
     let title = title_of(titles.iter().map(String::as_str));
     Ok(builder.build(title, Nature::BuildTime))
@@ -302,6 +304,7 @@ fn read_packages(
     }
     packages::add_live_derivations(&mut builder, options, &mut skipped);
     packages::tell_missing_derivations(&mut builder);
+    tell_unread_patches(&mut builder);
     skipped.tell(&mut builder);
     let title = title_of(titles.iter().map(String::as_str));
     Ok(builder.build(title, Nature::PackageSet))

@@ -20,7 +20,7 @@ pub use self::store::Store;
 pub(crate) use self::database::Database;
 pub(crate) use self::roots::{Named, follow};
 
-use crate::auxiliary::Auxiliary;
+use crate::auxiliary::{Auxiliary, tell_unread_patches};
 use crate::drv_files::{DrvFiles, Skipped};
 use crate::options::Limits;
 use crate::title::title_of;
@@ -214,6 +214,7 @@ pub(crate) fn read(
     if missing > 0 {
         builder.gap(Gap::NoDerivations { missing, of: built });
     }
+    tell_unread_patches(&mut builder);
     skipped.tell(&mut builder);
     let title = title_of(
         closure

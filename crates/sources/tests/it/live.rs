@@ -215,6 +215,25 @@ fn without_drv_files_it_says_once_what_it_cannot_know() {
 }
 
 #[test]
+fn a_patch_file_that_is_gone_is_told() {
+    let world = World::built();
+    let app = world.output("app-2.1");
+    for entry in std::fs::read_dir(world.store.dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "patch")
+        {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    for path in [Path::new(&app), &world.drv] {
+        let subject = try_subject(path, &options(&world)).unwrap();
+        assert_eq!(subject.gaps, [Gap::UnreadPatches { unread: 1, of: 1 }]);
+    }
+}
+
+#[test]
 fn a_drv_in_a_store_tells_what_is_there_at_run_time() {
     let world = World::built();
     let subject = try_subject(&world.drv, &options(&world)).unwrap();
