@@ -10,5 +10,5 @@ mod vendor;
 
 pub use claim::{Certainty, Claim, Outcome};
 pub use finding::{Decision, Finding, FixedIn, PatchProof, ProofKind, Status};
-pub use matcher::{Matcher, Matches, Options};
+pub use matcher::{MatchError, Matcher, Matches, Options};
 pub use vendor::Why;

@@ -1,6 +1,7 @@
 //! Components against the index: joined, judged, weighed, and held against patches.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use snowguard_advisory::id::CveId;
@@ -30,14 +31,58 @@ pub struct Matcher<'a> {
 pub struct Options {
     /// The system on which the components run.
     pub platform: Platform,
+    /// How many claims are kept before it is given up: they are most of the memory, and a small
+    /// input can ask for many.
+    pub claims: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             platform: Platform::Linux,
+            claims: 1_000_000,
         }
     }
+}
+
+/// Why an inventory cannot be joined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatchError {
+    /// The index is damaged.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// More claims than a limit allows.
+    #[error("more than {} statements of advisories are about these packages", grouped(*limit))]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl MatchError {
+    /// What to do about it: one sentence without a full stop.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Corrupt(_) => "`snowguard advisories import` builds the index anew",
+            Self::TooMany { .. } => {
+                "pass a smaller part of it: a whole package set has less than a tenth of that"
+            }
+        }
+    }
+}
+
+/// A number as people write it.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// All findings of an inventory.
@@ -63,12 +108,25 @@ impl<'a> Matcher<'a> {
     }
 
     /// Joins a whole inventory.
-    pub fn run(&self, inventory: &Inventory) -> Result<Matches<'a>, Corrupt> {
+    pub fn run(&self, inventory: &Inventory) -> Result<Matches<'a>, MatchError> {
         let components: Vec<(ComponentId, &Component)> = inventory.iter().collect();
+        let kept = AtomicUsize::new(0);
         let found: Vec<(ComponentId, Option<Vec<Finding<'a>>>)> = components
             .par_iter()
-            .map(|&(id, component)| Ok((id, self.component(id, component)?)))
-            .collect::<Result<_, Corrupt>>()?;
+            .map(|&(id, component)| {
+                let found = self.component(id, component)?;
+                let claims = found
+                    .iter()
+                    .flatten()
+                    .map(|finding| finding.claims.len())
+                    .sum();
+                let limit = self.options.claims;
+                if kept.fetch_add(claims, Ordering::Relaxed) + claims > limit {
+                    return Err(MatchError::TooMany { limit });
+                }
+                Ok((id, found))
+            })
+            .collect::<Result<_, MatchError>>()?;
         let mut matches = Matches::default();
         for (id, findings) in found {
             match findings {
@@ -113,13 +171,15 @@ impl<'a> Matcher<'a> {
             .with_min_len(MANY)
             .filter_map(|group| {
                 let &(vulnerability, _) = group.first()?;
-                let claims = group
-                    .iter()
-                    .filter_map(|&(_, at)| claims.get(at))
-                    .map(|(_, claim)| claim.clone())
-                    .collect();
-                self.finding(id, component, vulnerability, claims)
-                    .transpose()
+                // Most findings have one claim, and there may be very many: not a byte in reserve.
+                let mut own = Vec::with_capacity(group.len());
+                own.extend(
+                    group
+                        .iter()
+                        .filter_map(|&(_, at)| claims.get(at))
+                        .map(|(_, claim)| claim.clone()),
+                );
+                self.finding(id, component, vulnerability, own).transpose()
             })
             .collect::<Result<_, Corrupt>>()?;
         findings.sort_by(|a, b| a.id.cmp(b.id));

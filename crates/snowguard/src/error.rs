@@ -100,6 +100,13 @@ impl From<snowguard_advisory::index::Corrupt> for Failure {
     }
 }
 
+impl From<snowguard_matching::MatchError> for Failure {
+    fn from(error: snowguard_matching::MatchError) -> Self {
+        let hint = error.hint();
+        Self::new(error).hint(hint)
+    }
+}
+
 impl From<snowguard_feeds::IndexFileError> for Failure {
     fn from(error: snowguard_feeds::IndexFileError) -> Self {
         let hint = match &error {
