@@ -210,6 +210,20 @@ pub enum SourceError {
         #[source]
         source: Box<StoreError>,
     },
+    /// What looks like an object of a store lies outside of the one that was named.
+    #[error("{name} is not in the store {store}")]
+    NotInStore {
+        /// As it was given.
+        name: Quoted,
+        /// The store, as it really lies.
+        store: Quoted,
+    },
+    /// An object of a store, whose database is not there.
+    #[error("cannot tell what {name} refers to")]
+    NoDatabase {
+        /// As it was given.
+        name: Quoted,
+    },
     /// Inputs that make no one subject.
     #[error("{first} is {first_kind}, but {second} is {second_kind}: they cannot be read as one")]
     MixedKinds {
@@ -270,8 +284,10 @@ impl SourceError {
                 elsewhere: Some(elsewhere),
                 ..
             } => return Some(format!("{elsewhere} has some: pass that")),
-            Self::NoDerivations { name, .. } if is_store_path(name) => {
-                "Nix's database is not beside this store: pass the output of `nix path-info --json -r` from where there is one, or a list of the store's paths"
+            Self::NoDatabase { .. } => NO_DATABASE,
+            Self::NoDerivations { name, .. } if is_store_path(name) => NO_DATABASE,
+            Self::NotInStore { .. } => {
+                "leave out `--store`, or name the store that it lies in; what is in a file there can be read from standard input"
             }
             Self::NoDerivations { .. } => {
                 "pass a directory that has `.drv` files in it, not below it, or one of the files in it"
@@ -303,6 +319,8 @@ impl SourceError {
         Some(hint.to_owned())
     }
 }
+
+const NO_DATABASE: &str = "Nix's database is not beside this store: pass the output of `nix path-info --json -r` from where there is one, or a list of the store's paths";
 
 /// What can be read, in one line.
 pub(crate) const ACCEPTED: &str = "accepted are: a store path or a link to one; a `.drv` file, a directory or tar of them; the JSON of `nix derivation show -r`, `nix path-info --json -r`, `nix-env -qaP --json` or nix-eval-jobs; CycloneDX or SPDX documents; a list of store paths";

@@ -9,6 +9,7 @@ use snowguard_store::{DrvPath, Quoted, StorePath};
 use crate::content::{self, Content, beginning_of, shown};
 use crate::detect::{Format, detect};
 use crate::drv_closure::Place;
+use crate::drv_files::file_name;
 use crate::error::SourceError;
 use crate::live::{Named, Store, follow};
 use crate::options::Options;
@@ -112,6 +113,7 @@ impl Input {
                 object,
                 file,
             } => Self::in_store(path, store, object, &file, options),
+            Named::OtherStore { file } => Self::in_other_store(path, &file, options),
             Named::Elsewhere => Self::file(path, options),
         }
     }
@@ -185,19 +187,52 @@ impl Input {
                 found: Found::Derivation(Place::Store(Box::new(store), drv)),
             });
         }
-        if is_file
-            && may_be_document(&beginning_of(file, 64))
-            && let Ok(Content::Bytes(bytes)) = content::of_file(file, &options.limits)
-            && let Ok(format) = detect(&bytes)
-            && !matches!(format, Format::Derivation | Format::PathList)
-        {
+        if is_file && let Some(found) = document_in_store(file, options) {
             return Ok(Self {
                 name,
                 title: title_of_file(file),
-                found: Found::Document(format, bytes),
+                found,
             });
         }
         Ok(Self::object(name, store, object))
+    }
+
+    /// An object of a store that cannot be asked about it. What it is does not follow from its
+    /// content here either: a list of store paths that lies in a store is no closure of its own.
+    fn in_other_store(path: &Path, file: &Path, options: &Options) -> Result<Self, SourceError> {
+        let name = shown(path);
+        let metadata = file.metadata();
+        let found = metadata
+            .as_ref()
+            .is_ok_and(std::fs::Metadata::is_file)
+            .then(|| document_in_store(file, options))
+            .flatten();
+        if let Some(found) = found {
+            return Ok(Self {
+                name,
+                title: title_of_file(file),
+                found,
+            });
+        }
+        if let Some(store) = &options.store {
+            return Err(SourceError::NotInStore {
+                name,
+                store: shown(store.real()),
+            });
+        }
+        match metadata {
+            // The other derivations lie beside it.
+            Ok(metadata) if metadata.is_file() && file_name(file).ends_with(b".drv") => Ok(Self {
+                name,
+                title: title_of_file(file),
+                found: Found::Derivation(Place::File(file.to_owned())),
+            }),
+            Ok(_) => Err(SourceError::NoDatabase { name }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(SourceError::NotFound { name })
+            }
+            Err(source) => Err(SourceError::Io { name, source }),
+        }
     }
 
     fn file(path: &Path, options: &Options) -> Result<Self, SourceError> {
@@ -250,6 +285,21 @@ impl fmt::Debug for Input {
             .field("name", &self.name)
             .field("kind", &self.kind())
             .finish_non_exhaustive()
+    }
+}
+
+/// A file of a store, if it is a document that says what it is about: neither a derivation nor a
+/// list of paths, which many objects contain.
+fn document_in_store(file: &Path, options: &Options) -> Option<Found> {
+    if !may_be_document(&beginning_of(file, 64)) {
+        return None;
+    }
+    let Content::Bytes(bytes) = content::of_file(file, &options.limits).ok()? else {
+        return None;
+    };
+    match detect(&bytes).ok()? {
+        Format::Derivation | Format::PathList => None,
+        format => Some(Found::Document(format, bytes)),
     }
 }
 

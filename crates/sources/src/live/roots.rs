@@ -22,6 +22,12 @@ pub(crate) enum Named {
         /// The file or directory that was named, where it really lies.
         file: PathBuf,
     },
+    /// What looks like an object of a store, or something in it, but of none that can be asked: it
+    /// has no database, or it is not the store that was named. Perhaps nothing.
+    OtherStore {
+        /// The file or directory that was named.
+        file: PathBuf,
+    },
     /// Something else, perhaps nothing.
     Elsewhere,
 }
@@ -33,14 +39,19 @@ pub(crate) fn follow(path: &Path, store: Option<&Store>) -> Result<Named, Source
         source,
     };
     let mut current = std::path::absolute(path).map_err(io)?;
+    // A link in another store may lead into this one.
+    let mut other = None;
     for _ in 0..MAX_LINKS {
         if let Some(named) = in_store(&current, store) {
             return Ok(named);
         }
+        if other.is_none() && looks_like_an_object(&current) {
+            other = Some(current.clone());
+        }
         match std::fs::read_link(&current) {
             Ok(target) => current = target_of(&current, &target, store),
             // No link, or nothing there: what the directories above lead to decides.
-            Err(_) => return Ok(through_directories(&current, store)),
+            Err(_) => return Ok(through_directories(&current, store, other)),
         }
     }
     Err(SourceError::LinkLoop {
@@ -93,10 +104,29 @@ fn target_of(link: &Path, target: &Path, store: Option<&Store>) -> PathBuf {
     }
 }
 
-fn through_directories(path: &Path, store: Option<&Store>) -> Named {
-    let whole = path
-        .canonicalize()
-        .ok()
-        .and_then(|whole| in_store(&whole, store));
-    whole.unwrap_or(Named::Elsewhere)
+fn through_directories(path: &Path, store: Option<&Store>, other: Option<PathBuf>) -> Named {
+    let whole = path.canonicalize().ok();
+    let whole = whole.as_deref();
+    if let Some(named) = whole.and_then(|whole| in_store(whole, store)) {
+        return named;
+    }
+    let other = other.or_else(|| {
+        let whole = whole.filter(|whole| looks_like_an_object(whole))?;
+        Some(whole.to_owned())
+    });
+    match other {
+        Some(file) => Named::OtherStore { file },
+        None => Named::Elsewhere,
+    }
+}
+
+/// Whether a path is `STORE/DIGEST-NAME`, or inside of that, whatever store it is: nothing but the
+/// directory's name tells a store without a database.
+fn looks_like_an_object(path: &Path) -> bool {
+    path.ancestors().any(|above| {
+        let dir = above.parent().and_then(Path::file_name);
+        let base = above.file_name().map(std::ffi::OsStr::as_encoded_bytes);
+        dir.is_some_and(|dir| dir == "store")
+            && base.is_some_and(|base| StorePath::from_base_name(base).is_ok())
+    })
 }

@@ -214,6 +214,89 @@ fn without_drv_files_it_says_once_what_it_cannot_know() {
     assert!(object(&subject, "lib-1.0").recipe.is_none());
 }
 
+/// What someone keeps in a store to be read here: a list and a document.
+fn kept(world: &World) -> (String, String) {
+    let add = |name: &str, text: &str| {
+        let file = world.store.write(name, text).unwrap();
+        let added = world
+            .store
+            .run("nix-store", &[], ["--add", file.to_str().unwrap()]);
+        String::from_utf8(added.unwrap()).unwrap().trim().to_owned()
+    };
+    let list = add("list.txt", &world.output("app-2.1"));
+    let bom = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"type":"library","name":"x"}]}"#;
+    (list, add("bom.json", bom))
+}
+
+#[test]
+fn a_list_in_a_store_is_an_object_and_no_list() {
+    let world = World::built();
+    let (list, bom) = kept(&world);
+    let subject = try_subject(&list, &options(&world)).unwrap();
+    let ids: Vec<_> = subject.objects.iter().map(|object| &*object.id).collect();
+    assert_eq!(ids, [&*list]);
+    let subject = try_subject(&bom, &options(&world)).unwrap();
+    assert_eq!(subject.nature, Nature::Document);
+
+    // Where no store is named, nothing is beside this one that could be asked.
+    let link = world.store.scratch().join("result");
+    let app = world.output("app-2.1");
+    for path in [&*list, &app, &format!("{app}/bin/run")] {
+        let _ = std::fs::remove_file(&link);
+        symlink(path, &link).unwrap();
+        for path in [Path::new(path), &link] {
+            let error = try_subject(path, &Options::default()).unwrap_err();
+            let text = told(&error);
+            assert!(text.contains("cannot tell what"), "{text}");
+            assert!(text.contains("database is not beside"), "{text}");
+        }
+    }
+    let subject = try_subject(&bom, &Options::default()).unwrap();
+    assert_eq!(subject.nature, Nature::Document);
+    let _ = std::fs::remove_file(&link);
+    symlink(&world.drv, &link).unwrap();
+    for path in [&world.drv, &link] {
+        let subject = try_subject(path, &Options::default()).unwrap();
+        assert_eq!(subject.nature, Nature::BuildTime);
+        assert_eq!(subject.gaps, []);
+    }
+}
+
+#[test]
+fn what_lies_in_another_store_than_the_one_that_is_named_is_refused() {
+    let world = World::built();
+    let (list, bom) = kept(&world);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = Options {
+        store: Some(Store::at_root(elsewhere.path())),
+        ..Options::default()
+    };
+    let link = elsewhere.path().join("result");
+    symlink(&list, &link).unwrap();
+    let missing = format!("{list}-missing");
+    let drv = world.drv.to_str().unwrap();
+    for path in [
+        &*list,
+        &world.output("app-2.1"),
+        drv,
+        &missing,
+        link.to_str().unwrap(),
+    ] {
+        let error = try_subject(path, &other).unwrap_err();
+        let text = told(&error);
+        assert!(text.contains("is not in the store"), "{path}: {text}");
+        assert!(text.contains("hint: leave out `--store`"), "{text}");
+    }
+    // Documents say what they are about wherever they lie, and files outside of stores are files.
+    let subject = try_subject(&bom, &other).unwrap();
+    assert_eq!(subject.nature, Nature::Document);
+    let plain = elsewhere.path().join("list.txt");
+    std::fs::copy(&list, &plain).unwrap();
+    let subject = try_subject(&plain, &other).unwrap();
+    assert_eq!(subject.objects.len(), 1);
+    assert_eq!(*subject.objects[0].id, *world.output("app-2.1"));
+}
+
 #[test]
 fn a_patch_file_that_is_gone_is_told() {
     let world = World::built();
