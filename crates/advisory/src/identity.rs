@@ -6,6 +6,7 @@
 //! a hash lookup and never a substring search. Whether a vendor fits a component is decided where
 //! components are known, in `snowguard-matching`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -73,13 +74,12 @@ impl FromStr for Product {
             Some(("*/", rest)) => (None, rest),
             _ => (None, head),
         };
-        let (vendor, name) = rest
-            .split_once(':')
-            .ok_or_else(|| InvalidIdentity::Product(shorten(text)))?;
+        let (vendor, name) =
+            split_vendor(rest).ok_or_else(|| InvalidIdentity::Product(shorten(text)))?;
         let vendor = if vendor.is_empty() {
             None
         } else {
-            Some(Name::try_from(vendor.to_owned())?)
+            Some(Name::try_from(vendor)?)
         };
         Ok(Self::Named(Named {
             name: Name::try_from(name.to_owned())?,
@@ -87,6 +87,29 @@ impl FromStr for Product {
             part,
             target_software: target,
         }))
+    }
+}
+
+/// A vendor, up to the first `:` that has no `\` before it, and what follows.
+fn split_vendor(text: &str) -> Option<(String, &str)> {
+    let mut vendor = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            ':' => return Some((vendor, &text[at + 1..])),
+            '\\' => vendor.extend(chars.next().map(|(_, escaped)| escaped)),
+            c => vendor.push(c),
+        }
+    }
+    None
+}
+
+/// A vendor as [`split_vendor`] reads it.
+fn escape_vendor(vendor: &str) -> Cow<'_, str> {
+    if vendor.contains([':', '\\']) {
+        Cow::Owned(vendor.replace('\\', r"\\").replace(':', r"\:"))
+    } else {
+        Cow::Borrowed(vendor)
     }
 }
 
@@ -121,6 +144,7 @@ impl From<Product> for String {
                     .target_software
                     .as_ref()
                     .map_or(String::new(), |target| format!(" for {target}"));
+                let vendor = escape_vendor(vendor);
                 format!("{part}{vendor}:{}{target}", named.name)
             }
         }
@@ -584,6 +608,8 @@ mod tests {
             "*/pkg:thing",
             "*/a/b:thing",
             "a/pkg:thing",
+            r"acme\:labs:thing",
+            r"acme\\labs:perl::thing",
         ] {
             let product: Product = text.parse().unwrap();
             assert_eq!(String::from(product), text);
