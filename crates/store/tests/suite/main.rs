@@ -13,6 +13,7 @@
 
 mod golden;
 mod malformed;
+mod malformed_infos;
 mod oracle_derivations;
 mod oracle_hashes;
 mod oracle_nar;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::path::{Path, PathBuf};
 
 use snowguard_store::{Derivation, DrvPath, StoreDir};
@@ -134,5 +134,32 @@ impl Numbers {
     /// One of several.
     pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
+    }
+}
+
+/// A table of inputs and messages.
+#[derive(Default)]
+pub(crate) struct Table(pub(crate) String);
+
+impl Table {
+    pub(crate) fn row<T: Debug, E: Error>(
+        &mut self,
+        input: impl AsRef<[u8]>,
+        result: Result<T, E>,
+    ) {
+        let input = String::from_utf8_lossy(input.as_ref())
+            .escape_debug()
+            .to_string()
+            .replace("\\\"", "\"");
+        let message = match result {
+            Ok(value) => panic!("{input} was read: {value:?}"),
+            Err(error) => chain(&error),
+        };
+        let input = if input.is_empty() {
+            "(nothing)"
+        } else {
+            &input
+        };
+        let _ = writeln!(self.0, "{input}\n    {message}");
     }
 }
