@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use serde::Deserialize;
+use snowguard_advisory::cpe::Cpe;
 use snowguard_advisory::id::{AdvisoryId, CveId};
 use snowguard_formats::{Limits, csaf, openvex};
 use snowguard_inventory::IdentityTable;
@@ -113,8 +114,11 @@ impl Config {
         Ok(table)
     }
 
-    /// What makes the exit status 1, if the settings say so.
-    pub(crate) fn fail_on(&self) -> Result<Vec<FailOn>, Failure> {
+    /// What makes the exit status 1: what was asked for, else what the settings say.
+    pub(crate) fn fail_on(&self, asked: &[FailOn]) -> Result<Vec<FailOn>, Failure> {
+        if !asked.is_empty() {
+            return Ok(asked.to_vec());
+        }
         self.fail_on
             .iter()
             .map(|word| {
@@ -149,6 +153,15 @@ impl Config {
                 wrong(format!("`{}` is not the id of an advisory", entry.advisory))
                     .hint("ids are like CVE-2021-3711, GHSA-2g68-c3qc-8985, PYSEC-2024-1")
             })?;
+        let named = version_in(&entry.component);
+        let stated: Option<Box<str>> = entry.version.as_deref().map(Into::into);
+        if let (Some(named), Some(stated)) = (&named, &stated)
+            && named != stated
+        {
+            let what = format!("`component` names version {named}, and `version` is {stated}");
+            return Err(wrong(what).hint("keep one of them"));
+        }
+        let version = stated.or(named);
         let justification = match &entry.justification {
             None => None,
             Some(word) => Some(Justification::from_word(word).ok_or_else(|| {
@@ -180,7 +193,7 @@ impl Config {
         }
         Ok(Suppression {
             component,
-            version: entry.version.as_deref().map(Into::into),
+            version,
             advisory,
             verdict: Judged::NotAffected(justification),
             reason: entry.reason.trim().into(),
@@ -410,8 +423,13 @@ fn from_csaf(document: &csaf::Document, path: &Utf8Path) -> Vec<Suppression> {
     all
 }
 
-/// The version in a purl.
+/// The version in a purl or a CPE: a decision about one says nothing of others.
 fn version_in(name: &str) -> Option<Box<str>> {
+    if name.starts_with("cpe:") {
+        let cpe: Cpe = name.parse().ok()?;
+        let update = cpe.update.text().unwrap_or_default();
+        return Some(format!("{}{update}", cpe.version.text()?).into());
+    }
     let purl = name.strip_prefix("pkg:")?;
     let purl = purl.split(['?', '#']).next()?;
     purl.rsplit_once('@')

@@ -14,12 +14,10 @@ use crate::scan::{Context, json, subject};
 
 pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<Findings, Failure> {
     let config = Config::load(global)?;
-    let fail_on = if args.fail_on.is_empty() {
-        config.fail_on()?
-    } else {
-        args.fail_on.clone()
-    };
+    let fail_on = config.fail_on(&args.fail_on)?;
     let chosen = Chosen::new(global, &config)?;
+    let old = subject(std::slice::from_ref(&args.old), &args.reading)?;
+    let new = subject(std::slice::from_ref(&args.new), &args.reading)?;
     let context = Context::new(
         &config,
         &chosen,
@@ -28,8 +26,6 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
         global.quiet,
         terminal,
     )?;
-    let old = subject(std::slice::from_ref(&args.old), &args.reading)?;
-    let new = subject(std::slice::from_ref(&args.new), &args.reading)?;
     let (old_inventory, new_inventory) = (
         Inventory::of(&old, &context.table),
         Inventory::of(&new, &context.table),

@@ -34,11 +34,7 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
             .hint("`snowguard explain ADVISORY PACKAGE --format json` has one package as data"));
     }
     let config = Config::load(global)?;
-    let fail_on = if args.fail_on.is_empty() {
-        config.fail_on()?
-    } else {
-        args.fail_on.clone()
-    };
+    let fail_on = config.fail_on(&args.fail_on)?;
     let chosen = Chosen::new(global, &config)?;
     let subject = ending(subject(&args.inputs, &args.reading)?);
     let context = Context::new(

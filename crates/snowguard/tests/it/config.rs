@@ -39,6 +39,7 @@ fn components_are_named_in_many_ways() {
         "pkg:generic/sudo",
         "pkg:nix/sudo@1.8.31p1",
         "cpe:2.3:a:sudo_project:sudo:*:*:*:*:*:*:*:*",
+        "cpe:2.3:a:sudo_project:sudo:1.8.31:p1:*:*:*:*:*:*",
     ] {
         let run = scan(
             &place(),
@@ -66,6 +67,19 @@ fn an_entry_for_another_version_does_not() {
     assert!(run.stdout.contains("EXPLOITED"), "{run}");
     let run = scan(&place(), &entry("version = \"1.8.31p1\""));
     assert!(run.stdout.contains("1 suppressed"), "{run}");
+    // A purl and a CPE say it themselves.
+    for name in [
+        "pkg:nix/sudo@1.9.0",
+        "cpe:2.3:a:sudo_project:sudo:1.9.0:*:*:*:*:*:*:*",
+    ] {
+        let settings = entry("").replace("\"sudo\"", &format!("\"{name}\""));
+        let run = scan(&place(), &settings);
+        assert!(run.stdout.contains("EXPLOITED"), "{name}: {run}");
+    }
+    let both = entry("version = \"1.8.31p1\"").replace("\"sudo\"", "\"pkg:nix/sudo@1.9.0\"");
+    let run = scan(&place(), &both);
+    run.exits(2);
+    assert!(run.stderr.contains("names version 1.9.0"), "{run}");
 }
 
 /// The last day counts as a whole, wherever on earth: the day after and the day before are sure.
