@@ -7,8 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, PackageId};
 
 use crate::workspace::Workspace;
 
-/// Where a crate stands. A crate uses those below it. Services, when there are some, stand between
-/// [`Floor::Outside`] and [`Floor::Faces`].
+/// Where a crate stands. A crate uses those below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Floor {
     /// The data of others as values: no I/O, no clock.
@@ -17,6 +16,8 @@ enum Floor {
     Knowledge,
     /// Where I/O begins.
     Outside,
+    /// What runs as a service, without its command line.
+    Services,
     /// What a person or the system starts.
     Faces,
     /// Shared by tests: used by none but them.
@@ -31,14 +32,18 @@ enum Floor {
 const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-advisory", Floor::Ground),
     ("snowguard-formats", Floor::Ground),
+    ("snowguard-parts", Floor::Ground),
     ("snowguard-store", Floor::Ground),
     ("snowguard-closure", Floor::Knowledge),
     ("snowguard-inventory", Floor::Knowledge),
     ("snowguard-matching", Floor::Knowledge),
     ("snowguard-report", Floor::Knowledge),
     ("snowguard-feeds", Floor::Outside),
+    ("snowguard-http", Floor::Outside),
     ("snowguard-sources", Floor::Outside),
+    ("snowguard-watch", Floor::Services),
     ("snowguard", Floor::Faces),
+    ("snowguardd", Floor::Faces),
     ("snowguard-testkit", Floor::Tests),
     ("snowguard-measure", Floor::Measures),
     ("xtask", Floor::Chores),
@@ -46,6 +51,12 @@ const FLOORS: &[(&str, Floor)] = &[
 
 /// Uses of a crate on the same floor, each for its reason.
 const BESIDE: &[(&str, &str, &str)] = &[
+    (
+        "snowguard-parts",
+        "snowguard-advisory",
+        "what is declared is named as advisories name it",
+    ),
+    ("snowguard-feeds", "snowguard-http", "feeds are fetched"),
     (
         "snowguard-advisory",
         "snowguard-store",
