@@ -77,9 +77,11 @@ impl Builder {
     /// Makes the index.
     pub fn finish(mut self) -> Built {
         for draft in self.sources.values_mut() {
-            draft
-                .records
-                .sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.modified.cmp(&b.modified)));
+            draft.records.sort_by(|a, b| {
+                (&a.id, a.modified)
+                    .cmp(&(&b.id, b.modified))
+                    .then_with(|| in_full(a).cmp(&in_full(b)))
+            });
         }
         let records: Vec<(u32, &Record)> = (0..)
             .zip(self.sources.values())
@@ -93,6 +95,11 @@ impl Builder {
         }
         assembly.finish(&self.sources)
     }
+}
+
+/// What orders records of one id and day, so that the order of calls is of no consequence.
+fn in_full(record: &Record) -> Option<String> {
+    serde_json::to_string(record).ok()
 }
 
 /// Brings together what speaks of one vulnerability: a CVE, or ids that are linked by aliases and
