@@ -3,7 +3,9 @@
 pub mod file;
 pub mod import;
 mod open;
+pub mod records;
 
 pub use file::{IndexFile, IndexFileError};
 pub use import::{Event, Import, ImportError, Imported, Problem};
 pub use open::ContainerError;
+pub use records::{Change, Changed, RecordStore, RecordsError};

@@ -58,6 +58,16 @@ impl SourceKind {
     pub fn as_str(self) -> &'static str {
         crate::read::Format::from(self).as_str()
     }
+
+    /// Its number in an index, which never changes.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The format of a number.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
 }
 
 impl From<SourceKind> for crate::read::Format {

@@ -9,9 +9,11 @@
 mod build;
 mod items;
 mod layout;
+mod touched;
 mod view;
 
 pub use build::{Builder, Built};
 pub use items::{EntryView, ProductView, Source, SourceKind, VulnerabilityView};
 pub use layout::{Corrupt, FORMAT_VERSION, OpenError, reseal};
+pub use touched::{Touched, marks};
 pub use view::{EntryId, Index, Key, ProductList, RuleList, VulnerabilityId, VulnerabilityList};
