@@ -1,0 +1,33 @@
+//! What compilers and linkers write into programs.
+//!
+//! Only headers, tables of sections and the sections in question are asked for; symbols and code
+//! are not.
+
+mod auditable;
+mod go;
+mod image;
+mod wasm;
+mod window;
+
+pub(crate) use window::Window;
+
+use object::ReadRef;
+
+use crate::read::{PartsError, Sink};
+use image::Image;
+
+/// What a program declares: nothing, if it has neither of the sections.
+pub(crate) fn read<'data, R: ReadRef<'data>>(data: R, sink: &mut Sink) -> Result<(), PartsError> {
+    let whole = Window::new(data)?;
+    if let Some(section) = wasm::auditable(whole)? {
+        auditable::read(whole, section, sink);
+        return Ok(());
+    }
+    for (window, image) in Image::read_all(whole, sink)? {
+        if let Some(section) = image.auditable {
+            auditable::read(window, section, sink);
+        }
+        go::read(window, &image, sink);
+    }
+    Ok(())
+}

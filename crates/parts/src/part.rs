@@ -1,0 +1,207 @@
+//! What a file declares: a library, its version, and where the proof stands.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use snowguard_advisory::identity::PackageKey;
+
+/// One library that a file declares to be inside it, or to be needed by it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Part {
+    /// The package. It is of its language's ecosystem only if the file says that it came from that
+    /// ecosystem's registry, or leaves no other reading; else it is `generic`, see [`Part::origin`].
+    pub package: PackageKey,
+    /// The name as the format has it, which the key may spell otherwise: `serde_core`, `Flask`.
+    pub name: Box<str>,
+    /// The version as the format has it: `v1.2.3+incompatible`, `(devel)`, `2.0.post1`. Never empty.
+    pub version: Box<str>,
+    /// What the library is for.
+    pub scope: Scope,
+    /// How the file declares it.
+    pub by: Declared,
+    /// Where the declaration stands.
+    pub place: Place,
+    /// The file is this package, as opposed to using it: the root of the dependency graph.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub root: bool,
+    /// Where the package came from.
+    #[serde(default, skip_serializing_if = "Origin::is_registry")]
+    pub origin: Origin,
+    /// What this package was put in the place of: Go's `replace`, npm's aliases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Box<str>>,
+    /// The checksum of the package as the format writes it: `h1:…=`, `sha512-…`, `sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Box<str>>,
+}
+
+impl Part {
+    /// The version as advisories of the ecosystem write it; none if no order knows it.
+    ///
+    /// Go writes `v1.2.3+incompatible` where advisories have `1.2.3`: what follows `+` never
+    /// decides in semantic versioning. `(devel)` is a build from a working tree: it has no version.
+    pub fn advisory_version(&self) -> Option<&str> {
+        if self.package.kind() != "golang" {
+            return Some(&self.version);
+        }
+        if &*self.version == "(devel)" {
+            return None;
+        }
+        let text = self.version.strip_prefix('v').unwrap_or(&self.version);
+        Some(text.strip_suffix("+incompatible").unwrap_or(text))
+    }
+
+    /// The purl of package and version.
+    pub fn purl(&self) -> String {
+        // The key takes `_` and `-` for one, as crates.io does for those who look for a crate. The
+        // purl has the name that the crate has.
+        let as_named = self.package.kind() == "cargo"
+            && self.name.contains('_')
+            && self
+                .name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        let purl = self.package.to_purl(Some(&self.version));
+        match purl.split_once('@').filter(|_| as_named) {
+            Some((_, version)) => format!("pkg:cargo/{}@{version}", self.name),
+            None => purl,
+        }
+    }
+}
+
+/// What a library is for, as far as the format says it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// It is in the product, or is loaded by it.
+    Runtime,
+    /// It ran while the product was built: build scripts, procedural macros.
+    Build,
+    /// Only those who develop the product use it: tests, linters.
+    Development,
+    /// It is used if it is there.
+    Optional,
+    /// The format does not tell.
+    #[default]
+    Unknown,
+}
+
+impl Scope {
+    /// As it is written in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Runtime => "runtime",
+            Self::Build => "build",
+            Self::Development => "development",
+            Self::Optional => "optional",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where a package came from, as far as the format says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The registry of its ecosystem, or the format does not tell anything else.
+    #[default]
+    Registry,
+    /// Another registry, or an archive at a URL; the text is what the format says of it.
+    Elsewhere(Box<str>),
+    /// A source repository; the text is what the format says of it.
+    Repository(Box<str>),
+    /// Files beside the product: its own packages, path dependencies, local replacements.
+    Local,
+}
+
+impl Origin {
+    /// Whether it is the registry of its ecosystem.
+    pub fn is_registry(&self) -> bool {
+        *self == Self::Registry
+    }
+}
+
+/// How a file declares a part: the format, and with it the strength of the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Declared {
+    /// The list that cargo-auditable compiles into a program.
+    CargoAuditable,
+    /// The build information that the Go linker writes.
+    GoBuildInfo,
+}
+
+/// How well a format proves that a library is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The tool that put it there says so.
+    Contained,
+    /// It is named by a manifest, but not by its coordinate in the registry: the name may differ.
+    NamedByManifest,
+    /// A lock file says that it would be fetched; not whether it was, or whether it ended up in the
+    /// product.
+    Locked,
+}
+
+impl Declared {
+    /// The name that a reader of evidence sees.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CargoAuditable => "cargo-auditable data",
+            Self::GoBuildInfo => "Go build information",
+        }
+    }
+
+    /// How well it proves that the library is there.
+    pub fn evidence(self) -> Evidence {
+        match self {
+            Self::CargoAuditable | Self::GoBuildInfo => Evidence::Contained,
+        }
+    }
+}
+
+impl fmt::Display for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Where a declaration stands in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The member, if the file is an archive; archives within archives are joined by `!/`, as in
+    /// `BOOT-INF/lib/a.jar!/META-INF/maven/g/a/pom.properties`. Others' text: escape it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Box<str>>,
+    /// Where in the member as it is unpacked, or in the file if there is no member.
+    pub span: Span,
+}
+
+/// Where in some bytes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Span {
+    /// These bytes; offset and length.
+    Bytes(u64, u64),
+    /// This line of a text, from 1.
+    Line(u32),
+    /// All of it.
+    #[default]
+    Whole,
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(offset, length) => write!(f, "{length} bytes at {offset:#x}"),
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Whole => f.write_str("the whole file"),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From bytes to parts: limits, errors, and what the readers share.
+
+use object::ReadRef;
+use serde::{Deserialize, Serialize};
+use snowguard_advisory::identity::PackageKey;
+
+use crate::binary;
+use crate::kind::Kind;
+use crate::part::{Declared, Origin, Part, Place, Scope, Span};
+
+/// What a reader may spend on one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one text, section or member that is read as a whole.
+    pub text: u64,
+    /// Members of one archive, with those of the archives inside it.
+    pub members: u64,
+    /// Bytes that are unpacked from one file, in all.
+    pub unpacked: u64,
+    /// How deep archives may lie in archives.
+    pub nesting: u32,
+    /// Parts of one file.
+    pub parts: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            text: 64 << 20,
+            members: 500_000,
+            unpacked: 1 << 30,
+            nesting: 4,
+            parts: 200_000,
+        }
+    }
+}
+
+/// What a file declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// The parts, in the order in which the file has them.
+    pub parts: Vec<Part>,
+    /// What could not be understood, beside the parts that could.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// Something in a file that could not be understood: what it declares may be incomplete.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, without a full stop. May quote the file: escape it.
+    pub what: Box<str>,
+}
+
+/// Why a file cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// The bytes could not be had: the source of bytes failed, or the file ends early.
+    #[error("the file ends early, or could not be read")]
+    Unreadable,
+    /// A limit.
+    #[error("{what} is larger than the limit of {limit}")]
+    TooLarge {
+        /// What has the size.
+        what: &'static str,
+        /// The limit, in bytes or pieces.
+        limit: u64,
+    },
+    /// The bytes are not what the format asks for.
+    #[error("not {format}: {what}")]
+    Malformed {
+        /// The format, with its article.
+        format: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// What a file of this kind declares.
+///
+/// `data` gives the bytes as they are asked for: a slice (of a memory map), or
+/// [`object::ReadCache`] over a file. Of programs and archives only headers and what is needed are
+/// asked for. `path` is that of [`kind_of`](crate::kind_of).
+pub fn read<'data, R: ReadRef<'data>>(
+    kind: Kind,
+    _path: &str,
+    data: R,
+    limits: &Limits,
+) -> Result<Parts, PartsError> {
+    let mut sink = Sink::new(*limits);
+    match kind {
+        Kind::Executable => binary::read(data, &mut sink)?,
+    }
+    Ok(sink.into_parts())
+}
+
+/// A part as a reader finds it, before its name is checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft<'a> {
+    /// A purl type.
+    pub(crate) ecosystem: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) scope: Scope,
+    pub(crate) span: Span,
+    pub(crate) root: bool,
+    pub(crate) origin: Origin,
+    pub(crate) replaces: Option<&'a str>,
+    pub(crate) checksum: Option<&'a str>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(ecosystem: &'a str, name: &'a str, version: &'a str, span: Span) -> Self {
+        Self {
+            ecosystem,
+            name,
+            version,
+            scope: Scope::Unknown,
+            span,
+            root: false,
+            origin: Origin::Registry,
+            replaces: None,
+            checksum: None,
+        }
+    }
+
+    pub(crate) fn scope(self, scope: Scope) -> Self {
+        Self { scope, ..self }
+    }
+
+    pub(crate) fn root(self, root: bool) -> Self {
+        Self { root, ..self }
+    }
+
+    /// Where it came from. What is not from the registry is not the registry's package of that
+    /// name, so that it becomes a generic one.
+    pub(crate) fn origin(self, origin: Origin) -> Self {
+        let ecosystem = if origin.is_registry() {
+            self.ecosystem
+        } else {
+            "generic"
+        };
+        Self {
+            ecosystem,
+            origin,
+            ..self
+        }
+    }
+}
+
+/// The longest version, name of a replaced package, or checksum that is believed.
+const LONGEST: usize = 512;
+/// More problems of one file are not told one by one.
+const MOST_PROBLEMS: usize = 64;
+
+/// What readers write to.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    pub(crate) limits: Limits,
+    member: Option<Box<str>>,
+    parts: Vec<Part>,
+    problems: Vec<Problem>,
+    full: bool,
+}
+
+impl Sink {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            member: None,
+            parts: Vec::new(),
+            problems: Vec::new(),
+            full: false,
+        }
+    }
+
+    /// Adds a part, or tells why it is none.
+    pub(crate) fn add(&mut self, by: Declared, draft: Draft<'_>) {
+        if self.parts.len() >= self.limits.parts {
+            if !self.full {
+                self.full = true;
+                let limit = self.limits.parts;
+                self.problem(draft.span, format!("more than {limit} parts"));
+            }
+            return;
+        }
+        let package = match PackageKey::new(draft.ecosystem, draft.name) {
+            Ok(package) => package,
+            Err(error) => return self.problem(draft.span, error.to_string()),
+        };
+        let version = draft.version.trim();
+        if !is_plain(version) {
+            let what = format!("the version of {package} is empty, too long or not text");
+            return self.problem(draft.span, what);
+        }
+        let text = |text: Option<&str>| text.filter(|text| is_plain(text)).map(Into::into);
+        self.parts.push(Part {
+            package,
+            name: draft.name.into(),
+            version: version.into(),
+            scope: draft.scope,
+            by,
+            place: self.place(draft.span),
+            root: draft.root,
+            origin: draft.origin,
+            replaces: text(draft.replaces),
+            checksum: text(draft.checksum),
+        });
+    }
+
+    /// Tells of something that could not be understood.
+    pub(crate) fn problem(&mut self, span: Span, what: impl Into<Box<str>>) {
+        if self.problems.len() < MOST_PROBLEMS {
+            let place = self.place(span);
+            let what = what.into();
+            self.problems.push(Problem { place, what });
+        }
+    }
+
+    fn place(&self, span: Span) -> Place {
+        Place {
+            member: self.member.clone(),
+            span,
+        }
+    }
+
+    fn into_parts(self) -> Parts {
+        Parts {
+            parts: self.parts,
+            problems: self.problems,
+        }
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control)
+}
