@@ -3,3 +3,4 @@
 pub mod browser;
 pub mod nix;
 pub mod schema;
+pub mod web;
