@@ -1,1 +1,16 @@
 #![doc = include_str!("../README.md")]
+
+mod address;
+mod client;
+mod download;
+mod error;
+mod local;
+mod part;
+mod retry;
+mod settings;
+
+pub use address::{Address, AddressError};
+pub use client::{Client, Get, Page, Post};
+pub use download::{Download, Event, Expected, Whole};
+pub use error::HttpError;
+pub use settings::{Conditions, Settings};

@@ -1,0 +1,628 @@
+//! The client: one set of connections, one runtime, and the patience that all requests share.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use reqwest::header::{
+    ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, LINK, RETRY_AFTER,
+};
+use reqwest::{Certificate, RequestBuilder, Response, StatusCode, redirect};
+
+use crate::address::{Address, shown};
+use crate::download::Event;
+use crate::error::HttpError;
+use crate::settings::{Conditions, Settings};
+use crate::{local, retry};
+
+/// How many redirects are followed in a row.
+const MAX_REDIRECTS: usize = 10;
+/// How often a request is made again in all, however much arrives between.
+const MAX_ROUNDS: u32 = 200;
+/// How often waiting looks whether the person wants to stop.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Fetches and sends. It may be used from several threads at once.
+pub struct Client {
+    settings: Settings,
+    interrupted: Arc<AtomicBool>,
+    runtime: tokio::runtime::Runtime,
+    certificates: Vec<Certificate>,
+    following: OnceLock<reqwest::Client>,
+    staying: OnceLock<reqwest::Client>,
+    received: AtomicU64,
+}
+
+/// A small document that is wanted.
+#[derive(Clone, Debug)]
+pub struct Get<'a> {
+    /// Where it is.
+    pub address: &'a Address,
+    /// How large it may be, in bytes.
+    pub limit: u64,
+    /// What is known of it.
+    pub conditions: Option<&'a Conditions>,
+    /// Headers to send, by name and value.
+    pub headers: &'a [(&'a str, &'a str)],
+}
+
+/// Something to send.
+#[derive(Clone, Debug)]
+pub struct Post<'a> {
+    /// Where to.
+    pub address: &'a Address,
+    /// What.
+    pub body: &'a [u8],
+    /// What it is: `application/json`.
+    pub content_type: &'a str,
+    /// Headers to send, by name and value.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Tells the receiver that two requests are one. With it, whatever may have been lost is sent
+    /// again; without it, only what has certainly not been taken.
+    pub idempotency_key: Option<&'a str>,
+    /// How large the answer may be, in bytes.
+    pub limit: u64,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// What it says.
+    pub body: Vec<u8>,
+    /// What to ask with the next time.
+    pub conditions: Conditions,
+    /// The `Link` headers: where a list goes on.
+    pub links: Vec<String>,
+}
+
+impl Client {
+    /// Makes a client. Nothing is connected yet. Setting `interrupted` ends what it is doing.
+    pub fn new(settings: Settings, interrupted: Arc<AtomicBool>) -> Result<Self, HttpError> {
+        let certificates = settings
+            .ca_files
+            .iter()
+            .map(|path| certificates(path))
+            .collect::<Result<Vec<_>, _>>()?
+            .concat();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(|source| HttpError::File {
+                what: "start threads for",
+                path: Utf8PathBuf::from("the network"),
+                source,
+            })?;
+        Ok(Self {
+            settings,
+            interrupted,
+            runtime,
+            certificates,
+            following: OnceLock::new(),
+            staying: OnceLock::new(),
+            received: AtomicU64::new(0),
+        })
+    }
+
+    /// Fetches a small document into memory. None if it is as `conditions` say.
+    pub fn get(&self, get: &Get<'_>) -> Result<Option<Page>, HttpError> {
+        if let Some(path) = get.address.path() {
+            return self.get_local(get, &path);
+        }
+        self.runtime.block_on(async {
+            let client = self.following()?;
+            let mut patience = Patience::new(self);
+            loop {
+                let fault = match self.get_once(client, get).await {
+                    Ok(page) => return Ok(page),
+                    Err(fault) => fault,
+                };
+                patience.bear(fault, &mut |_| ()).await?;
+            }
+        })
+    }
+
+    /// Sends a document. What is not answered with 2xx is an error.
+    pub fn post(&self, post: &Post<'_>) -> Result<Page, HttpError> {
+        self.runtime.block_on(async {
+            // What is sent once and led elsewhere might be taken twice, or be turned into a question.
+            let client = self.staying()?;
+            let mut patience = Patience::new(self);
+            loop {
+                let fault = match self.post_once(client, post).await {
+                    Ok(page) => return Ok(page),
+                    Err(fault) => fault,
+                };
+                patience.bear(fault, &mut |_| ()).await?;
+            }
+        })
+    }
+
+    /// How many bytes of bodies have arrived in all.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+
+    pub(crate) fn count(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn check_interrupted(&self) -> Result<(), HttpError> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(HttpError::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// The client that follows redirects.
+    pub(crate) fn following(&self) -> Result<&reqwest::Client, HttpError> {
+        self.client(&self.following, redirect::Policy::custom(follow))
+    }
+
+    fn staying(&self) -> Result<&reqwest::Client, HttpError> {
+        self.client(&self.staying, redirect::Policy::none())
+    }
+
+    fn client<'s>(
+        &self,
+        place: &'s OnceLock<reqwest::Client>,
+        policy: redirect::Policy,
+    ) -> Result<&'s reqwest::Client, HttpError> {
+        if let Some(client) = place.get() {
+            return Ok(client);
+        }
+        let client = reqwest::Client::builder()
+            .user_agent(&self.settings.user_agent)
+            .connect_timeout(self.settings.connect_timeout)
+            .redirect(policy)
+            .referer(false)
+            .tls_certs_merge(self.certificates.iter().cloned())
+            .build()
+            .map_err(|error| HttpError::Setup(error.without_url()))?;
+        Ok(place.get_or_init(|| client))
+    }
+
+    async fn get_once(
+        &self,
+        client: &reqwest::Client,
+        get: &Get<'_>,
+    ) -> Result<Option<Page>, Fault> {
+        let mut request = client.get(get.address.url().clone());
+        request = with_conditions(request, get.conditions);
+        request = request.headers(headers(get.headers)?);
+        let response = self.answer(request, get.address).await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        self.page(response, get.address, get.limit).await.map(Some)
+    }
+
+    async fn post_once(&self, client: &reqwest::Client, post: &Post<'_>) -> Result<Page, Fault> {
+        let mut request = client
+            .post(post.address.url().clone())
+            .headers(headers(post.headers)?)
+            .header("Content-Type", post.content_type)
+            .body(post.body.to_vec());
+        if let Some(key) = post.idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let outcome = async {
+            let response = self.answer(request, post.address).await?;
+            if response.status().is_redirection() {
+                return Err(Fault::last(status_error(post.address, response.status())));
+            }
+            self.page(response, post.address, post.limit).await
+        };
+        outcome.await.map_err(|fault| {
+            let taken_perhaps = !matches!(
+                &fault.error,
+                HttpError::Connect { .. } | HttpError::Status { .. } | HttpError::Later { .. }
+            ) || matches!(&fault.error, HttpError::Status { status, .. }
+                if status.is_server_error() && *status != StatusCode::SERVICE_UNAVAILABLE);
+            if taken_perhaps && post.idempotency_key.is_none() {
+                Fault::last(fault.error)
+            } else {
+                fault
+            }
+        })
+    }
+
+    /// Sends a request and waits for the head of the answer. Errors of status are faults.
+    pub(crate) async fn answer(
+        &self,
+        request: RequestBuilder,
+        address: &Address,
+    ) -> Result<Response, Fault> {
+        // Bodies are counted, resumed and checked as they are sent.
+        let request = request.header(ACCEPT_ENCODING, "identity");
+        let waiting = tokio::time::timeout(
+            self.settings.connect_timeout + self.settings.stall,
+            request.send(),
+        );
+        let response = match self.or_stop(waiting).await.map_err(Fault::last)? {
+            Err(_) => return Err(self.stalled(address)),
+            Ok(Err(error)) => return Err(fault(address, 0, error)),
+            Ok(Ok(response)) => response,
+        };
+        let status = response.status();
+        if status.is_client_error() || status.is_server_error() {
+            return Err(self.refusal(address, &response));
+        }
+        Ok(response)
+    }
+
+    /// What to make of an answer of 400 or more.
+    fn refusal(&self, address: &Address, response: &Response) -> Fault {
+        let now = Timestamp::now();
+        let status = response.status();
+        let header = |name: &str| response.headers().get(name)?.to_str().ok();
+        let asked = header(RETRY_AFTER.as_str()).and_then(|value| retry::retry_after(value, now));
+        // GitHub's way to say the same.
+        let spent = header("x-ratelimit-remaining") == Some("0");
+        let reset = header("x-ratelimit-reset")
+            .and_then(|text| Timestamp::from_second(text.parse().ok()?).ok())
+            .filter(|_| spent)
+            .map(|until| Duration::try_from(until.duration_since(now)).unwrap_or_default());
+        let wait = asked.or(reset);
+        if !retry::passes(status.as_u16()) && wait.is_none_or(|_| status != StatusCode::FORBIDDEN) {
+            return Fault::last(status_error(address, status));
+        }
+        match wait {
+            Some(wait) if wait > self.settings.longest_pause => Fault::last(HttpError::Later {
+                host: address.host(),
+                until: now
+                    .checked_add(wait)
+                    .ok()
+                    .map(|until| until.round(jiff::Unit::Second).unwrap_or(until)),
+            }),
+            wait => Fault {
+                error: status_error(address, status),
+                again: Some(wait.unwrap_or_default()),
+            },
+        }
+    }
+
+    async fn page(
+        &self,
+        mut response: Response,
+        address: &Address,
+        limit: u64,
+    ) -> Result<Page, Fault> {
+        let conditions = conditions_of(response.headers());
+        let links = response.headers().get_all(LINK).iter();
+        let links = links.filter_map(|link| Some(link.to_str().ok()?.to_owned()));
+        let links = links.collect();
+        let mut body = Vec::new();
+        while let Some(chunk) = self
+            .chunk(&mut response, address, body.len() as u64)
+            .await?
+        {
+            if body.len() as u64 + chunk.len() as u64 > limit {
+                return Err(Fault::last(too_large(address, limit)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Page {
+            body,
+            conditions,
+            links,
+        })
+    }
+
+    /// The next piece of a body.
+    pub(crate) async fn chunk(
+        &self,
+        response: &mut Response,
+        address: &Address,
+        received: u64,
+    ) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]> + use<>>, Fault> {
+        let waiting = tokio::time::timeout(self.settings.stall, response.chunk());
+        match self.or_stop(waiting).await.map_err(Fault::last)? {
+            Err(_) => Err(self.stalled(address)),
+            Ok(Err(error)) => Err(fault(address, received, error)),
+            Ok(Ok(chunk)) => {
+                self.count(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
+                Ok(chunk)
+            }
+        }
+    }
+
+    pub(crate) fn stalled(&self, address: &Address) -> Fault {
+        Fault::passing(HttpError::Stalled {
+            host: address.host(),
+            seconds: self.settings.stall.as_secs(),
+        })
+    }
+
+    /// Waits, but not beyond the person's patience.
+    pub(crate) async fn or_stop<T>(
+        &self,
+        waiting: impl Future<Output = T>,
+    ) -> Result<T, HttpError> {
+        tokio::pin!(waiting);
+        loop {
+            self.check_interrupted()?;
+            tokio::select! {
+                done = &mut waiting => return Ok(done),
+                () = tokio::time::sleep(GLANCE) => (),
+            }
+        }
+    }
+
+    fn get_local(&self, get: &Get<'_>, path: &Utf8Path) -> Result<Option<Page>, HttpError> {
+        let local = local::open(path)?;
+        let known = get.conditions.and_then(|known| known.etag.as_ref());
+        if known == Some(&local.etag) {
+            return Ok(None);
+        }
+        let mut body = Vec::new();
+        local
+            .file
+            .take(get.limit.saturating_add(1))
+            .read_to_end(&mut body)
+            .map_err(|source| HttpError::File {
+                what: "read",
+                path: path.to_owned(),
+                source,
+            })?;
+        if body.len() as u64 > get.limit {
+            return Err(too_large(get.address, get.limit));
+        }
+        self.count(body.len() as u64);
+        Ok(Some(Page {
+            body,
+            conditions: Conditions {
+                etag: Some(local.etag),
+                last_modified: None,
+            },
+            links: Vec::new(),
+        }))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// A try that failed: why, and whether the next may do better.
+pub(crate) struct Fault {
+    pub(crate) error: HttpError,
+    /// For faults that pass: how long to wait at least.
+    pub(crate) again: Option<Duration>,
+}
+
+impl Fault {
+    pub(crate) fn last(error: HttpError) -> Self {
+        Self { error, again: None }
+    }
+
+    pub(crate) fn passing(error: HttpError) -> Self {
+        Self {
+            error,
+            again: Some(Duration::ZERO),
+        }
+    }
+}
+
+impl From<HttpError> for Fault {
+    fn from(error: HttpError) -> Self {
+        Self::last(error)
+    }
+}
+
+/// Counts failed tries and waits between them.
+pub(crate) struct Patience<'c> {
+    client: &'c Client,
+    failed: u32,
+    rounds: u32,
+}
+
+impl<'c> Patience<'c> {
+    pub(crate) fn new(client: &'c Client) -> Self {
+        Self {
+            client,
+            failed: 0,
+            rounds: 0,
+        }
+    }
+
+    /// Something arrived that stays: the tries are counted anew.
+    pub(crate) fn progressed(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Waits as long as a fault asks for; hands it back if it does not pass or comes too often.
+    pub(crate) async fn bear(
+        &mut self,
+        fault: Fault,
+        notice: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), HttpError> {
+        let Some(at_least) = fault.again else {
+            return Err(fault.error);
+        };
+        self.failed += 1;
+        self.rounds += 1;
+        let settings = &self.client.settings;
+        if self.failed >= settings.attempts || self.rounds >= MAX_ROUNDS {
+            return Err(fault.error);
+        }
+        let pause = retry::pause(
+            self.failed,
+            settings.pause,
+            settings.longest_pause,
+            retry::dice(),
+        )
+        .max(at_least);
+        notice(Event::Again {
+            error: &fault.error,
+            after: pause,
+        });
+        self.client.or_stop(tokio::time::sleep(pause)).await
+    }
+}
+
+/// A redirect that is not followed, on its way through reqwest.
+#[derive(Debug)]
+struct Refused {
+    target: String,
+    why: &'static str,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let was_secure = attempt
+        .previous()
+        .last()
+        .is_some_and(|url| url.scheme() == "https");
+    let why = if was_secure && attempt.url().scheme() != "https" {
+        "which is not encrypted"
+    } else if attempt.previous().len() > MAX_REDIRECTS {
+        "one redirect too many"
+    } else {
+        return attempt.follow();
+    };
+    let target = shown(attempt.url());
+    attempt.error(Refused { target, why })
+}
+
+/// What an error of reqwest is, in the words of who uses this.
+fn fault(address: &Address, received: u64, error: reqwest::Error) -> Fault {
+    let error = error.without_url();
+    let host = address.host();
+    let mut told = String::new();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(refused) = inner.downcast_ref::<Refused>() {
+            return Fault::last(HttpError::Redirect {
+                host,
+                address: address.to_string(),
+                target: refused.target.clone(),
+                why: refused.why,
+            });
+        }
+        told += &inner.to_string().to_ascii_lowercase();
+        cause = inner.source();
+    }
+    if told.contains("certificate") {
+        return Fault::last(HttpError::Certificate {
+            host,
+            source: error,
+        });
+    }
+    if error.is_connect() {
+        return Fault::passing(HttpError::Connect {
+            host,
+            source: error,
+        });
+    }
+    let broken = [
+        "closed",
+        "reset",
+        "broken pipe",
+        "incomplete",
+        "eof",
+        "end of file",
+    ];
+    if error.is_timeout() || broken.iter().any(|word| told.contains(word)) {
+        return Fault::passing(HttpError::Cut {
+            host,
+            address: address.to_string(),
+            received,
+        });
+    }
+    Fault::last(HttpError::Garbled {
+        host,
+        source: error,
+    })
+}
+
+pub(crate) fn status_error(address: &Address, status: StatusCode) -> HttpError {
+    HttpError::Status {
+        host: address.host(),
+        address: address.to_string(),
+        status,
+    }
+}
+
+pub(crate) fn too_large(address: &Address, limit: u64) -> HttpError {
+    HttpError::TooLarge {
+        address: address.to_string(),
+        limit,
+    }
+}
+
+pub(crate) fn with_conditions(
+    mut request: RequestBuilder,
+    conditions: Option<&Conditions>,
+) -> RequestBuilder {
+    if let Some(conditions) = conditions {
+        if let Some(etag) = &conditions.etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(last_modified) = &conditions.last_modified {
+            request = request.header(IF_MODIFIED_SINCE, last_modified);
+        }
+    }
+    request
+}
+
+pub(crate) fn conditions_of(headers: &HeaderMap) -> Conditions {
+    let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    Conditions {
+        etag: text(ETAG),
+        last_modified: text(LAST_MODIFIED),
+    }
+}
+
+pub(crate) fn headers(pairs: &[(&str, &str)]) -> Result<HeaderMap, HttpError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in pairs {
+        let wrong = || HttpError::Header((*name).to_owned());
+        let name: HeaderName = name.parse().map_err(|_| wrong())?;
+        let mut value: HeaderValue = value.parse().map_err(|_| wrong())?;
+        // It may be a token: not for logs, and not for another host.
+        value.set_sensitive(true);
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the files that a person names as trusted"
+)]
+fn certificates(path: &Utf8Path) -> Result<Vec<Certificate>, HttpError> {
+    let wrong = |why: String| HttpError::Certificates {
+        path: path.to_owned(),
+        why,
+    };
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let found = Certificate::from_pem_bundle(&bytes).map_err(|error| wrong(error.to_string()))?;
+    if found.is_empty() {
+        return Err(wrong("there are none in it".to_owned()));
+    }
+    Ok(found)
+}
