@@ -2,28 +2,15 @@
 //!
 //! Every ecosystem has its own order. The first opinion is that order ([`Scheme`]); the second is
 //! Nix's, from `builtins.compareVersions`. Where the two disagree, or where a version is no
-//! release, the answer is a [`Doubt`] and never a guess. The second is not asked where the first has
-//! read both versions and each of their words is one whose place is known (`rc`, `beta`): Nix's order
-//! knows none but `pre`.
-//!
-//! An order that a published crate keeps well is taken from there; the others are modules of their own,
-//! held against the real programs in `tests/orders`.
+//! release, the answer is a [`Doubt`] and never a guess.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use libversion::VersionFlags;
 use serde::{Deserialize, Serialize};
-
-mod composer;
-mod digits;
-mod gem;
-mod lists;
-mod maven;
-mod nuget;
-mod opam;
-mod release;
 
 /// The order by which an advisory's versions are to be compared.
 #[derive(
@@ -34,7 +21,7 @@ pub enum Scheme {
     /// Upstream releases, as libversion orders them.
     #[default]
     Release,
-    /// Semantic Versioning 2.0.0: Go, crates.io, npm, Hex, Julia, Swift.
+    /// Semantic Versioning 2.0.0: Go, crates.io, npm, Hex, Pub.
     Semver,
     /// PEP 440: `PyPI`.
     Pep440,
@@ -42,128 +29,9 @@ pub enum Scheme {
     Distribution,
     /// Commits: not comparable to releases.
     Git,
-    /// Maven's `ComparableVersion`.
-    Maven,
-    /// `RubyGems`.
-    Gem,
-    /// `NuGet`: semantic versioning with a fourth number, without case.
-    Nuget,
-    /// Packagist: what Composer makes of a version, in PHP's order.
-    Composer,
-    /// Hackage: the Haskell Package Versioning Policy.
-    Haskell,
-    /// CRAN and Bioconductor: R's `package_version`.
-    R,
-    /// opam.
-    Opam,
-    /// Pub: semantic versioning in which builds are ordered, too.
-    Pub,
 }
 
 impl Scheme {
-    /// All of them, each at the place of its number in an index. There is room for sixteen.
-    pub const ALL: [Self; 13] = [
-        Self::Release,
-        Self::Semver,
-        Self::Pep440,
-        Self::Distribution,
-        Self::Git,
-        Self::Maven,
-        Self::Gem,
-        Self::Nuget,
-        Self::Composer,
-        Self::Haskell,
-        Self::R,
-        Self::Opam,
-        Self::Pub,
-    ];
-
-    /// The order of the packages of a purl type; upstream's release order where the type has none.
-    pub fn of_purl_type(kind: &str) -> Self {
-        match kind {
-            "pypi" => Self::Pep440,
-            "golang" | "cargo" | "npm" | "hex" | "julia" | "swift" => Self::Semver,
-            "maven" => Self::Maven,
-            "gem" => Self::Gem,
-            "nuget" => Self::Nuget,
-            "composer" => Self::Composer,
-            "hackage" => Self::Haskell,
-            "cran" | "bioconductor" => Self::R,
-            "opam" => Self::Opam,
-            "pub" => Self::Pub,
-            _ => Self::Release,
-        }
-    }
-
-    /// Puts versions in order without any doubt: by the order itself if it reads all of them, else as
-    /// upstream releases. It is for sorting, not for a verdict. Equal versions stay as they stand.
-    ///
-    /// Maven's order goes in circles in corners that nobody should meet (`0_0`, `0-0.rc`, `0`), which
-    /// the sorting of the standard library may answer with a panic. So each is inserted by bisection.
-    pub fn sort_by_version<T>(self, items: &mut [T], version: impl Fn(&T) -> &str) {
-        let own = items
-            .iter()
-            .all(|item| self.compare(version(item), version(item)).is_some());
-        for end in 1..items.len() {
-            let at = items[..end].partition_point(|item| {
-                let (a, b) = (version(item), version(&items[end]));
-                let ordering = if own { self.compare(a, b) } else { None };
-                ordering.unwrap_or_else(|| release::total(a, b)).is_le()
-            });
-            items[at..=end].rotate_right(1);
-        }
-    }
-
-    /// This order's own answer, if it has one and reads both versions.
-    fn compare(self, a: &str, b: &str) -> Option<Ordering> {
-        match self {
-            Self::Release | Self::Distribution | Self::Git => None,
-            Self::Semver => Some(semantic(a)?.cmp_precedence(&semantic(b)?)),
-            Self::Pub => Some(semantic(a)?.cmp(&semantic(b)?)),
-            Self::Pep440 => Some(python(a)?.cmp(&python(b)?)),
-            Self::Maven => Some(maven::compare(a, b)),
-            Self::Gem => gem::compare(a, b),
-            Self::Nuget => nuget::compare(a, b),
-            Self::Composer => composer::compare(a, b),
-            Self::Haskell => lists::haskell(a, b),
-            Self::R => lists::r(a, b),
-            Self::Opam => Some(opam::compare(a, b)),
-        }
-    }
-
-    /// Whether each word of a version is one of which nobody thinks otherwise than this order.
-    ///
-    /// A version of a package set is at times not the one that the ecosystem knows, and then has words
-    /// of its own: `1.0-p1` is a patch there, and comes before the release for Semantic Versioning.
-    fn knows(self, version: &str) -> bool {
-        let mut words = release::without_v(version)
-            .split(|c: char| !c.is_alphabetic())
-            .filter(|word| !word.is_empty());
-        words.all(|word| {
-            let known = [
-                "alpha",
-                "beta",
-                "milestone",
-                "rc",
-                "cr",
-                "pre",
-                "preview",
-                "dev",
-                "snapshot",
-                "final",
-                "ga",
-                "release",
-            ];
-            let letters = self == Self::Pep440 && matches!(word, "a" | "b" | "c" | "post");
-            letters || known.iter().any(|known| word.eq_ignore_ascii_case(known))
-        })
-    }
-
-    /// Whether `1.2` and `1.2.0` are two versions.
-    fn counts_zeros(self) -> bool {
-        matches!(self, Self::Haskell | Self::R | Self::Opam)
-    }
-
     /// The name that a reader of evidence sees.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -172,14 +40,6 @@ impl Scheme {
             Self::Pep440 => "PEP 440",
             Self::Distribution => "a distribution's package order",
             Self::Git => "git history",
-            Self::Maven => "Maven's order",
-            Self::Gem => "RubyGems' order",
-            Self::Nuget => "NuGet's order",
-            Self::Composer => "Composer's order",
-            Self::Haskell => "Haskell's package versioning policy",
-            Self::R => "R's package order",
-            Self::Opam => "opam's order",
-            Self::Pub => "Pub's order",
         }
     }
 }
@@ -223,7 +83,7 @@ impl<'a> Version<'a> {
         match scheme {
             Scheme::Distribution => return Err(Doubt::Distribution),
             Scheme::Git => return Err(Doubt::Commits),
-            _ => {}
+            Scheme::Release | Scheme::Semver | Scheme::Pep440 => {}
         }
         let bound = bound.trim();
         match self.kind {
@@ -242,18 +102,19 @@ impl<'a> Version<'a> {
     }
 
     fn compare_release(self, bound: &str, scheme: Scheme) -> Result<Ordering, Doubt> {
-        if self.plain && is_plain(bound) && !scheme.counts_zeros() {
+        if self.plain && is_plain(bound) {
             // Digits and dots mean the same in every order, but for how many zeros end them.
             return Ok(compare_plain(self.text, bound));
         }
-        let own = scheme.compare(self.text, bound);
-        if let Some(ordering) = own
-            && (ordering.is_eq() || (scheme.knows(self.text) && scheme.knows(bound)))
-        {
-            return Ok(ordering);
-        }
-        let first = own.unwrap_or_else(|| release::upstream(self.text, bound));
-        let second = release::nix(self.text, bound);
+        let first = match scheme {
+            Scheme::Semver => semantic(self.text)
+                .zip(semantic(bound))
+                .map(|(a, b)| a.cmp_precedence(&b)),
+            Scheme::Pep440 => python(self.text).zip(python(bound)).map(|(a, b)| a.cmp(&b)),
+            Scheme::Release | Scheme::Distribution | Scheme::Git => None,
+        };
+        let first = first.unwrap_or_else(|| upstream(self.text, bound));
+        let second = nix_order(self.text, bound);
         match first {
             // libversion reads only the first letter of a word: `1.0.2z` against `1.0.2za`.
             Ordering::Equal => Ok(second),
@@ -352,6 +213,54 @@ fn relation(ordering: Ordering) -> Cow<'static, str> {
         Ordering::Equal => "equal",
         Ordering::Greater => "newer",
     })
+}
+
+/// Upstream order: libversion, with `p` as in `8.2p1` meaning a patch.
+///
+/// In `1.1.1p` it is only the letter after `o`, which libversion has no flag for.
+fn upstream(a: &str, b: &str) -> Ordering {
+    let flags = VersionFlags::P_IS_PATCH;
+    let (a, b) = (without_v(a), without_v(b));
+    let ((head_a, letter_a), (head_b, letter_b)) = (letter_release(a), letter_release(b));
+    if letter_a == "p" || letter_b == "p" {
+        return libversion::version_compare4(head_a, head_b, flags, flags)
+            .then_with(|| letter_a.cmp(letter_b));
+    }
+    libversion::version_compare4(a, b, flags, flags)
+}
+
+/// `1.1.1` and `g` of `1.1.1g`; no letters where a version has none or goes on after them.
+fn letter_release(version: &str) -> (&str, &str) {
+    let head = version.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let (head, letters) = version.split_at(head.len());
+    // After `z` comes `za`.
+    let counts = matches!(letters.as_bytes(), [_] | [b'z', _]);
+    if counts && head.ends_with(|c: char| c.is_ascii_digit()) {
+        (head, letters)
+    } else {
+        (version, "")
+    }
+}
+
+/// `1.2.3` for `v1.2.3`.
+fn without_v(version: &str) -> &str {
+    let rest = version.strip_prefix(['v', 'V']);
+    rest.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap_or(version)
+}
+
+/// Nix's order over spellings that differ in habit only: case, a leading `v`, `_` for `.`, and
+/// how many zeros stand at the end.
+fn nix_order(a: &str, b: &str) -> Ordering {
+    snowguard_store::compare_versions(&habitual(a), &habitual(b))
+}
+
+fn habitual(version: &str) -> String {
+    let mut out = without_v(version).to_lowercase().replace('_', ".");
+    while let Some(rest) = out.strip_suffix(".0") {
+        out.truncate(rest.len());
+    }
+    out
 }
 
 /// A semantic version, with missing parts as zero and a leading `v` dropped.
@@ -476,9 +385,6 @@ fn date_digits(text: &str) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod golden;
-
-#[cfg(test)]
 mod tests {
     use super::*;
     use Ordering::{Equal, Greater, Less};
@@ -573,8 +479,8 @@ mod tests {
             ("5.4.53", "5.4.6"),
         ] {
             let expected = compare_plain(a, b);
-            assert_eq!(release::upstream(a, b), expected);
-            assert_eq!(release::nix(a, b), expected);
+            assert_eq!(upstream(a, b), expected);
+            assert_eq!(nix_order(a, b), expected);
         }
         assert!(!is_plain("1..2") && !is_plain("1.") && !is_plain("") && !is_plain("2147483648"));
     }

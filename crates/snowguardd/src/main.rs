@@ -1,3 +1,29 @@
-#![doc = include_str!("../README.md")]
+//! The services of Snowguard: one role to a process.
+//!
+//! A role reads its arguments and settings, does its work until it is told to stop, and says on stderr
+//! what it does, which systemd keeps in the journal. Exit status 2 is a failure.
 
-fn main() {}
+mod cli;
+mod environment;
+mod failure;
+mod metrics;
+mod pages;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Role};
+
+fn main() -> ExitCode {
+    let outcome = match &Cli::parse().role {
+        Role::Watch(args) => watch::run(args),
+        Role::Completions(args) => pages::completions(args),
+        Role::Man(args) => pages::man(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -2,11 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The version of the layout.
-pub const FORMAT_VERSION: u32 = 3;
-
-/// The oldest version that is read. Format 3 added orders of versions, and changed nothing else.
-const OLDEST_FORMAT: u32 = 2;
+/// The version of the layout. A reader takes only its own.
+pub const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"SNOWIDX\n";
 /// Magic, version, number of sections, checksum of the table.
@@ -168,7 +165,7 @@ pub(super) fn take_apart(bytes: &[u8]) -> Result<[&[u8]; Section::ALL.len()], Op
         .get(8..HEADER)
         .ok_or(truncated("header", HEADER as u64))?;
     let version = u32::from_le_bytes(array(&header[..4]));
-    if !(OLDEST_FORMAT..=FORMAT_VERSION).contains(&version) {
+    if version != FORMAT_VERSION {
         return Err(OpenError::Version { found: version });
     }
     let count = u32::from_le_bytes(array(&header[4..8])) as usize;
@@ -378,7 +375,7 @@ mod tests {
         insta::assert_snapshot!(take_apart(b"PK\x03\x04").unwrap_err(), @"this is not an advisory index");
         let mut newer = bytes.clone();
         newer[8] = 9;
-        insta::assert_snapshot!(take_apart(&newer).unwrap_err(), @"the index has format 9; this program reads format 3");
+        insta::assert_snapshot!(take_apart(&newer).unwrap_err(), @"the index has format 9; this program reads format 2");
         let mut flipped = bytes.clone();
         *flipped.last_mut().unwrap() ^= 1;
         insta::assert_snapshot!(take_apart(&flipped).unwrap_err(), @"the index is damaged in its ids");

@@ -474,9 +474,14 @@ impl<'a> Index<'a> {
         let upstream = r.byte()? & 1 == 1;
         let bits = r.byte()?;
         let order = r.byte()?;
-        let scheme = *Scheme::ALL
-            .get(usize::from(order & 0xf))
-            .ok_or(r.corrupt())?;
+        let schemes = [
+            Scheme::Release,
+            Scheme::Semver,
+            Scheme::Pep440,
+            Scheme::Distribution,
+            Scheme::Git,
+        ];
+        let scheme = *schemes.get(usize::from(order & 0xf)).ok_or(r.corrupt())?;
         let products = self.products(r)?;
         let only_with = self.products(r)?;
         let left = r.count()?;

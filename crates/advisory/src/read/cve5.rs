@@ -370,7 +370,10 @@ impl Entry {
         let scheme = match collection {
             _ if distribution => Scheme::Distribution,
             _ if only_git => Scheme::Git,
-            Some(Collection::Ecosystem(kind)) => Scheme::of_purl_type(kind),
+            Some(Collection::Ecosystem("pypi")) => Scheme::Pep440,
+            Some(Collection::Ecosystem("golang" | "cargo" | "npm" | "hex" | "pub")) => {
+                Scheme::Semver
+            }
             _ => Scheme::Release,
         };
         let names = self.names();

@@ -359,10 +359,14 @@ impl Range {
             return Vec::new();
         }
         let mut events: Vec<(Edge, &str)> = self.events.iter().filter_map(Event::edge).collect();
-        // The start comes first, whatever the order thinks of `0`.
-        events.sort_by_key(|(_, version)| *version != "0");
-        let starts = events.partition_point(|(_, version)| *version == "0");
-        scheme.sort_by_version(&mut events[starts..], |(_, version)| version);
+        events.sort_by(|(_, a), (_, b)| match (*a == "0", *b == "0") {
+            (true, true) => std::cmp::Ordering::Equal,
+            (true, false) => std::cmp::Ordering::Less,
+            (false, true) => std::cmp::Ordering::Greater,
+            (false, false) => Version::new(a)
+                .compare(b, scheme)
+                .unwrap_or(std::cmp::Ordering::Equal),
+        });
         let mut rules = Vec::new();
         let mut start: Option<&str> = None;
         let lower = |from: &str| {
@@ -483,17 +487,7 @@ fn bounds(requirement: &semver::VersionReq) -> Option<Span<Box<str>>> {
 fn scheme_of(ecosystem: &str) -> Scheme {
     match ecosystem.split(':').next().unwrap_or_default() {
         "PyPI" => Scheme::Pep440,
-        "Go" | "crates.io" | "npm" | "Hex" | "Julia" | "SwiftURL" | "VSCode" | "GitHub Actions" => {
-            Scheme::Semver
-        }
-        "Maven" => Scheme::Maven,
-        "RubyGems" => Scheme::Gem,
-        "NuGet" => Scheme::Nuget,
-        "Packagist" => Scheme::Composer,
-        "Hackage" => Scheme::Haskell,
-        "CRAN" | "Bioconductor" => Scheme::R,
-        "opam" => Scheme::Opam,
-        "Pub" => Scheme::Pub,
+        "Go" | "crates.io" | "npm" | "Hex" | "Pub" => Scheme::Semver,
         "AlmaLinux"
         | "Alpaquita"
         | "Alpine"

@@ -1,0 +1,114 @@
+//! The command line: one definition for parsing, help, man pages and completions.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+
+/// The services of Snowguard, one role to a process
+///
+/// Scans again when a system or the advisories changed, remembers what was found, and tells what is
+/// new. Usually started by systemd, with the units that come with it.
+#[derive(Parser)]
+#[command(
+    name = "snowguardd",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+#[command(after_help = "\
+Examples:
+  snowguardd watch --once --state ./state  scans once, and writes it down
+  snowguardd ROLE --help                   more of each
+
+Exit status: 0 stopped or done, 2 failure.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) role: Role,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Role {
+    /// Scans when something changed, and remembers
+    Watch(Watch),
+    /// Prints completions for a shell
+    Completions(Completions),
+    /// Writes the man pages
+    Man(Man),
+}
+
+/// Settings; shared by every role.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Settings {
+    /// Settings [default: /etc/snowguard/watch.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<Utf8PathBuf>,
+    /// Where the role keeps what it must not forget
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "STATE_DIRECTORY",
+        hide_env_values = true
+    )]
+    pub(crate) state: Utf8PathBuf,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Scans with `snowguard scan`, as a process of its own with a time limit. A scan
+that fails changes no finding, and is tried again later.
+
+Examples:
+  snowguardd watch --state /var/lib/snowguard-watch
+  snowguardd watch --state ./state --once
+  snowguardd watch --state ./state --metrics 127.0.0.1:9187")]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// The copy of the history for those who read it [default: history.sqlite in
+    /// `$RUNTIME_DIRECTORY`, else beside the history]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<Utf8PathBuf>,
+    /// The program that scans [default: as set, else snowguard beside snowguardd]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scanner: Option<Utf8PathBuf>,
+    /// Serves metrics at unix:PATH or 127.0.0.1:PORT [default: as set, else nowhere]
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) metrics: Option<String>,
+    /// Writes metrics for the node exporter, to a file whose name ends with .prom
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics_file: Option<Utf8PathBuf>,
+    /// Ends when what is due is scanned
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguardd completions bash > /etc/bash_completion.d/snowguardd
+  snowguardd completions zsh > ~/.zfunc/_snowguardd")]
+pub(crate) struct Completions {
+    /// For which shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguardd man | man -l -
+  snowguardd man /usr/local/share/man/man1")]
+pub(crate) struct Man {
+    /// The directory to which they go [default: the main page to stdout]
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<Utf8PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

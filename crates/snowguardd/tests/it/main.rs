@@ -1,0 +1,10 @@
+//! The services as systemd starts them: real processes, with a scanner that is a script.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests write the files that the program reads, start it, and fail where they cannot go on"
+)]
+
+mod pages;
+mod support;
+mod watch;
