@@ -9,6 +9,44 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// An executable or a library: ELF, PE, Mach-O, WebAssembly.
     Executable,
+    /// `METADATA` in a `.dist-info`, `PKG-INFO` in an `.egg-info`, or an `.egg-info` that is a file.
+    PythonMetadata,
+    /// `package.json` of a package under `node_modules`.
+    NpmPackage,
+    /// A gem's specification in `specifications`.
+    Gemspec,
+    /// `*.deps.json`.
+    DotnetDeps,
+    /// `Cargo.lock`.
+    CargoLock,
+    /// `go.mod`.
+    GoMod,
+    /// `go.sum`.
+    GoSum,
+    /// `vendor/modules.txt`.
+    GoVendor,
+    /// `package-lock.json`, `npm-shrinkwrap.json`.
+    NpmLock,
+    /// `node_modules/.package-lock.json`.
+    NpmInstalled,
+    /// `yarn.lock`.
+    YarnLock,
+    /// `pnpm-lock.yaml`.
+    PnpmLock,
+    /// `composer.lock`.
+    ComposerLock,
+    /// `composer/installed.json`.
+    ComposerInstalled,
+    /// `Gemfile.lock`, `gems.locked`.
+    GemfileLock,
+    /// `poetry.lock`.
+    PoetryLock,
+    /// `uv.lock`.
+    UvLock,
+    /// `Pipfile.lock`.
+    PipfileLock,
+    /// A requirements file of pip.
+    Requirements,
 }
 
 /// How many first bytes [`kind_of`] looks at, at most. Fewer are enough if the file has no more.
@@ -19,8 +57,64 @@ pub const HEAD: usize = 64;
 /// `path` is relative, with `/`; if the walk starts at a file, it is the file's name. `head` is the
 /// first [`HEAD`] bytes. Only names and magic numbers are looked at, so that a walk can ask for
 /// every file; the answer promises nothing about the rest of the bytes.
-pub fn kind_of(_path: &str, head: &[u8]) -> Option<Kind> {
-    is_executable(head).then_some(Kind::Executable)
+pub fn kind_of(path: &str, head: &[u8]) -> Option<Kind> {
+    by_name(path).or_else(|| is_executable(head).then_some(Kind::Executable))
+}
+
+/// The format of a text, by its name alone: a walk can ask this before it opens a file.
+fn by_name(path: &str) -> Option<Kind> {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let parent = directory.rsplit('/').next().unwrap_or_default();
+    match name {
+        "METADATA" if parent.ends_with(".dist-info") => Some(Kind::PythonMetadata),
+        "PKG-INFO" if parent.ends_with(".egg-info") || parent == "EGG-INFO" => {
+            Some(Kind::PythonMetadata)
+        }
+        "package.json" if is_installed_by_npm(directory) => Some(Kind::NpmPackage),
+        "Cargo.lock" => Some(Kind::CargoLock),
+        "go.mod" => Some(Kind::GoMod),
+        "go.sum" => Some(Kind::GoSum),
+        // Vendored trees are outputs of their own, too.
+        "modules.txt" if parent == "vendor" || directory.is_empty() => Some(Kind::GoVendor),
+        "package-lock.json" | "npm-shrinkwrap.json" => Some(Kind::NpmLock),
+        ".package-lock.json" if parent == "node_modules" => Some(Kind::NpmInstalled),
+        "yarn.lock" => Some(Kind::YarnLock),
+        "pnpm-lock.yaml" => Some(Kind::PnpmLock),
+        "composer.lock" => Some(Kind::ComposerLock),
+        "installed.json" if parent == "composer" => Some(Kind::ComposerInstalled),
+        "Gemfile.lock" | "gems.locked" => Some(Kind::GemfileLock),
+        "poetry.lock" => Some(Kind::PoetryLock),
+        "uv.lock" => Some(Kind::UvLock),
+        "Pipfile.lock" => Some(Kind::PipfileLock),
+        _ if name.ends_with(".egg-info") => Some(Kind::PythonMetadata),
+        _ if name.ends_with(".deps.json") => Some(Kind::DotnetDeps),
+        _ if name.ends_with(".gemspec") && is_specifications(directory) => Some(Kind::Gemspec),
+        _ if name.ends_with(".txt") && is_requirements(parent, name) => Some(Kind::Requirements),
+        _ => None,
+    }
+}
+
+/// Directly in a package's directory: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`. Deeper
+/// ones are the package's own business: they set how modules are loaded, or are data of tests.
+fn is_installed_by_npm(directory: &str) -> bool {
+    let mut outwards = directory.rsplit('/').skip(1);
+    match outwards.next() {
+        Some("node_modules") => true,
+        Some(scope) if scope.starts_with('@') => outwards.next() == Some("node_modules"),
+        _ => false,
+    }
+}
+
+/// Where RubyGems keeps what is installed; those of gems that come with Ruby are one deeper.
+fn is_specifications(directory: &str) -> bool {
+    let directory = directory.strip_suffix("/default").unwrap_or(directory);
+    directory == "specifications" || directory.ends_with("/specifications")
+}
+
+fn is_requirements(parent: &str, name: &str) -> bool {
+    parent == "requirements"
+        || name.starts_with("requirements")
+        || name.ends_with("requirements.txt")
 }
 
 fn is_executable(head: &[u8]) -> bool {
@@ -42,6 +136,35 @@ fn is_executable(head: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_by_name() {
+        let kind = |path| kind_of(path, b"");
+        assert_eq!(
+            kind("site-packages/Flask-3.0.dist-info/METADATA"),
+            Some(Kind::PythonMetadata)
+        );
+        assert_eq!(kind("x.egg-info/PKG-INFO"), Some(Kind::PythonMetadata));
+        assert_eq!(kind("share/METADATA"), None);
+        let npm = Some(Kind::NpmPackage);
+        assert_eq!(kind("lib/node_modules/a/package.json"), npm);
+        assert_eq!(kind("node_modules/@s/a/package.json"), npm);
+        assert_eq!(kind("node_modules/a/node_modules/b/package.json"), npm);
+        assert_eq!(kind("node_modules/a/dist/esm/package.json"), None);
+        assert_eq!(kind("node_modules/package.json"), None);
+        assert_eq!(kind("package.json"), None);
+        assert_eq!(kind("vendor/modules.txt"), Some(Kind::GoVendor));
+        assert_eq!(kind("modules.txt"), Some(Kind::GoVendor));
+        assert_eq!(kind("doc/modules.txt"), None);
+        assert_eq!(
+            kind("gems/specifications/default/a-1.gemspec"),
+            Some(Kind::Gemspec)
+        );
+        assert_eq!(kind("gems/a-1/a.gemspec"), None);
+        assert_eq!(kind("requirements/base.txt"), Some(Kind::Requirements));
+        assert_eq!(kind("dev-requirements.txt"), Some(Kind::Requirements));
+        assert_eq!(kind("lib/App.deps.json"), Some(Kind::DotnetDeps));
+    }
 
     #[test]
     fn executables_by_magic() {

@@ -2,8 +2,10 @@
 
 mod binary;
 mod kind;
+mod lock;
 mod part;
 mod read;
+mod text;
 
 pub use kind::{HEAD, Kind, kind_of};
 pub use part::{Declared, Evidence, Origin, Part, Place, Scope, Span};

@@ -8,8 +8,10 @@ use snowguard_advisory::identity::PackageKey;
 /// One library that a file declares to be inside it, or to be needed by it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Part {
-    /// The package. It is of its language's ecosystem only if the file says that it came from that
-    /// ecosystem's registry, or leaves no other reading; else it is `generic`, see [`Part::origin`].
+    /// The package. It is `generic`, and not of its language's ecosystem, if the file says that it
+    /// came from a repository, an archive or a directory: see [`Part::origin`]. One from another
+    /// registry, which may be a mirror, is of the ecosystem; but for cargo, where mirrors are not
+    /// written down.
     pub package: PackageKey,
     /// The name as the format has it, which the key may spell otherwise: `serde_core`, `Flask`.
     pub name: Box<str>,
@@ -39,16 +41,22 @@ impl Part {
     /// The version as advisories of the ecosystem write it; none if no order knows it.
     ///
     /// Go writes `v1.2.3+incompatible` where advisories have `1.2.3`: what follows `+` never
-    /// decides in semantic versioning. `(devel)` is a build from a working tree: it has no version.
+    /// decides in semantic versioning. `(devel)` is a build from a working tree: it has no version,
+    /// and neither have a branch (`dev-main` of Composer) and an address (`file:../x` of npm).
+    /// Composer's versions are those of tags, with or without `v`.
     pub fn advisory_version(&self) -> Option<&str> {
-        if self.package.kind() != "golang" {
-            return Some(&self.version);
+        let text = &*self.version;
+        let without_v = || text.strip_prefix('v').unwrap_or(text);
+        match self.package.kind() {
+            _ if text.contains("://") || text.starts_with("file:") || text == "(devel)" => None,
+            "composer" if text.starts_with("dev-") => None,
+            "composer" => Some(without_v()),
+            "golang" => {
+                let text = without_v();
+                Some(text.strip_suffix("+incompatible").unwrap_or(text))
+            }
+            _ => Some(text),
         }
-        if &*self.version == "(devel)" {
-            return None;
-        }
-        let text = self.version.strip_prefix('v').unwrap_or(&self.version);
-        Some(text.strip_suffix("+incompatible").unwrap_or(text))
     }
 
     /// The purl of package and version.
@@ -132,6 +140,44 @@ pub enum Declared {
     CargoAuditable,
     /// The build information that the Go linker writes.
     GoBuildInfo,
+    /// The metadata of an installed Python distribution, or of a wheel.
+    PythonMetadata,
+    /// The `package.json` of a package under `node_modules`.
+    NpmPackage,
+    /// What npm leaves in `node_modules` about what it has installed.
+    NpmInstalled,
+    /// The specification of an installed gem.
+    Gemspec,
+    /// What the .NET host loads for a program.
+    DotnetDeps,
+    /// `Cargo.lock`.
+    CargoLock,
+    /// `go.mod`.
+    GoMod,
+    /// `go.sum`.
+    GoSum,
+    /// `vendor/modules.txt`, about what lies beside it.
+    GoVendor,
+    /// `package-lock.json`, `npm-shrinkwrap.json`.
+    NpmLock,
+    /// `yarn.lock`.
+    YarnLock,
+    /// `pnpm-lock.yaml`.
+    PnpmLock,
+    /// `composer.lock`.
+    ComposerLock,
+    /// What Composer leaves in `vendor` about what it has installed.
+    ComposerInstalled,
+    /// `Gemfile.lock`.
+    GemfileLock,
+    /// `poetry.lock`.
+    PoetryLock,
+    /// `uv.lock`.
+    UvLock,
+    /// `Pipfile.lock`.
+    PipfileLock,
+    /// A requirements file of pip.
+    Requirements,
 }
 
 /// How well a format proves that a library is there.
@@ -153,13 +199,52 @@ impl Declared {
         match self {
             Self::CargoAuditable => "cargo-auditable data",
             Self::GoBuildInfo => "Go build information",
+            Self::PythonMetadata => "Python metadata",
+            Self::NpmPackage => "package.json",
+            Self::NpmInstalled => "npm's record of what it installed",
+            Self::Gemspec => "gem specification",
+            Self::DotnetDeps => ".NET deps file",
+            Self::CargoLock => "Cargo.lock",
+            Self::GoMod => "go.mod",
+            Self::GoSum => "go.sum",
+            Self::GoVendor => "vendor/modules.txt",
+            Self::NpmLock => "npm lock file",
+            Self::YarnLock => "yarn.lock",
+            Self::PnpmLock => "pnpm-lock.yaml",
+            Self::ComposerLock => "composer.lock",
+            Self::ComposerInstalled => "Composer's record of what it installed",
+            Self::GemfileLock => "Gemfile.lock",
+            Self::PoetryLock => "poetry.lock",
+            Self::UvLock => "uv.lock",
+            Self::PipfileLock => "Pipfile.lock",
+            Self::Requirements => "requirements file",
         }
     }
 
     /// How well it proves that the library is there.
     pub fn evidence(self) -> Evidence {
         match self {
-            Self::CargoAuditable | Self::GoBuildInfo => Evidence::Contained,
+            Self::CargoAuditable
+            | Self::GoBuildInfo
+            | Self::PythonMetadata
+            | Self::NpmPackage
+            | Self::NpmInstalled
+            | Self::Gemspec
+            | Self::DotnetDeps
+            | Self::GoVendor
+            | Self::ComposerInstalled => Evidence::Contained,
+            Self::CargoLock
+            | Self::GoMod
+            | Self::GoSum
+            | Self::NpmLock
+            | Self::YarnLock
+            | Self::PnpmLock
+            | Self::ComposerLock
+            | Self::GemfileLock
+            | Self::PoetryLock
+            | Self::UvLock
+            | Self::PipfileLock
+            | Self::Requirements => Evidence::Locked,
         }
     }
 }

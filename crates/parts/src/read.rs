@@ -4,9 +4,10 @@ use object::ReadRef;
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::identity::PackageKey;
 
-use crate::binary;
 use crate::kind::Kind;
 use crate::part::{Declared, Origin, Part, Place, Scope, Span};
+use crate::text::Text;
+use crate::{binary, lock, text};
 
 /// What a reader may spend on one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +93,50 @@ pub fn read<'data, R: ReadRef<'data>>(
     let mut sink = Sink::new(*limits);
     match kind {
         Kind::Executable => binary::read(data, &mut sink)?,
+        _ => read_text(kind, whole(data, limits)?, &mut sink)?,
     }
     Ok(sink.into_parts())
+}
+
+/// All bytes of a file.
+fn whole<'data, R: ReadRef<'data>>(data: R, limits: &Limits) -> Result<&'data [u8], PartsError> {
+    let length = data.len().map_err(|()| PartsError::Unreadable)?;
+    if length > limits.text {
+        return Err(PartsError::TooLarge {
+            what: "the file",
+            limit: limits.text,
+        });
+    }
+    data.read_bytes_at(0, length)
+        .map_err(|()| PartsError::Unreadable)
+}
+
+/// What a text declares.
+fn read_text(kind: Kind, bytes: &[u8], sink: &mut Sink) -> Result<(), PartsError> {
+    let text = &Text::new(bytes);
+    match kind {
+        Kind::Executable => {}
+        Kind::PythonMetadata => text::python::read(text, sink),
+        Kind::NpmPackage => text::npm::read(text, sink)?,
+        Kind::Gemspec => text::gemspec::read(text, sink),
+        Kind::DotnetDeps => text::dotnet::read(text, sink)?,
+        Kind::CargoLock => lock::cargo::read(text, sink)?,
+        Kind::GoMod => lock::go::read_mod(text, sink),
+        Kind::GoSum => lock::go::read_sum(text, sink),
+        Kind::GoVendor => lock::go::read_vendor(text, sink),
+        Kind::NpmLock => lock::npm::read(Declared::NpmLock, text, sink)?,
+        Kind::NpmInstalled => lock::npm::read(Declared::NpmInstalled, text, sink)?,
+        Kind::YarnLock => lock::yarn::read(text, sink),
+        Kind::PnpmLock => lock::pnpm::read(text, sink)?,
+        Kind::ComposerLock => lock::composer::read_lock(text, sink)?,
+        Kind::ComposerInstalled => lock::composer::read_installed(text, sink)?,
+        Kind::GemfileLock => lock::bundler::read(text, sink),
+        Kind::PoetryLock => lock::poetry::read(text, sink)?,
+        Kind::UvLock => lock::uv::read(text, sink)?,
+        Kind::PipfileLock => lock::pipfile::read(text, sink)?,
+        Kind::Requirements => lock::requirements::read(text, sink),
+    }
+    Ok(())
 }
 
 /// A part as a reader finds it, before its name is checked.
@@ -145,6 +188,15 @@ impl<'a> Draft<'a> {
         Self {
             ecosystem,
             origin,
+            ..self
+        }
+    }
+
+    /// Another registry that speaks the protocol of the ecosystem's: a mirror of it, or a house's
+    /// own. The package stays of the ecosystem, so that a mirror hides nothing.
+    pub(crate) fn mirror(self, url: &str) -> Self {
+        Self {
+            origin: Origin::Elsewhere(url.into()),
             ..self
         }
     }
@@ -226,7 +278,7 @@ impl Sink {
         }
     }
 
-    fn into_parts(self) -> Parts {
+    pub(crate) fn into_parts(self) -> Parts {
         Parts {
             parts: self.parts,
             problems: self.problems,

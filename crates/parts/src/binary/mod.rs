@@ -9,6 +9,7 @@ mod image;
 mod wasm;
 mod window;
 
+pub(crate) use go::is_directory;
 pub(crate) use window::Window;
 
 use object::ReadRef;

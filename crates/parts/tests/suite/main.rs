@@ -7,6 +7,8 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod locks;
+mod packages;
 mod programs;
 
 use std::fmt::Write as _;
@@ -35,6 +37,11 @@ fn proof(file: &[u8], span: Span) -> &[u8] {
 fn declared(path: &str, bytes: &[u8]) -> Parts {
     let kind = kind_of(path, &bytes[..bytes.len().min(HEAD)]).expect("a kind");
     read(kind, path, bytes, &Limits::default()).expect("it can be read")
+}
+
+/// What a text declares.
+fn text(path: &str, text: &str) -> String {
+    table(&declared(path, text.as_bytes()))
 }
 
 /// The parts as a table to look at.

@@ -1,0 +1,104 @@
+//! `*.deps.json`: what the .NET host loads for a program.
+//!
+//! `libraries` has every package, `targets` has for each runtime what of it is loaded. A package
+//! without files there was needed to build, or only gathers others; the format does not say which.
+//!
+//! Source: .NET runtime, `docs/design/features/host-probing.md` and `sdk` `DependencyContext`.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::{Members, Text, text_or_none};
+use crate::part::{Declared, Origin, Scope};
+use crate::read::{Draft, PartsError, Sink};
+
+const FORMAT: &str = "a .deps.json";
+
+#[derive(Deserialize)]
+struct Deps<'a> {
+    #[serde(rename = "runtimeTarget")]
+    runtime_target: Option<RuntimeTarget>,
+    #[serde(default)]
+    targets: HashMap<String, HashMap<String, Assets>>,
+    #[serde(borrow, default)]
+    libraries: Members<'a>,
+}
+
+#[derive(Deserialize)]
+struct RuntimeTarget {
+    #[serde(default, deserialize_with = "text_or_none")]
+    name: Option<String>,
+}
+
+/// What of a package is loaded.
+#[derive(Deserialize)]
+struct Assets {
+    runtime: Option<IgnoredAny>,
+    native: Option<IgnoredAny>,
+    resources: Option<IgnoredAny>,
+    #[serde(rename = "runtimeTargets")]
+    runtime_targets: Option<IgnoredAny>,
+}
+
+impl Assets {
+    fn any(&self) -> bool {
+        self.runtime.is_some()
+            || self.native.is_some()
+            || self.resources.is_some()
+            || self.runtime_targets.is_some()
+    }
+}
+
+#[derive(Deserialize)]
+struct Library {
+    #[serde(default, rename = "type", deserialize_with = "text_or_none")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "text_or_none")]
+    sha512: Option<String>,
+}
+
+/// Adds the packages, and the program itself as what is local.
+pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
+    let deps: Deps<'_> = text.json(FORMAT)?;
+    let target = deps.runtime_target.and_then(|target| target.name);
+    let assets = target.and_then(|target| deps.targets.get(&target));
+    for (key, value) in &deps.libraries.0 {
+        let span = text.line_of_piece(value.get());
+        let Some((name, version)) = key.split_once('/') else {
+            sink.problem(span, "a library without a version");
+            continue;
+        };
+        let Ok(library) = serde_json::from_str::<Library>(value.get()) else {
+            sink.problem(span, "a library that is not an object");
+            continue;
+        };
+        let loaded = assets
+            .and_then(|assets| assets.get(&**key))
+            .is_some_and(Assets::any);
+        let scope = if loaded {
+            Scope::Runtime
+        } else {
+            Scope::Unknown
+        };
+        let draft = Draft {
+            checksum: library.sha512.as_deref().filter(|sum| !sum.is_empty()),
+            ..Draft::new("nuget", name, version, span).scope(scope)
+        };
+        match library.kind.as_deref() {
+            Some("package") => sink.add(Declared::DotnetDeps, draft),
+            // The runtime of a program that brings its own: the package is named without the word.
+            Some("runtimepack") => {
+                let name = name.strip_prefix("runtimepack.").unwrap_or(name);
+                sink.add(Declared::DotnetDeps, Draft { name, ..draft });
+            }
+            Some("project") => {
+                sink.add(Declared::DotnetDeps, draft.origin(Origin::Local).root(true));
+            }
+            // References to files, which have no package.
+            _ => {}
+        }
+    }
+    Ok(())
+}
