@@ -6,10 +6,14 @@ use jiff::civil::Date;
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::items::SourceKind;
-use super::layout::{Section, Writer, assemble};
-use super::view::{bucket_of, days, key_of};
-use crate::id::{AdvisoryId, CveId};
+use super::delta::{self, DeltaError};
+use super::group::group;
+use super::items::{Source, SourceKind};
+use super::layout::{Section, Writer, assemble, little_endian};
+use super::segment::{bucket_of, days, key_of};
+use super::strings::Strings;
+use super::touched::Touched;
+use crate::id::AdvisoryId;
 use crate::identity::{Named, Product};
 use crate::range::{Lower, Span, Upper};
 use crate::record::{Affected, Platform, PlatformSet, Record};
@@ -28,6 +32,8 @@ struct Draft {
     skipped: u64,
     newest: Option<Date>,
     newest_range: Option<Date>,
+    /// How many records the source has where not all of them are here.
+    total: Option<u64>,
 }
 
 /// A finished index.
@@ -76,6 +82,58 @@ impl Builder {
 
     /// Makes the index.
     pub fn finish(mut self) -> Built {
+        self.sort();
+        let records = self.records();
+        let groups = group(&records);
+        let assembly = self.assemble(&groups, &records);
+        assembly.finish(&self.sources, Vec::new())
+    }
+
+    /// Makes a delta of a base: the groups that changed since, and what they supersede.
+    ///
+    /// The records that were added must be all those of the touched groups ([`Touched`]): each CVE
+    /// with every record that names it, and records without a CVE as far as names link them. Records
+    /// of other groups do no harm. What is said of the sources is taken from `sources`.
+    pub fn finish_delta(
+        mut self,
+        base: &[u8],
+        touched: &Touched,
+        sources: &[Source<'_>],
+    ) -> Result<Built, DeltaError> {
+        for source in sources {
+            let draft = self.draft(source.name, source.kind);
+            draft.kind = source.kind;
+            draft.total = Some(source.records);
+            draft.skipped = source.skipped;
+            draft.newest = source.newest;
+            draft.newest_range = source.newest_range;
+        }
+        self.sort();
+        let records = self.records();
+        let mut groups = group(&records);
+        groups.retain(|id, members| {
+            touched.contains(id)
+                || id.cve().is_none()
+                    && members
+                        .iter()
+                        .flat_map(|&at| names(records[at].1))
+                        .any(|name| touched.contains(name))
+        });
+        let assembly = self.assemble(&groups, &records);
+        let shared = assembly
+            .placed
+            .iter()
+            .filter(|(at, _)| {
+                names(records[**at].1).any(|name| name.cve().is_some() && !touched.contains(name))
+            })
+            .map(|(_, entries)| entries.len())
+            .sum();
+        let names: Vec<&str> = self.sources.keys().map(String::as_str).collect();
+        let overlay = delta::overlay(base, touched, shared, &names)?;
+        Ok(assembly.finish(&self.sources, overlay))
+    }
+
+    fn sort(&mut self) {
         for draft in self.sources.values_mut() {
             draft.records.sort_by(|a, b| {
                 (&a.id, a.modified)
@@ -83,18 +141,33 @@ impl Builder {
                     .then_with(|| in_full(a).cmp(&in_full(b)))
             });
         }
-        let records: Vec<(u32, &Record)> = (0..)
+    }
+
+    /// All records, each with the number of its source.
+    fn records(&self) -> Vec<(u32, &Record)> {
+        (0..)
             .zip(self.sources.values())
             .flat_map(|(source, draft)| draft.records.iter().map(move |record| (source, record)))
-            .collect();
-        let groups = group(&records);
-        let strings = Strings::of(&self.sources, &records);
-        let mut assembly = Assembly::new(&strings, &groups);
-        for (id, members) in &groups {
-            assembly.add(id, members, &records);
-        }
-        assembly.finish(&self.sources)
+            .collect()
     }
+
+    fn assemble<'b>(
+        &'b self,
+        groups: &BTreeMap<AdvisoryId, Vec<usize>>,
+        records: &[(u32, &'b Record)],
+    ) -> Assembly<'b> {
+        let strings = Strings::of(self.sources.keys().map(String::as_str), records);
+        let mut assembly = Assembly::new(strings, groups);
+        for (id, members) in groups {
+            assembly.add(id, members, records);
+        }
+        assembly
+    }
+}
+
+/// All names that a record has.
+fn names(record: &Record) -> impl Iterator<Item = &AdvisoryId> {
+    std::iter::once(&record.id).chain(&record.aliases)
 }
 
 /// What orders records of one id and day, so that the order of calls is of no consequence.
@@ -102,128 +175,8 @@ fn in_full(record: &Record) -> Option<String> {
     serde_json::to_string(record).ok()
 }
 
-/// Brings together what speaks of one vulnerability: a CVE, or ids that are linked by aliases and
-/// have no CVE. A record with several CVEs speaks of each.
-///
-/// Scores alone make no vulnerability: without this, EPSS would triple the index.
-fn group(records: &[(u32, &Record)]) -> BTreeMap<AdvisoryId, Vec<usize>> {
-    let mut groups: BTreeMap<AdvisoryId, Vec<usize>> = BTreeMap::new();
-    let mut linked: FxHashMap<&AdvisoryId, usize> = FxHashMap::default();
-    let mut parents: Vec<usize> = (0..records.len()).collect();
-    let mut loose = Vec::new();
-    for (at, (_, record)) in records.iter().enumerate() {
-        let cves: BTreeSet<CveId> = std::iter::once(&record.id)
-            .chain(&record.aliases)
-            .filter_map(AdvisoryId::cve)
-            .collect();
-        for cve in &cves {
-            groups.entry((*cve).into()).or_default().push(at);
-        }
-        if cves.is_empty() {
-            loose.push(at);
-            for id in std::iter::once(&record.id).chain(&record.aliases) {
-                let other = *linked.entry(id).or_insert(at);
-                let (a, b) = (root(&mut parents, at), root(&mut parents, other));
-                parents[a.max(b)] = a.min(b);
-            }
-        }
-    }
-    let mut families: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for at in loose {
-        families.entry(root(&mut parents, at)).or_default().push(at);
-    }
-    for members in families.into_values() {
-        if let Some(id) = members.iter().map(|&at| &records[at].1.id).min() {
-            groups.entry(id.clone()).or_default().extend(members);
-        }
-    }
-    groups.retain(|_, members| {
-        members.iter().any(|&at| {
-            let record = records[at].1;
-            !record.affects.is_empty() || record.exploited.is_some() || record.withdrawn
-        })
-    });
-    groups
-}
-
-fn root(parents: &mut [usize], mut at: usize) -> usize {
-    while parents[at] != at {
-        parents[at] = parents[parents[at]];
-        at = parents[at];
-    }
-    at
-}
-
-/// All strings, sorted, with their numbers.
-struct Strings<'a> {
-    sorted: Vec<&'a str>,
-    numbers: FxHashMap<&'a str, u32>,
-}
-
-impl<'a> Strings<'a> {
-    fn of(sources: &'a BTreeMap<String, Draft>, records: &[(u32, &'a Record)]) -> Self {
-        let mut all: rustc_hash::FxHashSet<&'a str> = sources.keys().map(String::as_str).collect();
-        for (_, record) in records {
-            all.insert(record.id.as_str());
-            all.extend(record.aliases.iter().map(AdvisoryId::as_str));
-            all.extend(record.summary.as_deref());
-            for severity in &record.severities {
-                if let Severity::Vector(vector) = severity {
-                    all.insert(vector.as_str());
-                }
-            }
-            for affected in &record.affects {
-                all.extend(affected.by.as_deref());
-                for product in affected.products.iter().chain(&affected.only_with) {
-                    match product {
-                        Product::Package(key) => all.insert(key.as_str()),
-                        Product::Repository(key) => all.insert(key.as_str()),
-                        Product::Named(named) => {
-                            all.extend(named.vendor.as_ref().map(crate::identity::Name::as_str));
-                            all.extend(
-                                named
-                                    .target_software
-                                    .as_ref()
-                                    .map(crate::identity::Name::as_str),
-                            );
-                            all.insert(named.name.as_str())
-                        }
-                    };
-                }
-                for rule in &affected.rules {
-                    match &rule.span {
-                        Span::Exact(text) | Span::Text(text) => all.extend([&**text]),
-                        Span::Between(lower, upper) => {
-                            if let Lower::From(text) | Lower::After(text) = lower {
-                                all.insert(text);
-                            }
-                            if let Upper::Before(text) | Upper::UpTo(text) | Upper::Within(text) =
-                                upper
-                            {
-                                all.insert(text);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        let mut sorted: Vec<&str> = all.into_iter().collect();
-        sorted.sort_unstable();
-        let numbers = sorted
-            .iter()
-            .zip(0..)
-            .map(|(&text, number)| (text, number))
-            .collect();
-        Self { sorted, numbers }
-    }
-
-    fn number(&self, text: &str) -> u32 {
-        self.numbers.get(text).copied().unwrap_or(u32::MAX)
-    }
-}
-
 struct Assembly<'a> {
-    strings: &'a Strings<'a>,
+    strings: Strings<'a>,
     /// The vulnerabilities of which each record speaks.
     spoken_of: FxHashMap<usize, Vec<u32>>,
     vulnerabilities: Writer,
@@ -238,7 +191,7 @@ struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(strings: &'a Strings<'a>, groups: &'a BTreeMap<AdvisoryId, Vec<usize>>) -> Self {
+    fn new(strings: Strings<'a>, groups: &BTreeMap<AdvisoryId, Vec<usize>>) -> Self {
         let mut spoken_of: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
         for (members, number) in groups.values().zip(0..) {
             for &at in members {
@@ -294,7 +247,7 @@ impl<'a> Assembly<'a> {
         records: &[(u32, &Record)],
         entries: &[u32],
     ) {
-        let strings = self.strings;
+        let strings = &self.strings;
         let all = || members.iter().map(|&at| records[at].1);
         // The record that bears the id speaks first; the rest in order of id.
         let mut ranked: Vec<&Record> = all().collect();
@@ -423,7 +376,7 @@ impl<'a> Assembly<'a> {
     }
 
     fn write_entry(&mut self, at: usize, source: u32, record: &Record, affected: &Affected) {
-        let strings = self.strings;
+        let strings = &self.strings;
         let out = &mut self.entries;
         out.number(strings.number(record.id.as_str()).into());
         out.number(source.into());
@@ -470,14 +423,14 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    fn finish(self, sources: &BTreeMap<String, Draft>) -> Built {
+    fn finish(self, sources: &BTreeMap<String, Draft>, of_delta: Vec<(Section, Vec<u8>)>) -> Built {
         let (buckets, keys, postings) = self.write_keys();
         let mut listed = Writer::default();
         listed.count(sources.len());
         for (name, draft) in sources {
             listed.number(self.strings.number(name).into());
             listed.byte(draft.kind as u8);
-            listed.count(draft.records.len());
+            listed.number(draft.total.unwrap_or(draft.records.len() as u64));
             listed.number(draft.skipped);
             write_date(&mut listed, draft.newest);
             write_date(&mut listed, draft.newest_range);
@@ -494,7 +447,7 @@ impl<'a> Assembly<'a> {
             .flat_map(|&(id, vulnerability)| [id, vulnerability])
             .collect::<Vec<_>>();
         let (vulnerabilities, entries) = (self.vulnerability_ends.len(), self.entry_ends.len());
-        let bytes = assemble(&[
+        let mut sections = vec![
             (Section::StringEnds, little_endian(&string_ends)),
             (Section::Strings, text),
             (Section::Sources, listed.0),
@@ -509,7 +462,9 @@ impl<'a> Assembly<'a> {
             (Section::Keys, keys),
             (Section::Postings, postings),
             (Section::Ids, little_endian(&ids)),
-        ]);
+        ];
+        sections.extend(of_delta);
+        let bytes = assemble(&sections);
         Built {
             bytes,
             vulnerabilities,
@@ -586,13 +541,6 @@ fn write_date(out: &mut Writer, date: Option<Date>) {
             day => day,
         }),
     }
-}
-
-fn little_endian(numbers: &[u32]) -> Vec<u8> {
-    numbers
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
 }
 
 /// Sections stay far below 4 GiB: all of CVE is under 100 MB. Beyond it the builder saturates and

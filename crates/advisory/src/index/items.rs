@@ -2,7 +2,8 @@
 
 use jiff::civil::Date;
 
-use super::view::{EntryId, ProductList, RuleList, VulnerabilityList};
+use super::lists::{ProductList, RuleList, VulnerabilityList};
+use super::view::EntryId;
 use crate::cpe::Part;
 use crate::order::Scheme;
 use crate::range::Status;

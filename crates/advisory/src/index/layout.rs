@@ -1,11 +1,12 @@
 //! Bytes of the index: header, section table, and the varint coding inside sections.
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// The version of the layout. A reader takes only its own.
 pub const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"SNOWIDX\n";
+const DELTA_MAGIC: &[u8; 8] = b"SNOWDLT\n";
 /// Magic, version, number of sections, checksum of the table.
 const HEADER: usize = 8 + 4 + 4 + 8;
 /// Kind, offset, length, checksum.
@@ -38,6 +39,14 @@ pub(super) enum Section {
     Postings,
     /// Advisory ids, sorted: string and vulnerability.
     Ids,
+    /// Of a delta: to which base it belongs, and how many of its entries stand in the base as well.
+    Base,
+    /// Of a delta: the base's vulnerabilities that it speaks of instead, sorted.
+    Superseded,
+    /// Of a delta: the base's entries that speak of superseded vulnerabilities only, sorted.
+    Dead,
+    /// Of a delta: the number here of each source of the base.
+    SourceMap,
 }
 
 impl Section {
@@ -55,6 +64,25 @@ impl Section {
         Self::Ids,
     ];
 
+    /// Those of a delta.
+    const OF_DELTA: [Self; 15] = [
+        Self::StringEnds,
+        Self::Strings,
+        Self::Sources,
+        Self::VulnerabilityEnds,
+        Self::Vulnerabilities,
+        Self::EntryEnds,
+        Self::Entries,
+        Self::Buckets,
+        Self::Keys,
+        Self::Postings,
+        Self::Ids,
+        Self::Base,
+        Self::Superseded,
+        Self::Dead,
+        Self::SourceMap,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::StringEnds => "string ends",
@@ -68,7 +96,56 @@ impl Section {
             Self::Keys => "keys",
             Self::Postings => "postings",
             Self::Ids => "ids",
+            Self::Base => "base",
+            Self::Superseded => "superseded vulnerabilities",
+            Self::Dead => "superseded entries",
+            Self::SourceMap => "source numbers",
         }
+    }
+}
+
+/// Which base a delta belongs to: XXH3, 128 bits, of the base's header and section table. These hold
+/// the checksums of all else, so that nothing but the first bytes of a file must be read for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SegmentDigest([u8; 16]);
+
+impl SegmentDigest {
+    /// Of the bytes of a base or a delta; none where the table is not whole.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let kinds = kinds_of(bytes)?;
+        let table = bytes.get(..HEADER + ROW * kinds.len())?;
+        Some(Self(xxh3_128(table).to_le_bytes()))
+    }
+
+    /// Of the base to which a delta belongs; none if these are not the bytes of a delta, or not
+    /// enough of them. Its checksums are not checked.
+    pub fn of_base(delta: &[u8]) -> Option<Self> {
+        if delta.get(..8)? != DELTA_MAGIC {
+            return None;
+        }
+        let row = HEADER + ROW * Section::Base as usize;
+        let offset = u64::from_le_bytes(array(delta.get(row + 8..row + 16)?));
+        let start = usize::try_from(offset).ok()?;
+        let digest = delta.get(start..start.checked_add(16)?)?;
+        Some(Self(array(digest)))
+    }
+
+    /// From its bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+fn kinds_of(bytes: &[u8]) -> Option<&'static [Section]> {
+    match bytes.get(..8)? {
+        magic if magic == MAGIC => Some(&Section::ALL),
+        magic if magic == DELTA_MAGIC => Some(&Section::OF_DELTA),
+        _ => None,
     }
 }
 
@@ -78,6 +155,15 @@ pub enum OpenError {
     /// It does not begin as an index does.
     #[error("this is not an advisory index")]
     NotAnIndex,
+    /// It is the delta of an index.
+    #[error("this is the delta of an advisory index; the index lies beside it")]
+    Delta,
+    /// It should be the delta of an index and is not.
+    #[error("this is not the delta of an advisory index")]
+    NotADelta,
+    /// It is the delta of another base.
+    #[error("the delta belongs to another index")]
+    OtherBase,
     /// It was made by another version of the program.
     #[error("the index has format {found}; this program reads format {FORMAT_VERSION}")]
     Version {
@@ -108,8 +194,13 @@ pub enum OpenError {
 #[error("the index contradicts itself in its {0}; build it anew")]
 pub struct Corrupt(pub(super) &'static str);
 
-/// Puts sections together.
+/// Puts sections together: those of a base, or those of a delta.
 pub(super) fn assemble(sections: &[(Section, Vec<u8>)]) -> Vec<u8> {
+    let magic = if sections.len() == Section::ALL.len() {
+        MAGIC
+    } else {
+        DELTA_MAGIC
+    };
     let table = HEADER + ROW * sections.len();
     let mut bytes = Vec::with_capacity(
         table
@@ -118,7 +209,7 @@ pub(super) fn assemble(sections: &[(Section, Vec<u8>)]) -> Vec<u8> {
                 .map(|(_, s)| s.len() + ALIGNMENT)
                 .sum::<usize>(),
     );
-    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(magic);
     bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
     bytes.extend_from_slice(
         &u32::try_from(sections.len())
@@ -151,11 +242,37 @@ fn align(offset: usize) -> usize {
     offset.next_multiple_of(ALIGNMENT)
 }
 
-/// Takes an index apart, and checks every checksum.
-pub(super) fn take_apart(bytes: &[u8]) -> Result<[&[u8]; Section::ALL.len()], OpenError> {
-    if bytes.get(..8) != Some(MAGIC) {
-        return Err(OpenError::NotAnIndex);
+/// Checks a base: every checksum, and that every section lies inside of it.
+pub(super) fn check(bytes: &[u8]) -> Result<(), OpenError> {
+    match bytes.get(..8) {
+        Some(magic) if magic == MAGIC => check_sections(bytes, &Section::ALL),
+        Some(magic) if magic == DELTA_MAGIC => Err(OpenError::Delta),
+        _ => Err(OpenError::NotAnIndex),
     }
+}
+
+/// Checks a delta in the same way.
+pub(super) fn check_delta(bytes: &[u8]) -> Result<(), OpenError> {
+    match bytes.get(..8) {
+        Some(magic) if magic == DELTA_MAGIC => check_sections(bytes, &Section::OF_DELTA),
+        _ => Err(OpenError::NotADelta),
+    }
+}
+
+/// A section of what was checked; empty if it was not.
+pub(super) fn section(bytes: &[u8], of: Section) -> &[u8] {
+    let row = HEADER + ROW * of as usize;
+    let number = |at: usize| {
+        let field = bytes.get(row + at..row + at + 8)?;
+        usize::try_from(u64::from_le_bytes(array(field))).ok()
+    };
+    number(8)
+        .zip(number(16))
+        .and_then(|(start, length)| bytes.get(start..start.checked_add(length)?))
+        .unwrap_or_default()
+}
+
+fn check_sections(bytes: &[u8], kinds: &[Section]) -> Result<(), OpenError> {
     let truncated = |section, end| OpenError::Truncated {
         section,
         end,
@@ -169,7 +286,7 @@ pub(super) fn take_apart(bytes: &[u8]) -> Result<[&[u8]; Section::ALL.len()], Op
         return Err(OpenError::Version { found: version });
     }
     let count = u32::from_le_bytes(array(&header[4..8])) as usize;
-    if count != Section::ALL.len() {
+    if count != kinds.len() {
         return Err(OpenError::Damaged { section: "header" });
     }
     let end = HEADER + ROW * count;
@@ -181,11 +298,10 @@ pub(super) fn take_apart(bytes: &[u8]) -> Result<[&[u8]; Section::ALL.len()], Op
             section: "section table",
         });
     }
-    let mut sections = [&bytes[..0]; Section::ALL.len()];
-    for ((row, kind), slot) in table.chunks_exact(ROW).zip(Section::ALL).zip(&mut sections) {
+    for (row, kind) in table.chunks_exact(ROW).zip(kinds) {
         let number = |at: usize| u64::from_le_bytes(array(&row[8 * at..8 * at + 8]));
         let section = kind.name();
-        if number(0) != kind as u64 {
+        if number(0) != *kind as u64 {
             return Err(OpenError::Damaged {
                 section: "section table",
             });
@@ -202,9 +318,8 @@ pub(super) fn take_apart(bytes: &[u8]) -> Result<[&[u8]; Section::ALL.len()], Op
         if xxh3_64(content) != number(3) {
             return Err(OpenError::Damaged { section });
         }
-        *slot = content;
     }
-    Ok(sections)
+    Ok(())
 }
 
 /// Makes the checksums of an index fit its bytes again, as far as its table says where they are.
@@ -212,7 +327,10 @@ pub(super) fn take_apart(bytes: &[u8]) -> Result<[&[u8]; Section::ALL.len()], Op
 /// For tests and fuzzing only: what was changed after it was written gets past the checksums, as an
 /// index can that someone wrote with bad intent.
 pub fn reseal(bytes: &mut [u8]) {
-    let end = HEADER + ROW * Section::ALL.len();
+    let Some(kinds) = kinds_of(bytes) else {
+        return;
+    };
+    let end = HEADER + ROW * kinds.len();
     for row in (HEADER..end).step_by(ROW) {
         let Some(table_row) = bytes.get(row..row + ROW) else {
             return;
@@ -245,6 +363,29 @@ pub(super) fn number_at(section: &[u8], at: usize) -> Option<u32> {
     section
         .get(start..start.checked_add(4)?)
         .map(|bytes| u32::from_le_bytes(array(bytes)))
+}
+
+/// An array of 32-bit numbers.
+pub(super) fn little_endian(numbers: &[u32]) -> Vec<u8> {
+    numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
+}
+
+/// Whether a number is in a sorted array of 32-bit numbers.
+pub(super) fn holds(section: &[u8], number: u32) -> bool {
+    let (mut low, mut high) = (0, section.len() / 4);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match number_at(section, middle).map(|found| found.cmp(&number)) {
+            Some(std::cmp::Ordering::Less) => low = middle + 1,
+            Some(std::cmp::Ordering::Greater) => high = middle,
+            Some(std::cmp::Ordering::Equal) => return true,
+            None => return false,
+        }
+    }
+    false
 }
 
 /// Writes values of a section: numbers as LEB128.
@@ -370,18 +511,18 @@ mod tests {
             .map(|kind| (kind, vec![kind as u8; 20]))
             .collect();
         let bytes = assemble(&sections);
-        let apart = take_apart(&bytes).unwrap();
-        assert_eq!(apart[1], &[1; 20]);
-        insta::assert_snapshot!(take_apart(b"PK\x03\x04").unwrap_err(), @"this is not an advisory index");
+        check(&bytes).unwrap();
+        assert_eq!(section(&bytes, Section::Strings), &[1; 20]);
+        insta::assert_snapshot!(check(b"PK\x03\x04").unwrap_err(), @"this is not an advisory index");
         let mut newer = bytes.clone();
         newer[8] = 9;
-        insta::assert_snapshot!(take_apart(&newer).unwrap_err(), @"the index has format 9; this program reads format 2");
+        insta::assert_snapshot!(check(&newer).unwrap_err(), @"the index has format 9; this program reads format 2");
         let mut flipped = bytes.clone();
         *flipped.last_mut().unwrap() ^= 1;
-        insta::assert_snapshot!(take_apart(&flipped).unwrap_err(), @"the index is damaged in its ids");
-        insta::assert_snapshot!(take_apart(&bytes[..bytes.len() - 1]).unwrap_err(), @"the index is cut off: ids should end at byte 724, the file has 723");
+        insta::assert_snapshot!(check(&flipped).unwrap_err(), @"the index is damaged in its ids");
+        insta::assert_snapshot!(check(&bytes[..bytes.len() - 1]).unwrap_err(), @"the index is cut off: ids should end at byte 724, the file has 723");
         for end in 0..bytes.len() {
-            assert!(take_apart(&bytes[..end]).is_err());
+            assert!(check(&bytes[..end]).is_err());
         }
     }
 
@@ -393,9 +534,9 @@ mod tests {
             .collect();
         let mut bytes = assemble(&sections);
         *bytes.last_mut().unwrap() ^= 1;
-        assert!(take_apart(&bytes).is_err());
+        assert!(check(&bytes).is_err());
         reseal(&mut bytes);
-        assert!(take_apart(&bytes).is_ok());
+        assert!(check(&bytes).is_ok());
         for end in 0..bytes.len() {
             reseal(&mut bytes[..end]);
         }

@@ -1,67 +1,58 @@
-//! Reading an index where it lies.
+//! One block of the index, a base or a delta: decoding of what lies in it.
+//!
+//! Nothing here knows of a second block, but for two things: numbers that are handed out are stamped
+//! with the block that they are of, and what a delta supersedes is passed over in its base.
 
 use jiff::civil::Date;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::items::{EntryView, ProductView, Source, SourceKind, VulnerabilityView};
-use super::layout::{Corrupt, OpenError, Reader, Section, number_at, take_apart};
-use crate::cpe::Part;
-use crate::identity::{Name, PackageKey, Product, RepoKey};
+use super::items::{EntryView, Source, SourceKind, VulnerabilityView};
+use super::layout::{
+    Corrupt, OpenError, Reader, Section, check, check_delta, holds, number_at, section,
+};
+use super::lists::{ProductList, RuleList, Strings, VulnerabilityList, range_of, status};
+use super::view::{EntryId, Key, VulnerabilityId};
+use crate::identity::Product;
 use crate::order::Scheme;
-use crate::range::{Lower, Rule, Span, Status, Upper};
 use crate::record::{Commit, PlatformSet};
 use crate::severity::{CvssVector, Epss, Exploitation, Exploited, Rating, Severity, Ssvc};
 
-/// An index, borrowed from its bytes. Copies are free.
+/// In a number that is handed out: of the delta. A block is far too small to need the bit itself.
+pub(super) const OF_DELTA: u32 = 1 << 31;
+
+/// A base or a delta, borrowed from its bytes.
 #[derive(Clone, Copy)]
-pub struct Index<'a> {
-    sections: [&'a [u8]; Section::ALL.len()],
+pub(super) struct Segment<'a> {
+    /// All of it. Sections are found by its table each time: it is passed about by value, and eleven
+    /// slices would make it three times as large.
+    bytes: &'a [u8],
     strings: Strings<'a>,
+    /// 0 or [`OF_DELTA`].
+    stamp: u32,
+    /// Of a base with a delta: what the delta says instead.
+    overlay: Overlay<'a>,
 }
 
-/// All that lists need of an index to decode their items: a tenth of its size, in each of thousands.
+/// What a delta says of its base.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Overlay<'a> {
+    /// Vulnerabilities that it supersedes.
+    pub(super) superseded: &'a [u8],
+    /// Entries that go with them.
+    pub(super) dead: &'a [u8],
+    /// Its numbers of the base's sources.
+    sources: Option<&'a [u8]>,
+}
+
+/// A delta's own sections.
 #[derive(Clone, Copy)]
-struct Strings<'a> {
-    ends: &'a [u8],
-    text: &'a str,
-}
-
-/// The number of a vulnerability in its index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VulnerabilityId(u32);
-
-/// The number of an affected entry in its index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryId(u32);
-
-/// What entries are looked up by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Key<'k> {
-    /// A product name, with whatever vendor.
-    Name(&'k Name),
-    /// A package.
-    Package(&'k PackageKey),
-    /// A repository.
-    Repository(&'k RepoKey),
-}
-
-impl<'k> Key<'k> {
-    /// The key under which a product is filed.
-    pub fn of(product: &'k Product) -> Self {
-        match product {
-            Product::Named(named) => Self::Name(&named.name),
-            Product::Package(key) => Self::Package(key),
-            Product::Repository(key) => Self::Repository(key),
-        }
-    }
-
-    fn parts(self) -> (u8, &'k str) {
-        match self {
-            Self::Name(name) => (b'n', name.as_str()),
-            Self::Package(key) => (b'p', key.as_str()),
-            Self::Repository(key) => (b'r', key.as_str()),
-        }
-    }
+pub(super) struct DeltaHead<'a> {
+    /// The digest of its base.
+    pub(super) base: [u8; 16],
+    /// How many of its entries stand in the base as well.
+    pub(super) shared: usize,
+    /// What it says of its base.
+    pub(super) overlay: Overlay<'a>,
 }
 
 /// A key as text: what is hashed.
@@ -89,117 +80,76 @@ fn date_of(days: i64) -> Option<Date> {
         .ok()
 }
 
-/// The vulnerabilities of a record, decoded as they are walked.
-#[derive(Clone)]
-pub struct VulnerabilityList<'a> {
-    reader: Reader<'a>,
-    left: usize,
-}
-
-impl Iterator for VulnerabilityList<'_> {
-    type Item = VulnerabilityId;
-
-    fn next(&mut self) -> Option<VulnerabilityId> {
-        self.left = self.left.checked_sub(1)?;
-        self.reader.index().ok().map(VulnerabilityId)
+impl<'a> Segment<'a> {
+    /// Opens a base.
+    pub(super) fn base(bytes: &'a [u8]) -> Result<Self, OpenError> {
+        check(bytes)?;
+        Self::of(bytes, 0)
     }
-}
 
-impl std::fmt::Debug for VulnerabilityList<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
+    /// Opens a delta.
+    pub(super) fn delta(bytes: &'a [u8]) -> Result<(Self, DeltaHead<'a>), OpenError> {
+        check_delta(bytes)?;
+        let damaged = OpenError::Damaged { section: "base" };
+        let (base, shared) = section(bytes, Section::Base)
+            .split_first_chunk()
+            .ok_or_else(|| damaged.clone())?;
+        let shared = u64::from_le_bytes(shared.try_into().map_err(|_| damaged)?);
+        let head = DeltaHead {
+            base: *base,
+            shared: usize::try_from(shared).unwrap_or(usize::MAX),
+            overlay: Overlay {
+                superseded: section(bytes, Section::Superseded),
+                dead: section(bytes, Section::Dead),
+                sources: Some(section(bytes, Section::SourceMap)),
+            },
+        };
+        Ok((Self::of(bytes, OF_DELTA)?, head))
     }
-}
 
-/// The products of an entry, decoded as they are walked.
-#[derive(Clone)]
-pub struct ProductList<'a> {
-    strings: Strings<'a>,
-    reader: Reader<'a>,
-    left: usize,
-}
-
-impl ProductList<'_> {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.left == 0
-    }
-}
-
-impl<'a> Iterator for ProductList<'a> {
-    type Item = ProductView<'a>;
-
-    fn next(&mut self) -> Option<ProductView<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        self.strings.product(&mut self.reader).ok()
-    }
-}
-
-impl std::fmt::Debug for ProductList<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
-    }
-}
-
-/// The rules of an entry, decoded as they are walked.
-#[derive(Clone)]
-pub struct RuleList<'a> {
-    strings: Strings<'a>,
-    reader: Reader<'a>,
-    left: usize,
-}
-
-impl<'a> Iterator for RuleList<'a> {
-    type Item = Rule<&'a str>;
-
-    fn next(&mut self) -> Option<Rule<&'a str>> {
-        self.left = self.left.checked_sub(1)?;
-        self.strings.rule(&mut self.reader).ok()
-    }
-}
-
-impl std::fmt::Debug for RuleList<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.clone()).finish()
-    }
-}
-
-impl<'a> Index<'a> {
-    /// Opens an index: checks its format, all of its checksums, and that its texts are text.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, OpenError> {
-        let sections = take_apart(bytes)?;
-        let text = std::str::from_utf8(sections[Section::Strings as usize]);
+    fn of(bytes: &'a [u8], stamp: u32) -> Result<Self, OpenError> {
+        let text = std::str::from_utf8(section(bytes, Section::Strings));
         Ok(Self {
-            sections,
+            bytes,
             strings: Strings {
-                ends: sections[Section::StringEnds as usize],
+                ends: section(bytes, Section::StringEnds),
                 text: text.map_err(|_| OpenError::Damaged { section: "strings" })?,
             },
+            stamp,
+            overlay: Overlay::default(),
         })
     }
 
-    /// How many vulnerabilities there are.
-    pub fn vulnerability_count(&self) -> usize {
+    /// The same below a delta.
+    pub(super) fn below(self, overlay: Overlay<'a>) -> Self {
+        Self { overlay, ..self }
+    }
+
+    /// How many vulnerabilities it has, superseded ones among them.
+    pub(super) fn vulnerability_count(&self) -> usize {
         self.section(Section::VulnerabilityEnds).len() / 4
     }
 
-    /// How many affected entries there are.
-    pub fn entry_count(&self) -> usize {
+    /// How many entries.
+    pub(super) fn entry_count(&self) -> usize {
         self.section(Section::EntryEnds).len() / 4
     }
 
-    /// How many identities there are.
-    pub fn key_count(&self) -> usize {
+    /// How many keys.
+    pub(super) fn key_count(&self) -> usize {
         self.section(Section::Keys).len() / 12
     }
 
-    /// All vulnerabilities, in the order of their ids.
-    pub fn vulnerabilities(&self) -> impl Iterator<Item = VulnerabilityId> + use<> {
-        (0..u32::try_from(self.vulnerability_count()).unwrap_or(u32::MAX)).map(VulnerabilityId)
+    /// The numbers of the vulnerabilities that are not superseded.
+    pub(super) fn vulnerabilities(&self) -> impl Iterator<Item = VulnerabilityId> + use<'a> {
+        let (stamp, superseded) = (self.stamp, self.overlay.superseded);
+        (0..u32::try_from(self.vulnerability_count()).unwrap_or(u32::MAX))
+            .filter(move |number| !holds(superseded, *number))
+            .map(move |number| VulnerabilityId(number | stamp))
     }
 
     /// What the records came from.
-    pub fn sources(&self) -> Result<Vec<Source<'a>>, Corrupt> {
+    pub(super) fn sources(&self) -> Result<Vec<Source<'a>>, Corrupt> {
         let mut reader = Reader::new(self.section(Section::Sources), "sources");
         let count = reader.count()?;
         (0..count)
@@ -221,104 +171,104 @@ impl<'a> Index<'a> {
             .collect()
     }
 
-    /// The newest day in what any source says of affected versions: the age of the index.
-    ///
-    /// Days of exploitation and of scores do not count. They are of yesterday in every copy of KEV
-    /// and EPSS, and would make old ranges look fresh.
-    pub fn newest_date(&self) -> Result<Option<Date>, Corrupt> {
-        Ok(self
-            .sources()?
-            .iter()
-            .filter_map(|source| source.newest_range)
-            .max())
-    }
-
-    /// The vulnerability of that id or alias.
-    pub fn find(&self, id: &str) -> Result<Option<VulnerabilityId>, Corrupt> {
-        let ids = self.section(Section::Ids);
-        let (mut low, mut high) = (0, ids.len() / 8);
+    /// Where the names begin that are not before a text.
+    fn first_name(&self, text: &str) -> Result<usize, Corrupt> {
+        let (mut low, mut high) = (0, self.section(Section::Ids).len() / 8);
         while low < high {
             let middle = low + (high - low) / 2;
-            let text = self.string(number_at(ids, 2 * middle).ok_or(Corrupt("ids"))?)?;
-            match text.cmp(id) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => {
-                    return Ok(number_at(ids, 2 * middle + 1).map(VulnerabilityId));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Up to `limit` ids that begin with a text: to help with a typing error.
-    pub fn ids_beginning_with(&self, head: &str, limit: usize) -> Result<Vec<&'a str>, Corrupt> {
-        let ids = self.section(Section::Ids);
-        let count = ids.len() / 8;
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let text = self.string(number_at(ids, 2 * middle).ok_or(Corrupt("ids"))?)?;
-            if text < head {
+            if self.name(middle)?.0 < text {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        let mut found = Vec::new();
-        for at in low..count {
-            let text = self.string(number_at(ids, 2 * at).ok_or(Corrupt("ids"))?)?;
-            if !text.starts_with(head) || found.len() == limit {
-                break;
-            }
-            found.push(text);
-        }
-        Ok(found)
+        Ok(low)
     }
 
-    /// The entries that are filed under a key.
-    pub fn lookup(
+    fn name(&self, at: usize) -> Result<(&'a str, u32), Corrupt> {
+        let ids = self.section(Section::Ids);
+        let number = |field| number_at(ids, 2 * at + field).ok_or(Corrupt("ids"));
+        Ok((self.string(number(0)?)?, number(1)?))
+    }
+
+    /// The names from a text on, with their vulnerabilities, but for superseded ones.
+    pub(super) fn names_from(
         &self,
-        key: Key<'_>,
-    ) -> Result<impl ExactSizeIterator<Item = EntryId> + Clone + use<'a>, Corrupt> {
-        let (kind, text) = key.parts();
+        text: &str,
+    ) -> Result<impl Iterator<Item = Result<(&'a str, VulnerabilityId), Corrupt>> + use<'a>, Corrupt>
+    {
+        let segment = *self;
+        let count = self.section(Section::Ids).len() / 8;
+        Ok((self.first_name(text)?..count)
+            .map(move |at| segment.name(at))
+            .filter(move |name| {
+                !matches!(name, Ok((_, number)) if holds(segment.overlay.superseded, *number))
+            })
+            .map(move |name| name.map(|(name, id)| (name, VulnerabilityId(id | segment.stamp)))))
+    }
+
+    /// The first vulnerability of a name.
+    pub(super) fn find(&self, id: &str) -> Result<Option<VulnerabilityId>, Corrupt> {
+        match self.names_from(id)?.next().transpose()? {
+            Some((name, found)) if name == id => Ok(Some(found)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The postings of a key, superseded ones among them.
+    pub(super) fn postings(&self, kind: u8, text: &str) -> Result<&'a [u8], Corrupt> {
         let corrupt = Corrupt("keys");
         let (buckets, keys) = (self.section(Section::Buckets), self.section(Section::Keys));
-        let postings = self.section(Section::Postings);
         let count = (buckets.len() / 4).saturating_sub(1);
-        let mut range = 0..0;
-        if count > 0 {
-            let hash = hash_of(kind, text);
-            let bucket = bucket_of(hash, count);
-            let first = number_at(buckets, bucket).ok_or(corrupt)? as usize;
-            let last = number_at(buckets, bucket + 1).ok_or(corrupt)? as usize;
-            for at in first..last.min(keys.len() / 12) {
-                let number = |field: usize| number_at(keys, 3 * at + field).ok_or(corrupt);
-                if number(0)? == u32::from(kind) && self.string(number(1)?)? == text {
-                    let start = number(2)? as usize;
-                    let end =
-                        number_at(keys, 3 * at + 5).map_or(postings.len() / 4, |end| end as usize);
-                    if start > end || end > postings.len() / 4 {
-                        return Err(corrupt);
-                    }
-                    range = start..end;
-                    break;
-                }
+        if count == 0 {
+            return Ok(&[]);
+        }
+        let hash = hash_of(kind, text);
+        let bucket = bucket_of(hash, count);
+        let first = number_at(buckets, bucket).ok_or(corrupt)? as usize;
+        let last = number_at(buckets, bucket + 1).ok_or(corrupt)? as usize;
+        for at in first..last.min(keys.len() / 12) {
+            let number = |field: usize| number_at(keys, 3 * at + field).ok_or(corrupt);
+            if number(0)? == u32::from(kind) && self.string(number(1)?)? == text {
+                return self.postings_at(at);
             }
         }
-        let slice = &postings[4 * range.start..4 * range.end];
-        Ok(slice
-            .chunks_exact(4)
-            .map(|c| EntryId(u32::from_le_bytes([c[0], c[1], c[2], c[3]]))))
+        Ok(&[])
+    }
+
+    /// The key of a number: its kind and its text.
+    pub(super) fn key(&self, at: usize) -> Result<(u8, &'a str), Corrupt> {
+        let number = |field: usize| {
+            number_at(self.section(Section::Keys), 3 * at + field).ok_or(Corrupt("keys"))
+        };
+        let kind = u8::try_from(number(0)?).map_err(|_| Corrupt("keys"))?;
+        Ok((kind, self.string(number(1)?)?))
+    }
+
+    /// The postings of the key of a number.
+    pub(super) fn postings_at(&self, at: usize) -> Result<&'a [u8], Corrupt> {
+        let corrupt = Corrupt("keys");
+        let (keys, postings) = (self.section(Section::Keys), self.section(Section::Postings));
+        let start = number_at(keys, 3 * at + 2).ok_or(corrupt)? as usize;
+        let end = number_at(keys, 3 * at + 5).map_or(postings.len() / 4, |end| end as usize);
+        if start > end || end > postings.len() / 4 {
+            return Err(corrupt);
+        }
+        Ok(&postings[4 * start..4 * end])
+    }
+
+    /// What this segment says is superseded.
+    pub(super) fn overlay(&self) -> Overlay<'a> {
+        self.overlay
     }
 
     /// The id of a vulnerability, without the rest of it.
-    pub fn id_of(&self, id: VulnerabilityId) -> Result<&'a str, Corrupt> {
+    pub(super) fn id_of(&self, number: u32) -> Result<&'a str, Corrupt> {
         let what = "vulnerabilities";
         let mut reader = self.item(
             Section::VulnerabilityEnds,
             Section::Vulnerabilities,
-            id.0,
+            number,
             what,
         )?;
         self.string(reader.index()?)
@@ -326,12 +276,12 @@ impl<'a> Index<'a> {
 
     /// Whether a vulnerability was withdrawn, and the commits that fix it, sorted: what a join needs
     /// of thousands, without decoding the rest.
-    pub fn fixes_of(&self, id: VulnerabilityId) -> Result<(bool, Vec<Commit>), Corrupt> {
+    pub(super) fn fixes_of(&self, number: u32) -> Result<(bool, Vec<Commit>), Corrupt> {
         let what = "vulnerabilities";
         let mut reader = self.item(
             Section::VulnerabilityEnds,
             Section::Vulnerabilities,
-            id.0,
+            number,
             what,
         )?;
         let r = &mut reader;
@@ -348,12 +298,12 @@ impl<'a> Index<'a> {
     }
 
     /// A vulnerability.
-    pub fn vulnerability(&self, id: VulnerabilityId) -> Result<VulnerabilityView<'a>, Corrupt> {
+    pub(super) fn vulnerability(&self, number: u32) -> Result<VulnerabilityView<'a>, Corrupt> {
         let what = "vulnerabilities";
         let mut reader = self.item(
             Section::VulnerabilityEnds,
             Section::Vulnerabilities,
-            id.0,
+            number,
             what,
         )?;
         let r = &mut reader;
@@ -431,16 +381,10 @@ impl<'a> Index<'a> {
             }
         };
         let records = (0..r.count()?)
-            .map(|_| {
-                Ok((
-                    self.string(r.index()?)?,
-                    r.index()? as usize,
-                    r.byte()? != 0,
-                ))
-            })
+            .map(|_| Ok((self.string(r.index()?)?, self.source(r)?, r.byte()? != 0)))
             .collect::<Result<_, Corrupt>>()?;
         let entries = (0..r.count()?)
-            .map(|_| r.index().map(EntryId))
+            .map(|_| r.index().map(|number| EntryId(number | self.stamp)))
             .collect::<Result<_, _>>()?;
         Ok(VulnerabilityView {
             id: name,
@@ -460,13 +404,18 @@ impl<'a> Index<'a> {
     }
 
     /// An affected entry.
-    pub fn entry(&self, id: EntryId) -> Result<EntryView<'a>, Corrupt> {
-        let mut reader = self.item(Section::EntryEnds, Section::Entries, id.0, "entries")?;
+    pub(super) fn entry(&self, number: u32) -> Result<EntryView<'a>, Corrupt> {
+        let mut reader = self.item(Section::EntryEnds, Section::Entries, number, "entries")?;
         let r = &mut reader;
         let record = self.string(r.index()?)?;
-        let source = r.index()? as usize;
+        let source = self.source(r)?;
         let left = r.count()?;
-        let vulnerabilities = VulnerabilityList { reader: *r, left };
+        let vulnerabilities = VulnerabilityList {
+            reader: *r,
+            left,
+            stamp: self.stamp,
+            superseded: self.overlay.superseded,
+        };
         for _ in 0..left {
             r.index()?;
         }
@@ -503,6 +452,17 @@ impl<'a> Index<'a> {
                 left,
             },
         })
+    }
+
+    /// The number of a source as the whole index counts them.
+    fn source(&self, r: &mut Reader<'a>) -> Result<usize, Corrupt> {
+        let number = r.index()? as usize;
+        match self.overlay.sources {
+            None => Ok(number),
+            Some(map) => number_at(map, number)
+                .map(|number| number as usize)
+                .ok_or(Corrupt("source numbers")),
+        }
     }
 
     /// Skips a list of products, checking each, so that walking it later cannot fail.
@@ -542,94 +502,13 @@ impl<'a> Index<'a> {
         Ok(Reader::new(bytes, what))
     }
 
-    fn section(&self, section: Section) -> &'a [u8] {
-        self.sections[section as usize]
-    }
-}
-
-impl<'a> Strings<'a> {
-    fn product(self, r: &mut Reader<'a>) -> Result<ProductView<'a>, Corrupt> {
-        let shape = r.byte()?;
-        let text = self.string(r.index()?)?;
-        Ok(match shape & 3 {
-            0 => ProductView::Package(text),
-            1 => ProductView::Repository(text),
-            _ => ProductView::Named {
-                name: text,
-                vendor: if shape >> 2 & 1 == 1 {
-                    Some(self.string(r.index()?)?)
-                } else {
-                    None
-                },
-                target_software: if shape >> 3 & 1 == 1 {
-                    Some(self.string(r.index()?)?)
-                } else {
-                    None
-                },
-                part: match shape >> 4 {
-                    1 => Some(Part::Application),
-                    2 => Some(Part::OperatingSystem),
-                    3 => Some(Part::Hardware),
-                    _ => None,
-                },
-            },
-        })
-    }
-
-    fn rule(self, r: &mut Reader<'a>) -> Result<Rule<&'a str>, Corrupt> {
-        let head = r.byte()?;
-        let status = status(head & 3).ok_or(r.corrupt())?;
-        let span = match head >> 2 {
-            0 => Span::Exact(self.string(r.index()?)?),
-            1 => Span::Text(self.string(r.index()?)?),
-            shape => {
-                let lower = match (shape - 2) % 3 {
-                    0 => Lower::Start,
-                    1 => Lower::From(self.string(r.index()?)?),
-                    _ => Lower::After(self.string(r.index()?)?),
-                };
-                let upper = match (shape - 2) / 3 {
-                    0 => Upper::Open,
-                    1 => Upper::Before(self.string(r.index()?)?),
-                    2 => Upper::UpTo(self.string(r.index()?)?),
-                    3 => Upper::Within(self.string(r.index()?)?),
-                    _ => return Err(r.corrupt()),
-                };
-                Span::Between(lower, upper)
-            }
-        };
-        Ok(Rule { status, span })
-    }
-
-    fn optional_string(self, r: &mut Reader<'a>) -> Result<Option<&'a str>, Corrupt> {
-        match r.number()?.checked_sub(1) {
-            None => Ok(None),
-            Some(number) => u32::try_from(number)
-                .map_err(|_| r.corrupt())
-                .and_then(|n| self.string(n))
-                .map(Some),
-        }
-    }
-
-    fn string(self, number: u32) -> Result<&'a str, Corrupt> {
-        range_of(self.ends, number)
-            .and_then(|range| self.text.get(range))
-            .ok_or(Corrupt("strings"))
+    fn section(&self, of: Section) -> &'a [u8] {
+        section(self.bytes, of)
     }
 }
 
 fn slice_of<'a>(ends: &[u8], items: &'a [u8], number: u32) -> Option<&'a [u8]> {
     items.get(range_of(ends, number)?)
-}
-
-fn range_of(ends: &[u8], number: u32) -> Option<std::ops::Range<usize>> {
-    let number = number as usize;
-    let end = number_at(ends, number)? as usize;
-    let start = match number.checked_sub(1) {
-        Some(previous) => number_at(ends, previous)? as usize,
-        None => 0,
-    };
-    Some(start..end)
 }
 
 fn hash_of(kind: u8, text: &str) -> u64 {
@@ -651,10 +530,4 @@ fn date(r: &mut Reader<'_>) -> Result<Option<Date>, Corrupt> {
         day if day > 0 => Some(date_of(day - 1).ok_or(r.corrupt())?),
         day => Some(date_of(day).ok_or(r.corrupt())?),
     })
-}
-
-fn status(bits: u8) -> Option<Status> {
-    [Status::Affected, Status::Unaffected, Status::Unknown]
-        .get(usize::from(bits))
-        .copied()
 }

@@ -43,6 +43,11 @@ impl Touched {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether a name is among them.
+    pub(super) fn contains(&self, name: &AdvisoryId) -> bool {
+        self.0.contains(name)
+    }
 }
 
 impl FromIterator<AdvisoryId> for Touched {
