@@ -4,6 +4,7 @@ pub mod file;
 pub mod import;
 mod open;
 pub mod records;
+pub mod segments;
 
 pub use file::{IndexFile, IndexFileError};
 pub use import::{Event, Import, ImportError, Imported, Problem};

@@ -122,6 +122,10 @@ impl From<snowguard_feeds::IndexFileError> for Failure {
             snowguard_feeds::IndexFileError::Read { .. } => {
                 "`snowguard advisories import` makes an index; without --index the one in the program is used"
             }
+            snowguard_feeds::IndexFileError::Delta { .. } => {
+                "remove that file: the index beside it is whole, but older; or build the index anew with \
+                 `snowguard advisories import`"
+            }
             snowguard_feeds::IndexFileError::Write { .. } => "`--output` puts it elsewhere",
         };
         Self::new(error).hint(hint)

@@ -10,6 +10,7 @@
 //! written by one program in a few transactions a day, and read by nothing else meanwhile.
 
 mod change;
+mod lock;
 mod read;
 mod schema;
 
@@ -17,9 +18,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use snowguard_advisory::id::AdvisoryId;
-use snowguard_advisory::index::SourceKind;
+use snowguard_advisory::index::{Source, SourceKind};
 
 pub use self::change::Change;
+pub(crate) use self::lock::Lock;
 
 /// An open record store.
 #[derive(Debug)]
@@ -56,6 +58,20 @@ pub struct SourceTotals {
     pub newest: Option<Date>,
     /// The newest day in those that say which versions are affected.
     pub newest_range: Option<Date>,
+}
+
+impl SourceTotals {
+    /// As an index has it.
+    pub fn as_source(&self) -> Source<'_> {
+        Source {
+            name: &self.name,
+            kind: self.kind,
+            records: self.records,
+            skipped: self.skipped,
+            newest: self.newest,
+            newest_range: self.newest_range,
+        }
+    }
 }
 
 impl RecordStore {

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///   same. The index over it is all that the totals of a source need.
 /// - `name`: under which names a record is found.
 /// - `skipped`: what could not be read.
-/// - `touched`: the groups that changed since the base was written ([`super::read::State`]).
+/// - `touched`: the groups that changed since the base was written, and hence what a delta is about.
 /// - `cursor`: what feeds left off at.
 /// - `state`: one row: the count of changes, and which files were written from which of them.
 const TABLES: &str = "
