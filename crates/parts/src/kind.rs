@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// An executable or a library: ELF, PE, Mach-O, WebAssembly.
     Executable,
+    /// An archive of Java (`.jar`, `.war`, `.ear` and their kin) or Python (`.whl`, `.egg`, `.pyz`).
+    Archive,
     /// `METADATA` in a `.dist-info`, `PKG-INFO` in an `.egg-info`, or an `.egg-info` that is a file.
     PythonMetadata,
     /// `package.json` of a package under `node_modules`.
@@ -58,11 +60,34 @@ pub const HEAD: usize = 64;
 /// first [`HEAD`] bytes. Only names and magic numbers are looked at, so that a walk can ask for
 /// every file; the answer promises nothing about the rest of the bytes.
 pub fn kind_of(path: &str, head: &[u8]) -> Option<Kind> {
-    by_name(path).or_else(|| is_executable(head).then_some(Kind::Executable))
+    let by_magic = || {
+        if is_executable(head) {
+            Some(Kind::Executable)
+        } else {
+            is_archive(path)
+                .then_some(Kind::Archive)
+                .filter(|_| is_zip(head))
+        }
+    };
+    by_name(path).or_else(by_magic)
+}
+
+/// Whether a name is that of an archive that declares parts, or has such within it.
+pub(crate) fn is_archive(path: &str) -> bool {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    matches!(
+        extension,
+        "jar" | "war" | "ear" | "hpi" | "jpi" | "kar" | "aar" | "whl" | "egg" | "pyz"
+    )
+}
+
+/// A member, the directory of an empty archive, or a script before one that unpacks itself.
+fn is_zip(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") || head.starts_with(b"#!")
 }
 
 /// The format of a text, by its name alone: a walk can ask this before it opens a file.
-fn by_name(path: &str) -> Option<Kind> {
+pub(crate) fn by_name(path: &str) -> Option<Kind> {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     let parent = directory.rsplit('/').next().unwrap_or_default();
     match name {
@@ -164,6 +189,21 @@ mod tests {
         assert_eq!(kind("requirements/base.txt"), Some(Kind::Requirements));
         assert_eq!(kind("dev-requirements.txt"), Some(Kind::Requirements));
         assert_eq!(kind("lib/App.deps.json"), Some(Kind::DotnetDeps));
+    }
+
+    #[test]
+    fn archives_by_name_and_magic() {
+        assert_eq!(kind_of("a.jar", b"PK\x03\x04"), Some(Kind::Archive));
+        assert_eq!(
+            kind_of("a-1-py3-none-any.whl", b"PK\x03\x04"),
+            Some(Kind::Archive)
+        );
+        assert_eq!(
+            kind_of("app.pyz", b"#!/usr/bin/env python3\n"),
+            Some(Kind::Archive)
+        );
+        assert_eq!(kind_of("a.jar", b"not"), None);
+        assert_eq!(kind_of("a.zip", b"PK\x03\x04"), None);
     }
 
     #[test]

@@ -150,6 +150,10 @@ pub enum Declared {
     Gemspec,
     /// What the .NET host loads for a program.
     DotnetDeps,
+    /// `pom.properties`, which Maven leaves in archives.
+    PomProperties,
+    /// The manifest of a Java archive.
+    JarManifest,
     /// `Cargo.lock`.
     CargoLock,
     /// `go.mod`.
@@ -204,6 +208,8 @@ impl Declared {
             Self::NpmInstalled => "npm's record of what it installed",
             Self::Gemspec => "gem specification",
             Self::DotnetDeps => ".NET deps file",
+            Self::PomProperties => "pom.properties",
+            Self::JarManifest => "JAR manifest",
             Self::CargoLock => "Cargo.lock",
             Self::GoMod => "go.mod",
             Self::GoSum => "go.sum",
@@ -231,8 +237,10 @@ impl Declared {
             | Self::NpmInstalled
             | Self::Gemspec
             | Self::DotnetDeps
+            | Self::PomProperties
             | Self::GoVendor
             | Self::ComposerInstalled => Evidence::Contained,
+            Self::JarManifest => Evidence::NamedByManifest,
             Self::CargoLock
             | Self::GoMod
             | Self::GoSum

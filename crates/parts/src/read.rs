@@ -7,7 +7,7 @@ use snowguard_advisory::identity::PackageKey;
 use crate::kind::Kind;
 use crate::part::{Declared, Origin, Part, Place, Scope, Span};
 use crate::text::Text;
-use crate::{binary, lock, text};
+use crate::{archive, binary, lock, text};
 
 /// What a reader may spend on one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,13 +86,14 @@ pub enum PartsError {
 /// asked for. `path` is that of [`kind_of`](crate::kind_of).
 pub fn read<'data, R: ReadRef<'data>>(
     kind: Kind,
-    _path: &str,
+    path: &str,
     data: R,
     limits: &Limits,
 ) -> Result<Parts, PartsError> {
     let mut sink = Sink::new(*limits);
     match kind {
         Kind::Executable => binary::read(data, &mut sink)?,
+        Kind::Archive => archive::read(path, data, &mut sink)?,
         _ => read_text(kind, whole(data, limits)?, &mut sink)?,
     }
     Ok(sink.into_parts())
@@ -112,10 +113,11 @@ fn whole<'data, R: ReadRef<'data>>(data: R, limits: &Limits) -> Result<&'data [u
 }
 
 /// What a text declares.
-fn read_text(kind: Kind, bytes: &[u8], sink: &mut Sink) -> Result<(), PartsError> {
+pub(crate) fn read_text(kind: Kind, bytes: &[u8], sink: &mut Sink) -> Result<(), PartsError> {
     let text = &Text::new(bytes);
     match kind {
-        Kind::Executable => {}
+        // These are not texts.
+        Kind::Executable | Kind::Archive => {}
         Kind::PythonMetadata => text::python::read(text, sink),
         Kind::NpmPackage => text::npm::read(text, sink)?,
         Kind::Gemspec => text::gemspec::read(text, sink),
@@ -269,6 +271,16 @@ impl Sink {
             let what = what.into();
             self.problems.push(Problem { place, what });
         }
+    }
+
+    /// What follows stands in a member of an archive.
+    pub(crate) fn enter(&mut self, member: &str) {
+        self.member = (!member.is_empty()).then(|| member.into());
+    }
+
+    /// What follows stands in the file itself.
+    pub(crate) fn leave(&mut self) {
+        self.member = None;
     }
 
     fn place(&self, span: Span) -> Place {

@@ -7,6 +7,7 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod archives;
 mod locks;
 mod packages;
 mod programs;
@@ -52,7 +53,10 @@ fn table(parts: &Parts) -> String {
         out.push('\n');
     }
     for problem in &parts.problems {
-        writeln!(out, "problem: {}, {}", problem.place.span, problem.what).unwrap();
+        let member = problem.place.member.as_deref();
+        let member = member.map_or(String::new(), |member| format!("{member}, "));
+        let (span, what) = (problem.place.span, &problem.what);
+        writeln!(out, "problem: {member}{span}, {what}").unwrap();
     }
     out
 }
