@@ -417,6 +417,41 @@ pub struct Evidence {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub identity: Vec<IdentityEvidence>,
+    /// Where it was found.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub occurrences: Vec<Occurrence>,
+}
+
+/// A place where a component was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Occurrence {
+    /// The file.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub location: String,
+    /// The line in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The byte in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// Anything else about the place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub additional_context: Option<String>,
+}
+
+impl Occurrence {
+    /// A file.
+    pub fn at(location: impl Into<String>) -> Self {
+        Self {
+            location: location.into(),
+            ..Self::default()
+        }
+    }
 }
 
 /// What speaks for one part of a component's identity.

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize, Serializer};
 pub use self::component::{
     Attachment, Component, ComponentType, Diff, Encoding, Evidence, ExternalReference,
     ExternalReferenceType, Hash, HashAlgorithm, IdentityEvidence, IdentityField, IdentityMethod,
-    Issue, IssueType, Organization, Patch, PatchType, Pedigree, Property, Scope, Source, Technique,
+    Issue, IssueType, Occurrence, Organization, Patch, PatchType, Pedigree, Property, Scope,
+    Source, Technique,
 };
 pub use self::license::{Acknowledgement, License, LicenseName};
 pub use self::vulnerability::{
@@ -131,7 +132,16 @@ impl Bom {
                 component.version.as_deref(),
             )
         }
-        self.components.sort_by(|a, b| key(a).cmp(&key(b)));
+        // Components in components are as many levels deep as the limits of the format allow.
+        let mut lists = vec![&mut self.components];
+        while let Some(list) = lists.pop() {
+            list.sort_by(|a, b| key(a).cmp(&key(b)));
+            lists.extend(
+                list.iter_mut()
+                    .map(|component| &mut component.components)
+                    .filter(|list| !list.is_empty()),
+            );
+        }
         for dependency in &mut self.dependencies {
             dependency.depends_on.sort();
             dependency.depends_on.dedup();

@@ -4,9 +4,9 @@ use snowguard_formats::cyclonedx::{
     Advisory, AffectedStatus, AffectedVersions, Affects, Aggregate, Analysis,
     AnalysisJustification, AnalysisState, Bom, Component, ComponentType, Composition, Dependency,
     Evidence, ExternalReference, ExternalReferenceType, Hash, HashAlgorithm, IdentityEvidence,
-    IdentityField, IdentityMethod, Issue, License, LicenseName, Lifecycle, Metadata, Organization,
-    Patch, PatchType, Pedigree, Phase, Property, Rating, Response, Scope, ScoreMethod, Severity,
-    Source, Technique, Vulnerability, VulnerabilityReference, serial_number,
+    IdentityField, IdentityMethod, Issue, License, LicenseName, Lifecycle, Metadata, Occurrence,
+    Organization, Patch, PatchType, Pedigree, Phase, Property, Rating, Response, Scope,
+    ScoreMethod, Severity, Source, Technique, Vulnerability, VulnerabilityReference, serial_number,
 };
 use snowguard_formats::{Layout, Limits, Timestamp};
 use snowguard_testkit::schema::{Schema, assert_valid, violations};
@@ -363,6 +363,12 @@ fn everything() -> Bom {
                     confidence: 0.9,
                     value: Some("source URL".into()),
                 }],
+            }],
+            occurrences: vec![Occurrence {
+                line: Some(3),
+                offset: Some(4_096),
+                additional_context: Some("a string".into()),
+                ..Occurrence::at("lib/libz.so")
             }],
         })),
         properties: vec![Property::new("nix:pname", "zlib")],

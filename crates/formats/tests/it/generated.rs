@@ -197,7 +197,20 @@ fn pedigree() -> impl Strategy<Value = Pedigree> {
 
 fn component() -> impl Strategy<Value = Component> {
     let names = (text(), of(text()), of(text()), of("[a-z]{1,40}"));
-    let identities = (of(text()), of(text()), of(identity()), of(pedigree()));
+    let occurrence = (text(), of(0..1_000_u64), of(any::<u32>()), of(text())).prop_map(
+        |(location, line, offset, additional_context)| cyclonedx::Occurrence {
+            location,
+            line,
+            offset: offset.map(u64::from),
+            additional_context,
+        },
+    );
+    let identities = (
+        of(text()),
+        of(text()),
+        of((identity(), vec(occurrence, 0..3))),
+        of(pedigree()),
+    );
     let lists = (
         vec(hash(), 0..2),
         vec(license(), 0..3),
@@ -228,9 +241,10 @@ fn component() -> impl Strategy<Value = Component> {
                 hashes,
                 licenses,
                 pedigree: pedigree.map(Box::new),
-                evidence: identity.map(|identity| {
+                evidence: identity.map(|(identity, occurrences)| {
                     Box::new(cyclonedx::Evidence {
                         identity: vec![identity],
+                        occurrences,
                     })
                 }),
                 external_references: urls
