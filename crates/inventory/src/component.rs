@@ -1,18 +1,20 @@
 //! Components: what the objects of a subject are, as packages that advisories could be about.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use snowguard_advisory::cpe::Cpe;
 use snowguard_advisory::id::CveId;
 use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
 use snowguard_closure::NodeId;
 
+use crate::inside::{self, Concern, Declaration, Host, Hosts, Origin, OtherVersion, Place};
 use crate::naming::{self, Language};
-use crate::origin::{self, Mark};
+use crate::origin::Mark;
 use crate::patch::Patch;
-use crate::recipe::{Recipe, Toolchain};
+use crate::recipe::Recipe;
 use crate::subject::{Nature, Object, Role, Subject};
-use crate::table::{IdentityTable, Relation, Target, VendorPattern};
+use crate::table::IdentityTable;
 
 /// All components of a subject.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub struct Component {
     pub version: Box<str>,
     /// The language whose module it is.
     pub language: Option<Language>,
-    /// The objects that are it.
+    /// The objects that are it; none of what is only found inside of others.
     pub nodes: Vec<NodeId>,
     /// Attribute paths, in a package set.
     pub attrs: Vec<Box<str>>,
@@ -60,9 +62,31 @@ pub struct Component {
     pub known_builds: usize,
     /// Marked insecure by Nixpkgs itself.
     pub known_vulnerabilities: Vec<Box<str>>,
+    /// Where bytes declare it: in its own objects, and in others.
+    pub places: Vec<Place>,
+    /// The others: objects that contain it.
+    pub hosts: Vec<Arc<Host>>,
+    /// Other versions that its own bytes declare of it.
+    pub other_versions: Vec<OtherVersion>,
+    /// It is of the project's own tree, as its bytes say: no registry has it.
+    pub is_local: bool,
 }
 
 impl Component {
+    /// Whether it is found inside of other objects only.
+    pub fn is_part(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The objects that are it, else those that contain it.
+    pub fn whereabouts(&self) -> Vec<NodeId> {
+        if self.is_part() {
+            self.hosts.iter().map(|host| host.node).collect()
+        } else {
+            self.nodes.clone()
+        }
+    }
+
     /// The name under which the reviewed table has it: `falcon`, `python:falcon`.
     pub fn table_key(&self) -> String {
         table_key(self.language, &self.pname)
@@ -75,11 +99,6 @@ impl Component {
                 .identities
                 .iter()
                 .any(|(_, reason)| !matches!(reason, Reason::Pname | Reason::Attribute(_)))
-    }
-
-    /// Where it was found, for people: the first attribute, else the first object.
-    pub fn is_plain(&self) -> bool {
-        self.language.is_none()
     }
 }
 
@@ -151,6 +170,13 @@ pub enum Reason {
     Module(Language),
     /// It is built by that tool, whose packages are called as the program is.
     Toolchain(&'static str),
+    /// Bytes declare it.
+    Declared {
+        /// What declares it: `cargo-auditable`, `dist-info`.
+        by: Arc<str>,
+        /// In which file.
+        file: Arc<str>,
+    },
 }
 
 impl std::fmt::Display for Reason {
@@ -173,6 +199,10 @@ impl std::fmt::Display for Reason {
             Self::Module(language) => {
                 write!(f, "it is a {} module of that name", language.as_str())
             }
+            Self::Declared { by, file } if file.is_empty() => {
+                write!(f, "its own bytes declare it ({by})")
+            }
+            Self::Declared { by, file } => write!(f, "{file} declares it ({by})"),
             Self::Toolchain(tool) => write!(
                 f,
                 "it is built with {tool}, whose packages are called as the program is"
@@ -212,10 +242,13 @@ impl Inventory {
             .par_iter()
             .zip(&subject.objects)
             .filter(|(_, object)| object.role == Role::Part)
-            .map(|(&node, object)| Finding::of(node, object, &paths))
+            .map(|(&node, object)| match subject.nature {
+                // A directory is called as someone pleases.
+                Nature::Files => Finding::Unversioned,
+                _ => Finding::of(node, object, &paths),
+            })
             .collect();
-        let mut groups: FxHashMap<(Option<Language>, String, &str), Vec<&Draft<'_>>> =
-            FxHashMap::default();
+        let mut groups: FxHashMap<Key<'_>, Group<'_>> = FxHashMap::default();
         let (mut sources, mut unversioned) = (0, 0);
         let mut recipes_of_packages = rustc_hash::FxHashSet::default();
         for finding in &drafts {
@@ -238,18 +271,16 @@ impl Inventory {
                     if draft.object.meta.is_none()
                         && recipes_of_packages.contains(&*draft.object.id) => {}
                 Finding::Component(draft) => {
-                    let key = (draft.language, draft.pname.to_lowercase(), draft.version);
-                    groups.entry(key).or_default().push(draft);
+                    groups.entry(draft.key()).or_default().drafts.push(draft);
                 }
             }
         }
+        let hosts = add_declarations(subject, &paths, &drafts, &mut groups);
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by(|((la, pa, va), _), ((lb, pb, vb), _)| (pa, va, la).cmp(&(pb, vb, lb)));
         let components = groups
             .into_par_iter()
-            .map(|((language, _, version), drafts)| {
-                assemble(subject, &paths, table, language, version, &drafts)
-            })
+            .map(|(key, group)| assemble(subject, &paths, table, &hosts, &key, &group))
             .collect();
         Self {
             components,
@@ -289,6 +320,115 @@ struct Draft<'s> {
     language: Option<Language>,
     pname: &'s str,
     version: &'s str,
+}
+
+/// By what packages are told apart: language, name in lower case, version.
+type Key<'s> = (Option<Language>, String, &'s str);
+
+/// What is one package.
+#[derive(Default)]
+struct Group<'s> {
+    /// Objects that are it.
+    drafts: Vec<&'s Draft<'s>>,
+    /// What bytes say of it.
+    declared: Vec<&'s Declaration>,
+    /// What its own bytes say otherwise.
+    otherwise: Vec<&'s Declaration>,
+}
+
+impl<'s> Draft<'s> {
+    fn key(&self) -> Key<'s> {
+        let name = match self.language {
+            // As the registry spells it, so that what the bytes declare is the same package.
+            Some(Language::Python) => PackageKey::new("pypi", self.pname)
+                .map_or_else(|_| self.pname.to_lowercase(), |key| key.name().to_owned()),
+            _ => self.pname.to_lowercase(),
+        };
+        (self.language, name, self.version)
+    }
+}
+
+/// Puts what bytes declare to the packages that it is about; gives the objects in which something
+/// is declared.
+fn add_declarations<'s>(
+    subject: &'s Subject,
+    paths: &OutputPaths<'_>,
+    drafts: &'s [Finding<'s>],
+    groups: &mut FxHashMap<Key<'s>, Group<'s>>,
+) -> Hosts {
+    let mut hosts = Hosts::default();
+    if subject.inside.is_empty() {
+        return hosts;
+    }
+    let drafts: FxHashMap<NodeId, &'s Draft<'s>> = drafts
+        .iter()
+        .filter_map(|finding| match finding {
+            Finding::Component(draft) => Some((draft.node, draft)),
+            Finding::Source | Finding::Unversioned => None,
+        })
+        .collect();
+    for declaration in &subject.inside {
+        let node = declaration.place.node;
+        let host = drafts.get(&node);
+        hosts
+            .entry(node)
+            .or_insert_with(|| Arc::new(make_host(subject, paths, node, host.copied())));
+        let concern = host.map(|host| {
+            let concern = inside::concern(declaration, host.pname, host.version, host.language);
+            (concern, host.key())
+        });
+        match concern {
+            Some((Concern::Itself, key)) => {
+                groups.entry(key).or_default().declared.push(declaration);
+            }
+            Some((Concern::ItselfOtherwise, key)) => {
+                groups.entry(key).or_default().otherwise.push(declaration);
+            }
+            // What has no version can be held against nothing.
+            Some((Concern::Inside, _)) | None if declaration.version.is_empty() => {}
+            Some((Concern::Inside, _)) | None => {
+                let key = (
+                    Language::of_package(&declaration.package),
+                    declaration.package.name().to_lowercase(),
+                    &*declaration.version,
+                );
+                groups.entry(key).or_default().declared.push(declaration);
+            }
+        }
+    }
+    hosts
+}
+
+fn make_host(
+    subject: &Subject,
+    paths: &OutputPaths<'_>,
+    node: NodeId,
+    draft: Option<&Draft<'_>>,
+) -> Host {
+    let object = subject.object(node);
+    let recipe = draft
+        .and_then(|draft| draft.recipe)
+        .or_else(|| object?.recipe.as_deref());
+    let label = match draft {
+        Some(draft) => format!("{} {}", draft.pname, draft.version),
+        None => object.map_or(String::new(), |object| {
+            object
+                .name
+                .strip_suffix(".drv")
+                .unwrap_or(&object.name)
+                .to_owned()
+        }),
+    };
+    Host {
+        node,
+        label: label.into(),
+        patches: recipe
+            .into_iter()
+            .flat_map(|recipe| &recipe.patches)
+            .map(|path| patch(path, paths))
+            .collect(),
+        phase_cves: recipe.map_or_else(Vec::new, |recipe| recipe.phase_cves.clone()),
+    }
 }
 
 impl<'s> Finding<'s> {
@@ -413,12 +553,18 @@ fn assemble(
     subject: &Subject,
     paths: &OutputPaths<'_>,
     table: &IdentityTable,
-    language: Option<Language>,
-    version: &str,
-    drafts: &[&Draft<'_>],
+    hosts: &Hosts,
+    (language, key_name, version): &Key<'_>,
+    group: &Group<'_>,
 ) -> Component {
+    let (language, version, drafts) = (*language, *version, &*group.drafts);
     // The first by node is the nearest to the root in every reader; it gives the spelling.
-    let pname = drafts.first().map_or("", |draft| draft.pname);
+    let declared_name = || group.declared.first().map(|first| &*first.name);
+    let pname = drafts
+        .first()
+        .map(|draft| draft.pname)
+        .or_else(declared_name)
+        .unwrap_or(key_name);
     let mut component = Component {
         pname: pname.into(),
         version: version.into(),
@@ -431,9 +577,13 @@ fn assemble(
         sources: Vec::new(),
         patches: Vec::new(),
         phase_cves: Vec::new(),
-        scope: scope(subject, drafts),
+        scope: Scope::Unknown,
         known_builds: drafts.iter().filter(|draft| draft.recipe.is_some()).count(),
         known_vulnerabilities: Vec::new(),
+        places: Vec::new(),
+        hosts: Vec::new(),
+        other_versions: Vec::new(),
+        is_local: false,
     };
     for draft in drafts {
         component.nodes.push(draft.node);
@@ -497,12 +647,63 @@ fn assemble(
             component.built_with(toolchain);
         }
     }
+    component.declared(group, hosts);
+    component.scope = if drafts.is_empty() {
+        inside::scope(&component.places, |node| {
+            let object = subject.object(node);
+            // That a source has a lock does not prove what of it went into anything.
+            if object.is_some_and(is_source) {
+                return Scope::Unknown;
+            }
+            scope(subject, object.is_some_and(|object| object.run_time))
+        })
+    } else {
+        scope(subject, drafts.iter().any(|draft| draft.object.run_time))
+    };
     component.name_it(table);
     component
 }
 
-fn scope(subject: &Subject, drafts: &[&Draft<'_>]) -> Scope {
-    let proven = drafts.iter().any(|draft| draft.object.run_time);
+fn is_source(object: &Object) -> bool {
+    object.recipe.as_ref().is_some_and(|recipe| recipe.fixed)
+}
+
+impl Component {
+    /// Takes what bytes declare of it.
+    fn declared(&mut self, group: &Group<'_>, hosts: &Hosts) {
+        for declaration in &group.declared {
+            let place = &declaration.place;
+            let reason = Reason::Declared {
+                by: Arc::clone(&place.by),
+                file: Arc::clone(&place.file),
+            };
+            match &declaration.origin {
+                Origin::Registry => self.state_purl(&declaration.package, &reason),
+                Origin::Repository(url) => {
+                    if let Some(repository) = RepoKey::from_url(url) {
+                        self.identify(Identity::Repository(repository), reason);
+                    }
+                }
+                Origin::Local => self.is_local = true,
+                Origin::Elsewhere => {}
+            }
+            let is_elsewhere = !self.nodes.contains(&place.node)
+                && !self.hosts.iter().any(|host| host.node == place.node);
+            if let Some(host) = hosts.get(&place.node).filter(|_| is_elsewhere) {
+                self.hosts.push(Arc::clone(host));
+            }
+            self.places.push(place.clone());
+        }
+        for declaration in &group.otherwise {
+            self.other_versions.push(OtherVersion {
+                version: declaration.version.clone(),
+                place: declaration.place.clone(),
+            });
+        }
+    }
+}
+
+fn scope(subject: &Subject, proven: bool) -> Scope {
     match subject.nature {
         Nature::RunTime => Scope::RunTime,
         _ if proven => Scope::RunTime,
@@ -570,134 +771,5 @@ fn applied<T: PartialEq>(list: &mut Vec<Applied<T>>, what: T) {
     match list.iter_mut().find(|applied| applied.what == what) {
         Some(applied) => applied.builds += 1,
         None => list.push(Applied { what, builds: 1 }),
-    }
-}
-
-impl Component {
-    fn identify(&mut self, identity: Identity, reason: Reason) {
-        if !self.identities.iter().any(|(known, _)| *known == identity) {
-            self.identities.push((identity, reason));
-        }
-    }
-
-    fn state_cpe(&mut self, cpe: &Cpe, reason: &Reason) {
-        let product = cpe.product.text().and_then(Name::new);
-        match (cpe.vendor.text().and_then(Name::new), product) {
-            (Some(vendor), Some(product)) => {
-                self.identify(Identity::Product(vendor, product), reason.clone());
-            }
-            (None, Some(product)) => self.identify(Identity::Name(product), reason.clone()),
-            (_, None) => {}
-        }
-    }
-
-    fn state_purl(&mut self, purl: &PackageKey, reason: &Reason) {
-        match purl.kind() {
-            "github" | "gitlab" | "bitbucket" => {
-                let host = match purl.kind() {
-                    "bitbucket" => "bitbucket.org",
-                    "gitlab" => "gitlab.com",
-                    _ => "github.com",
-                };
-                if let Some(repo) = RepoKey::from_url(&format!("https://{host}/{}", purl.name())) {
-                    self.identify(Identity::Repository(repo), reason.clone());
-                }
-            }
-            "generic" => {
-                if let Some(name) = Name::new(purl.name()) {
-                    self.identify(Identity::Name(name), reason.clone());
-                }
-            }
-            _ => self.identify(Identity::Package(purl.clone()), reason.clone()),
-        }
-    }
-
-    /// Learns from a URL. Home pages tell whose a thing is, but a page in a registry is often that
-    /// of another package: only sources name packages there.
-    fn learn(&mut self, url: &str, reason: fn(Box<str>) -> Reason, homepage: bool) {
-        let origin = origin::of_url(url);
-        if let Some(package) = origin.package.filter(|_| !homepage) {
-            self.identify(Identity::Package(package), reason(url.into()));
-        }
-        if let Some(repository) = origin.repository {
-            self.identify(Identity::Repository(repository), reason(url.into()));
-        }
-        for mark in origin.marks {
-            if !self.marks.iter().any(|(known, _)| known.word == mark.word) {
-                self.marks.push((mark, url.into()));
-            }
-        }
-    }
-
-    fn built_with(&mut self, toolchain: Toolchain) {
-        if toolchain == Toolchain::Cargo
-            && let Ok(key) = PackageKey::new("cargo", &self.pname)
-        {
-            self.identify(Identity::Package(key), Reason::Toolchain("Cargo"));
-        }
-    }
-
-    /// Names from the package's own name and from the reviewed table.
-    fn name_it(&mut self, table: &IdentityTable) {
-        let key = self.table_key();
-        let marks = self.marks.clone();
-        for statement in table
-            .statements(&key)
-            .iter()
-            .filter(|s| s.relation == Relation::Is && s.holds_for(&marks))
-        {
-            let reason = Reason::Reviewed {
-                reason: statement.reason.clone(),
-                by_user: statement.by_user,
-            };
-            let identity = match &statement.target {
-                Target::Product {
-                    vendor: VendorPattern::Exactly(vendor),
-                    product,
-                } => Identity::Product(vendor.clone(), product.clone()),
-                Target::Product { product, .. } => Identity::Name(product.clone()),
-                Target::Package(key) => Identity::Package(key.clone()),
-                Target::Repository(key) => Identity::Repository(key.clone()),
-            };
-            self.identify(identity, reason);
-        }
-        for statement in table
-            .statements(&key)
-            .iter()
-            .filter(|s| s.relation == Relation::Not && s.holds_for(&marks))
-        {
-            // A statement against a package or a repository takes back what a URL seemed to say.
-            self.identities
-                .retain(|(identity, _)| match (&statement.target, identity) {
-                    (Target::Package(not), Identity::Package(key)) => not != key,
-                    (Target::Repository(not), Identity::Repository(key)) => not != key,
-                    _ => true,
-                });
-        }
-        if let Some(name) = Name::new(&self.pname) {
-            self.identify(Identity::Name(name), Reason::Pname);
-        }
-        if self.language.is_none() {
-            for attr in self.attrs.clone() {
-                if let Some(name) = naming::package_of_attr(&attr).and_then(Name::new) {
-                    self.identify(Identity::Name(name), Reason::Attribute(attr));
-                }
-            }
-        }
-        if let Some((language, registry)) = self.language.and_then(|l| Some((l, l.registry()?)))
-            && !self
-                .identities
-                .iter()
-                .any(|(i, _)| matches!(i, Identity::Package(key) if key.kind() == registry))
-        {
-            let name = if registry == "cpan" {
-                self.pname.replace("::", "-")
-            } else {
-                self.pname.to_string()
-            };
-            if let Ok(key) = PackageKey::new(registry, &name) {
-                self.identify(Identity::Package(key), Reason::Module(language));
-            }
-        }
     }
 }

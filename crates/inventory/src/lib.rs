@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod component;
+mod identify;
+pub mod inside;
 pub mod naming;
 pub mod origin;
 pub mod patch;
@@ -9,6 +11,7 @@ pub mod subject;
 pub mod table;
 
 pub use component::{Component, ComponentId, Identity, Inventory, Reason, Scope};
+pub use inside::{Declaration, Host, Need, Origin, Place, Proof};
 pub use patch::{Patch, PatchText};
 pub use recipe::Recipe;
 pub use subject::{Gap, Meta, Nature, Object, Role, Stated, Subject, SubjectBuilder};

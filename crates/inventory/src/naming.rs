@@ -1,5 +1,6 @@
 //! Habits of names in Nixpkgs: language prefixes, wrapper suffixes, output suffixes.
 
+use snowguard_advisory::identity::PackageKey;
 use snowguard_store::parse_drv_name;
 
 /// The language whose package set a package belongs to.
@@ -11,8 +12,12 @@ pub enum Language {
     Dotnet,
     /// Emacs Lisp.
     Emacs,
+    /// Go; only of what the bytes of a program declare, as is Rust.
+    Go,
     /// Haskell.
     Haskell,
+    /// Java and what else runs on its machine.
+    Java,
     /// Lua.
     Lua,
     /// Node.js.
@@ -29,6 +34,8 @@ pub enum Language {
     R,
     /// Ruby.
     Ruby,
+    /// Rust.
+    Rust,
     /// TeX Live.
     Tex,
     /// Vim plugins.
@@ -42,13 +49,16 @@ impl Language {
     pub fn registry(self) -> Option<&'static str> {
         Some(match self {
             Self::Dotnet => "nuget",
+            Self::Go => "golang",
             Self::Haskell => "hackage",
+            Self::Java => "maven",
             Self::Lua => "luarocks",
             Self::Node => "npm",
             Self::Perl => "cpan",
             Self::Python => "pypi",
             Self::R => "cran",
             Self::Ruby => "gem",
+            Self::Rust => "cargo",
             Self::Ocaml => "opam",
             Self::Emacs | Self::Php | Self::Tex | Self::Vim | Self::Plugin => return None,
         })
@@ -56,9 +66,11 @@ impl Language {
 
     /// The language whose registry has that purl type.
     pub fn of_registry(kind: &str) -> Option<Self> {
-        const WITH_REGISTRY: [Language; 9] = [
+        const WITH_REGISTRY: [Language; 12] = [
             Language::Dotnet,
+            Language::Go,
             Language::Haskell,
+            Language::Java,
             Language::Lua,
             Language::Node,
             Language::Ocaml,
@@ -66,10 +78,20 @@ impl Language {
             Language::Python,
             Language::R,
             Language::Ruby,
+            Language::Rust,
         ];
         WITH_REGISTRY
             .into_iter()
             .find(|language| language.registry() == Some(kind))
+    }
+
+    /// The language of a registry's package.
+    pub fn of_package(package: &PackageKey) -> Option<Self> {
+        match package.kind() {
+            // Extensions are built from their sources: their names are not those of the registry.
+            "composer" => Some(Self::Php),
+            kind => Self::of_registry(kind),
+        }
     }
 
     /// As a reader sees it.
@@ -77,7 +99,9 @@ impl Language {
         match self {
             Self::Dotnet => ".NET",
             Self::Emacs => "Emacs",
+            Self::Go => "Go",
             Self::Haskell => "Haskell",
+            Self::Java => "Java",
             Self::Lua => "Lua",
             Self::Node => "Node.js",
             Self::Ocaml => "OCaml",
@@ -86,6 +110,7 @@ impl Language {
             Self::Python => "Python",
             Self::R => "R",
             Self::Ruby => "Ruby",
+            Self::Rust => "Rust",
             Self::Tex => "TeX",
             Self::Vim => "Vim",
             Self::Plugin => "a plugin",

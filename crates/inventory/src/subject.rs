@@ -6,6 +6,7 @@ use snowguard_advisory::cpe::Cpe;
 use snowguard_advisory::identity::PackageKey;
 use snowguard_closure::{Graph, GraphBuilder, NodeId};
 
+use crate::inside::Declaration;
 use crate::patch::{Patch, PatchText};
 use crate::recipe::Recipe;
 
@@ -20,6 +21,10 @@ pub struct Subject {
     pub graph: Graph,
     /// The objects, by node.
     pub objects: Vec<Object>,
+    /// What the bytes of objects declare; empty where nothing was looked into.
+    pub inside: Vec<Declaration>,
+    /// How many objects were looked into.
+    pub looked_into: usize,
     /// What could not be known, each thing told once.
     pub gaps: Vec<Gap>,
 }
@@ -42,6 +47,8 @@ pub enum Nature {
     PackageSet,
     /// Someone's document.
     Document,
+    /// Files of a directory, of which only what they declare is known.
+    Files,
 }
 
 impl Nature {
@@ -52,6 +59,7 @@ impl Nature {
             Self::RunTime => "run-time closure",
             Self::PackageSet => "package set",
             Self::Document => "document",
+            Self::Files => "files",
         }
     }
 }
@@ -166,6 +174,27 @@ pub enum Gap {
         /// The first, with the reason.
         example: String,
     },
+    /// Objects of a store whose files were not looked at.
+    NotLookedInto {
+        /// How many.
+        count: usize,
+        /// How many could have been.
+        of: usize,
+    },
+    /// Files whose declarations could not be read, or not to their end.
+    UnreadFiles {
+        /// How many.
+        count: usize,
+        /// The first, with the reason.
+        example: String,
+    },
+    /// A limit ended the look into an object.
+    CutShort {
+        /// How many objects.
+        count: usize,
+        /// The first, with the limit.
+        example: String,
+    },
 }
 
 /// Collects objects.
@@ -258,6 +287,8 @@ impl SubjectBuilder {
             nature,
             graph: self.graph.build(),
             objects: self.objects,
+            inside: Vec::new(),
+            looked_into: 0,
             gaps: self.gaps,
         }
     }

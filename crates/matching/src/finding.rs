@@ -74,6 +74,41 @@ pub enum Decision {
     Together,
     /// The advisory was withdrawn.
     Withdrawn,
+    /// It is found inside of others, and what declares it does not prove that it is in use there.
+    Weak(Weakness),
+    /// Its own builds are patched, but copies of it are inside of others: one of these.
+    OtherCopies(Box<str>),
+    /// It is found inside of others, and a patch of one of these speaks of the vulnerability.
+    PatchedAround {
+        /// What it is inside of.
+        host: Box<str>,
+        /// The patch; none for a build phase.
+        patch: Option<Box<str>>,
+    },
+}
+
+/// Why a declaration is no proof that a library is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weakness {
+    /// It took part in building only.
+    Build,
+    /// Those who develop the thing use it.
+    Development,
+    /// A lock file would have it fetched.
+    Locked,
+    /// A manifest names it, but not as its registry does.
+    Named,
+}
+
+impl std::fmt::Display for Weakness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Build => "it was used for building; it is not in the result",
+            Self::Development => "it is declared for development only",
+            Self::Locked => "a lock file names it; whether it is in the result is not proven",
+            Self::Named => "a manifest names it, but not as its registry does",
+        })
+    }
 }
 
 /// Where an affected range ends.

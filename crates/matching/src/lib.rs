@@ -4,11 +4,12 @@ mod claim;
 mod finding;
 mod join;
 mod matcher;
+mod parts;
 mod resolve;
 pub mod suppress;
 mod vendor;
 
 pub use claim::{Certainty, Claim, Outcome};
-pub use finding::{Decision, Finding, FixedIn, PatchProof, ProofKind, Status};
+pub use finding::{Decision, Finding, FixedIn, PatchProof, ProofKind, Status, Weakness};
 pub use matcher::{MatchError, Matcher, Matches, Options};
 pub use vendor::Why;

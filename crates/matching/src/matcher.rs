@@ -15,6 +15,7 @@ use snowguard_inventory::{ComponentId, IdentityTable, Inventory};
 use crate::claim::{Certainty, Claim, Outcome};
 use crate::finding::{Decision, Finding, PatchProof, ProofKind, Status};
 use crate::join::{Join, join};
+use crate::parts;
 use crate::resolve::{fixed_in, resolve};
 use crate::vendor::{self, Verdict, Why};
 
@@ -293,6 +294,7 @@ impl<'a> Matcher<'a> {
                 if certain && proofs.iter().any(|proof| proof.builds >= proof.of) {
                     status = Status::Patched;
                 }
+                (status, decision) = parts::weigh(component, id, &fixes, (status, decision));
             }
         }
         claims.sort_by_key(|claim| {

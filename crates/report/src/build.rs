@@ -16,9 +16,9 @@ use snowguard_matching::{
 
 use crate::action::{FixPoint, Point, action, is_kernel};
 use crate::model::{
-    ComponentRef, Epss, Evidence, Exploited, Finding, IndexInfo, IndexSource, Package, Patch,
-    Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed, SuppressionRef, Suppressions,
-    Tool,
+    ComponentRef, Epss, Evidence, Exploited, Finding, IndexInfo, IndexSource, OtherVersion,
+    Package, Patch, Place, Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed,
+    SuppressionRef, Suppressions, Tool,
 };
 use crate::text::number;
 
@@ -145,6 +145,11 @@ pub fn build(facts: Facts<'_, '_>) -> Result<Report, Corrupt> {
 }
 
 fn subject_info(subject: &Subject, inventory: &Inventory) -> SubjectInfo {
+    let parts = inventory
+        .components
+        .iter()
+        .filter(|component| component.is_part())
+        .count();
     SubjectInfo {
         title: subject.title.clone(),
         nature: subject.nature.as_str(),
@@ -153,7 +158,9 @@ fn subject_info(subject: &Subject, inventory: &Inventory) -> SubjectInfo {
             .iter()
             .filter(|object| object.role == Role::Part)
             .count(),
-        components: inventory.components.len(),
+        components: inventory.components.len() - parts,
+        parts,
+        looked_into: subject.looked_into,
         sources: inventory.sources,
         unversioned: inventory.unversioned,
     }
@@ -164,7 +171,8 @@ fn not_looked_at(inventory: &Inventory, matches: &Matches<'_>) -> Vec<ComponentR
         .unheard_of
         .iter()
         .filter_map(|id| inventory.get(*id))
-        .filter(|component| !component.is_identified())
+        // What a program's own tree adds to it is the program.
+        .filter(|component| !component.is_identified() && !component.is_local)
         .map(|component| ComponentRef {
             name: display_name(component),
             version: component.version.to_string(),
@@ -221,6 +229,28 @@ pub(crate) fn gap(gap: &Gap) -> String {
                 "{} of {} patch {files} could not be read: what {heads} is unknown",
                 number(*unread),
                 number(*of)
+            )
+        }
+        Gap::NotLookedInto { count, of } => {
+            let were = if *count == 1 { "was" } else { "were" };
+            format!(
+                "{} of {} objects {were} not looked into for libraries inside them (--deep does)",
+                number(*count),
+                number(*of)
+            )
+        }
+        Gap::UnreadFiles { count, example } => {
+            let files = if *count == 1 { "file" } else { "files" };
+            format!(
+                "what {} {files} declare could not be read, or not all of it; the first: {example}",
+                number(*count)
+            )
+        }
+        Gap::CutShort { count, example } => {
+            let objects = if *count == 1 { "object" } else { "objects" };
+            format!(
+                "the look into {} {objects} ended at a limit; the first: {example}",
+                number(*count)
             )
         }
         Gap::NoDependencies => "the input does not say how its parts depend on each other".into(),
@@ -286,8 +316,8 @@ fn package(
         .map(|(_, path)| path.to_string())
         .collect();
     if store_paths.is_empty() {
-        let objects = component
-            .nodes
+        let whereabouts = component.whereabouts();
+        let objects = whereabouts
             .iter()
             .filter_map(|node| facts.subject.object(*node));
         store_paths = objects
@@ -295,8 +325,8 @@ fn package(
             .map(|object| object.id.to_string())
             .collect();
     }
-    let path = component
-        .nodes
+    let whereabouts = component.whereabouts();
+    let path = whereabouts
         .iter()
         .filter_map(|node| paths.to(*node))
         .min_by_key(Vec::len)
@@ -305,9 +335,9 @@ fn package(
         // Packages of a set do not depend on each other as objects; their derivations do.
         Nature::PackageSet => 0,
         _ => graph
-            .dependents(&component.nodes)
+            .dependents(&whereabouts)
             .len()
-            .saturating_sub(component.nodes.len()),
+            .saturating_sub(whereabouts.len()),
     };
     Ok(Package {
         name: component.pname.to_string(),
@@ -325,7 +355,21 @@ fn package(
             .collect(),
         dependents,
         scope: component.scope.as_str(),
-        grouped: is_kernel(&component.pname),
+        places: component
+            .places
+            .iter()
+            .map(|at| place(facts.subject, component, at))
+            .collect(),
+        inside: component.is_part(),
+        other_versions: component
+            .other_versions
+            .iter()
+            .map(|other| OtherVersion {
+                version: other.version.to_string(),
+                place: place(facts.subject, component, &other.place),
+            })
+            .collect(),
+        grouped: is_kernel(&component.pname) && !component.is_part(),
         known_vulnerabilities: component
             .known_vulnerabilities
             .iter()
@@ -336,8 +380,47 @@ fn package(
     })
 }
 
+/// Where bytes declare a component.
+pub(crate) fn place(
+    subject: &Subject,
+    component: &Component,
+    at: &snowguard_inventory::Place,
+) -> Place {
+    let host = component.hosts.iter().find(|host| host.node == at.node);
+    Place {
+        inside: host.map(|host| host.label.to_string()),
+        object: object_of(subject, at.node),
+        file: at.file.to_string(),
+        member: at.member.as_deref().map(str::to_owned),
+        offset: at.offset,
+        length: at.length,
+        line: at.line,
+        by: at.by.to_string(),
+        need: at.need.as_str(),
+        proof: at.proof.as_str(),
+    }
+}
+
+/// The path of an object: of a derivation that of its output, which is where its files are.
+fn object_of(subject: &Subject, node: snowguard_closure::NodeId) -> String {
+    let Some(object) = subject.object(node) else {
+        return String::new();
+    };
+    let outputs = object.recipe.iter().flat_map(|recipe| &recipe.outputs);
+    let mut paths = outputs.filter_map(|(_, path)| path.as_deref());
+    let output = paths
+        .next()
+        .filter(|_| object.id.ends_with(".drv"));
+    output.unwrap_or(&object.id).to_owned()
+}
+
 /// The purl of a component: of its registry where there is one, else generic.
 pub(crate) fn purl(component: &Component) -> String {
+    if component.is_part()
+        && let Some(purl) = purl_of_part(component)
+    {
+        return purl;
+    }
     let registered = component
         .identities
         .iter()
@@ -352,6 +435,32 @@ pub(crate) fn purl(component: &Component) -> String {
     match registered.cloned().or_else(generic) {
         Some(key) => key.to_purl(Some(&component.version)),
         None => format!("pkg:generic/{}", component.pname),
+    }
+}
+
+/// The purl of what is found inside of others, spelled as its registry spells it.
+fn purl_of_part(component: &Component) -> Option<String> {
+    let (Identity::Package(key), _) = component.identities.first()? else {
+        return None;
+    };
+    let (name, version) = (&*component.pname, &*component.version);
+    match key.kind() {
+        // Modules are known by tags, which begin so; the standard library by its releases.
+        "golang" if key.name() != "stdlib" && version.starts_with(|c: char| c.is_ascii_digit()) => {
+            Some(key.to_purl(Some(&format!("v{version}"))))
+        }
+        // Advisories take `_` and `-` for one; a crate has one of them.
+        "cargo"
+            if name.contains('_')
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) =>
+        {
+            let plain = key.to_purl(Some(version));
+            let (_, version) = plain.split_once('@')?;
+            Some(format!("pkg:cargo/{name}@{version}"))
+        }
+        _ => Some(key.to_purl(Some(version))),
     }
 }
 
@@ -513,6 +622,17 @@ pub(crate) fn reason(found: &Found<'_>) -> String {
             )
         }
         Decision::Withdrawn => "the advisory was withdrawn".into(),
+        Decision::Weak(weakness) => weakness.to_string(),
+        Decision::OtherCopies(host) => {
+            format!("its own builds are patched; the copy in {host} is not known to be")
+        }
+        Decision::PatchedAround {
+            host,
+            patch: Some(patch),
+        } => format!("{host} applies {patch}; whether to this library is not known"),
+        Decision::PatchedAround { host, patch: None } => {
+            format!("the build phases of {host} speak of it; whether they mend it is not known")
+        }
     }
 }
 

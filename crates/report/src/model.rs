@@ -54,6 +54,10 @@ pub struct SubjectInfo {
     pub objects: usize,
     /// How many packages these are, in different versions.
     pub components: usize,
+    /// How many libraries were found inside of them, in different versions.
+    pub parts: usize,
+    /// How many objects were looked into for that.
+    pub looked_into: usize,
     /// How many are sources, patches and downloads.
     pub sources: usize,
     /// How many have no version: scripts, hooks, configuration.
@@ -142,6 +146,12 @@ pub struct Package {
     pub dependents: usize,
     /// `run-time`, `build-time` or `unknown`.
     pub scope: &'static str,
+    /// Where bytes declare it: in its own objects, and inside of others.
+    pub places: Vec<Place>,
+    /// Found inside of others only.
+    pub inside: bool,
+    /// Versions that its own bytes declare of it, other than the one it goes by.
+    pub other_versions: Vec<OtherVersion>,
     /// Many findings of one kind: shown as counts.
     pub grouped: bool,
     /// Marked insecure by Nixpkgs itself, in its words.
@@ -150,6 +160,40 @@ pub struct Package {
     pub action: Option<Action>,
     /// What is affected, needs review, is patched or suppressed; the most pressing first.
     pub findings: Vec<Finding>,
+}
+
+/// Where bytes declare a package.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Place {
+    /// What it is inside of: `ripgrep 14.1.0`, or the object's name; none if it is that itself.
+    pub inside: Option<String>,
+    /// The store path, or the directory or file that was scanned.
+    pub object: String,
+    /// The file, from there on; empty where the object is the file.
+    pub file: String,
+    /// The file within that file, where it is an archive.
+    pub member: Option<String>,
+    /// At which byte of the file, or of its member.
+    pub offset: Option<u64>,
+    /// How many bytes it takes there.
+    pub length: Option<u64>,
+    /// In which line of a text.
+    pub line: Option<u32>,
+    /// What declares it: `cargo-auditable data`.
+    pub by: String,
+    /// `run-time`, `optional`, `unknown`, `build` or `development`.
+    pub need: &'static str,
+    /// `contained`, `named` or `locked`.
+    pub proof: &'static str,
+}
+
+/// A version that bytes declare.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct OtherVersion {
+    /// The version.
+    pub version: String,
+    /// Where.
+    pub place: Place,
 }
 
 /// What to do.

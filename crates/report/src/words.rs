@@ -1,6 +1,46 @@
 //! Sentences that several faces say, each in one place.
 
-use crate::model::{Exploited, Finding, Patch, Severity};
+use crate::model::{Exploited, Finding, Package, Patch, Place, Severity};
+
+/// The file in which something is declared, as people write it: members of archives after `!/`.
+pub(crate) fn location(place: &Place) -> String {
+    let mut location = place.object.clone();
+    if !place.file.is_empty() {
+        location.push('/');
+        location.push_str(&place.file);
+    }
+    if let Some(member) = &place.member {
+        location.push_str("!/");
+        location.push_str(member);
+    }
+    location
+}
+
+/// Where something is found, as a clause: `inside ripgrep 14.1.0, bin/rg (cargo-auditable data)`.
+pub(crate) fn inside(place: &Place) -> String {
+    let file = match (&place.member, place.file.as_str()) {
+        (Some(member), "") => member.clone(),
+        (Some(member), file) => format!("{file}!/{member}"),
+        (None, file) => file.to_owned(),
+    };
+    match (&place.inside, file.as_str()) {
+        (Some(host), "") => format!("inside {host} ({})", place.by),
+        (Some(host), file) => format!("inside {host}, {file} ({})", place.by),
+        (None, "") => format!("its own bytes ({})", place.by),
+        (None, file) => format!("{file} ({})", place.by),
+    }
+}
+
+/// The first of the places inside of others, and how many more there are; none if there is none.
+pub(crate) fn places(package: &Package) -> Option<String> {
+    let mut others = package.places.iter().filter(|place| place.inside.is_some());
+    let first = inside(others.next()?);
+    Some(match others.count() {
+        0 => first,
+        1 => format!("{first}, and 1 other place"),
+        more => format!("{first}, and {} other places", number(more)),
+    })
+}
 
 /// What to do about one finding, as a sentence.
 pub(crate) fn fix(finding: &Finding) -> String {

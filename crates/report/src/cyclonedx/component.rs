@@ -1,18 +1,20 @@
 //! One component in CycloneDX's shape.
 
+use std::fmt::Write as _;
+
 use snowguard_advisory::cpe::{Cpe, Value};
 use snowguard_advisory::id::CveId;
 use snowguard_advisory::identity::Name;
 use snowguard_advisory::record::Commit;
 use snowguard_formats::cyclonedx::{
     Component, ComponentType, Diff, Evidence, ExternalReference, ExternalReferenceType,
-    IdentityEvidence, IdentityField, IdentityMethod, Issue, Patch, PatchType, Pedigree, Property,
-    Scope, Technique,
+    IdentityEvidence, IdentityField, IdentityMethod, Issue, Occurrence, Patch, PatchType, Pedigree,
+    Property, Scope, Technique,
 };
 use snowguard_inventory::component::{Applied, Identity, Reason};
-use snowguard_inventory::{self as inventory, Object};
+use snowguard_inventory::{self as inventory, Object, Place};
 
-use crate::Facts;
+use crate::{Facts, words};
 
 /// A component, with all that is known of it.
 pub(super) fn component(
@@ -20,6 +22,7 @@ pub(super) fn component(
     of: &inventory::Component,
     cpes: &[String],
     reference: &str,
+    places: &[&Place],
 ) -> Component {
     let objects: Vec<&Object> = of
         .nodes
@@ -43,7 +46,7 @@ pub(super) fn component(
         cpe: cpes.first().cloned(),
         pedigree: pedigree(of),
         external_references: links(of, &objects),
-        evidence: evidence(of, cpes),
+        evidence: evidence(facts, of, cpes, places),
         properties: properties(of, &objects),
         ..Component::new(kind, &*of.pname).with_ref(reference)
     }
@@ -82,7 +85,12 @@ fn links(of: &inventory::Component, objects: &[&Object]) -> Vec<ExternalReferenc
 
 /// Why it is believed to be what it is. That it bears its own name is told only of what is known by
 /// nothing else.
-fn evidence(of: &inventory::Component, cpes: &[String]) -> Option<Box<Evidence>> {
+fn evidence(
+    facts: &Facts<'_, '_>,
+    of: &inventory::Component,
+    cpes: &[String],
+    places: &[&Place],
+) -> Option<Box<Evidence>> {
     let identified = of.is_identified();
     let mut unexplained: Vec<&String> = cpes.iter().collect();
     let mut list: Vec<IdentityEvidence> = Vec::new();
@@ -117,7 +125,7 @@ fn evidence(of: &inventory::Component, cpes: &[String]) -> Option<Box<Evidence>>
                 (IdentityField::Name, identity.to_string())
             }
         };
-        add(field, value, weight(reason), reason.to_string());
+        add(field, value, weight(reason, places), reason.to_string());
     }
     for cpe in unexplained {
         let weight = (Technique::Unlisted, 0.8);
@@ -128,7 +136,34 @@ fn evidence(of: &inventory::Component, cpes: &[String]) -> Option<Box<Evidence>>
             "advisories on it name it so".into(),
         );
     }
-    (!list.is_empty()).then(|| Box::new(Evidence { identity: list }))
+    let occurrences: Vec<Occurrence> = places
+        .iter()
+        .map(|place| occurrence(&crate::build::place(facts.subject, of, place)))
+        .collect();
+    (!list.is_empty() || !occurrences.is_empty()).then(|| {
+        Box::new(Evidence {
+            identity: list,
+            occurrences,
+        })
+    })
+}
+
+/// A place where bytes declare it. A member of an archive is told as people write it: the format
+/// has one field for the file.
+fn occurrence(place: &crate::model::Place) -> Occurrence {
+    let mut context = place.by.clone();
+    if let Some(length) = place.length {
+        let _ = write!(context, ", {length} bytes");
+    }
+    if place.need != "run-time" && place.need != "unknown" {
+        let _ = write!(context, ", for {}", place.need);
+    }
+    Occurrence {
+        line: place.line.map(u64::from),
+        offset: place.offset,
+        additional_context: Some(context),
+        ..Occurrence::at(words::location(place))
+    }
 }
 
 /// Whether a CPE is of that vendor and product.
@@ -141,13 +176,16 @@ fn names(cpe: &str, vendor: &Name, product: &Name) -> bool {
 }
 
 /// How an identity was concluded, and how sure that makes it: the module's own words say why so.
-fn weight(reason: &Reason) -> (Technique, f64) {
+fn weight(reason: &Reason, places: &[&Place]) -> (Technique, f64) {
+    let is_binary = places.iter().any(|place| place.offset.is_some());
     match reason {
         Reason::Stated | Reason::Document | Reason::Reviewed { by_user: true, .. } => {
             (Technique::Attestation, 1.0)
         }
         Reason::Reviewed { by_user: false, .. } => (Technique::Attestation, 0.9),
         Reason::SourceUrl(_) => (Technique::ManifestAnalysis, 0.8),
+        Reason::Declared { .. } if is_binary => (Technique::BinaryAnalysis, 0.9),
+        Reason::Declared { .. } => (Technique::ManifestAnalysis, 0.9),
         Reason::Module(_) | Reason::Toolchain(_) => (Technique::ManifestAnalysis, 0.6),
         Reason::Homepage(_) => (Technique::ManifestAnalysis, 0.5),
         Reason::Pname | Reason::Attribute(_) => (Technique::Filename, 0.3),
@@ -254,6 +292,9 @@ fn properties(of: &inventory::Component, objects: &[&Object]) -> Vec<Property> {
     }
     for text in &of.known_vulnerabilities {
         add("marked-insecure", text);
+    }
+    for other in &of.other_versions {
+        add("other-version", &other.version);
     }
     list
 }

@@ -11,6 +11,7 @@ use crate::build::{is_affected, urgency};
 use crate::escape::{fit, line};
 use crate::model::{Action, Finding, Package, Report, Suppressed};
 use crate::pattern::Pattern;
+use crate::words;
 
 /// What to show, and how.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ pub struct Options<'o> {
 const FIRST: usize = 12;
 /// How many findings of a package are named before it says how many more there are.
 const NAMED: usize = 4;
+/// How many places of a package are told before it says how many more there are.
+const PLACES: usize = 8;
 
 /// Writes a scan.
 pub fn scan(report: &Report, options: Options<'_>) -> String {
@@ -82,14 +85,23 @@ impl View<'_> {
         let packages = subject
             .objects
             .saturating_sub(subject.sources + subject.unversioned);
-        let what = format!(
-            "{}: {} in {} of {}, {}",
-            subject.nature,
-            count(subject.components, "package", "packages"),
-            number(packages),
-            count(subject.objects, "object", "objects"),
-            count(subject.sources, "source", "sources"),
-        );
+        let mut what = if subject.nature == "files" {
+            format!("{}: ", subject.nature)
+        } else {
+            format!(
+                "{}: {} in {} of {}, {}",
+                subject.nature,
+                count(subject.components, "package", "packages"),
+                number(packages),
+                count(subject.objects, "object", "objects"),
+                count(subject.sources, "source", "sources"),
+            )
+        };
+        if subject.nature == "files" {
+            let _ = write!(what, "{}", libraries(subject.parts));
+        } else if subject.parts > 0 {
+            let _ = write!(what, ", {} inside", libraries(subject.parts));
+        }
         wrap(&mut self.out, 0, &what, self.width);
         let (age, index) = index_line(report);
         let one_line = format!("{age}, {index}");
@@ -107,20 +119,26 @@ impl View<'_> {
         let other = summary.affected - summary.exploited - severe;
         let mut parts = Vec::new();
         if summary.affected == 0 && summary.needs_review == 0 {
-            let all = report.subject.components;
+            let inside = report.subject.parts;
+            let all = report.subject.components + inside;
             let unknown = report.not_looked_at.len();
+            let (one, many) = match report.subject.components {
+                0 if inside > 0 => ("library", "libraries"),
+                _ if inside > 0 => ("package and library", "packages and libraries"),
+                _ => ("package", "packages"),
+            };
             parts.push(match all.saturating_sub(unknown) {
+                0 if report.subject.nature == "files" && all == 0 => {
+                    "no file here declares a library".to_owned()
+                }
                 // Silence about what nobody could look at is no good news.
                 0 => "no package here could be looked at".to_owned(),
                 looked_at if unknown > 0 => format!(
                     "nothing known to be affected in {} of {}",
                     number(looked_at),
-                    count(all, "package", "packages"),
+                    count(all, one, many),
                 ),
-                _ => format!(
-                    "nothing known to be affected in {}",
-                    count(all, "package", "packages")
-                ),
+                _ => format!("nothing known to be affected in {}", count(all, one, many)),
             });
         } else {
             parts.push(format!("{} exploited", number(summary.exploited)));
@@ -290,6 +308,7 @@ impl View<'_> {
                     let _ = writeln!(self.out, "    {}", by_rating(many));
                 }
             }
+            self.inside(package);
         }
         self.rest(packages.len());
     }
@@ -313,6 +332,7 @@ impl View<'_> {
         for (package, findings) in self.first_of(&packages) {
             self.section(&mut first, "NEEDS REVIEW");
             self.package_line(package, "");
+            self.inside(package);
             let mut reasons: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
             for finding in findings {
                 reasons.entry(&finding.reason).or_default().push(finding);
@@ -407,7 +427,11 @@ impl View<'_> {
             let text = format!(
                 "Not looked at: {} of {} {are} no known identity (see --component '?').",
                 number(unknown),
-                count(report.subject.components, "package", "packages")
+                count(
+                    report.subject.components + report.subject.parts,
+                    "package",
+                    "packages"
+                )
             );
             wrap(&mut self.out, 0, &text, self.width);
         }
@@ -451,6 +475,7 @@ impl View<'_> {
             found = true;
             self.package_line(package, &action_text(package.action.as_ref()));
             self.place(package);
+            self.all_places(package);
             if let Some(text) = action_detail(package.action.as_ref()) {
                 wrap(&mut self.out, 4, &text, self.width);
             }
@@ -509,6 +534,32 @@ impl View<'_> {
         }
     }
 
+    /// Every place where bytes declare it, and what they say otherwise.
+    fn all_places(&mut self, package: &Package) {
+        let shown = if self.options.all || package.places.len() <= PLACES + 1 {
+            package.places.len()
+        } else {
+            PLACES
+        };
+        // A single one that is inside of another is told already.
+        let told = package.places.len() == 1 && package.inside;
+        for place in package.places[..shown].iter().filter(|_| !told) {
+            self.quietly(6, &words::inside(place));
+        }
+        if package.places.len() > shown {
+            let more = count(package.places.len() - shown, "more place", "more places");
+            self.quietly(6, &format!("and {more} (--all shows them)"));
+        }
+        for other in &package.other_versions {
+            let text = format!(
+                "Its own bytes give another version, {}: {}",
+                other.version,
+                words::inside(&other.place)
+            );
+            wrap(&mut self.out, 4, &line(&text), self.width);
+        }
+    }
+
     fn not_looked_at(&mut self, report: &Report) {
         for component in &report.not_looked_at {
             let _ = writeln!(
@@ -553,6 +604,7 @@ impl View<'_> {
 
     /// Where it is, and how much hangs on it.
     fn place(&mut self, package: &Package) {
+        self.inside(package);
         let mut parts = Vec::new();
         if let Some(attr) = package.attributes.first() {
             let more = package.attributes.len() - 1;
@@ -570,6 +622,21 @@ impl View<'_> {
         }
         if !parts.is_empty() {
             let _ = writeln!(self.out, "    {}", self.paint.quiet(&parts.join(", ")));
+        }
+    }
+
+    /// What it is inside of, if it is.
+    fn inside(&mut self, package: &Package) {
+        if let Some(places) = words::places(package) {
+            self.quietly(4, &places);
+        }
+    }
+
+    fn quietly(&mut self, indent: usize, text: &str) {
+        let mut lines = String::new();
+        wrap(&mut lines, 0, &line(text), self.width - indent);
+        for text in lines.lines() {
+            let _ = writeln!(self.out, "{}{}", " ".repeat(indent), self.paint.quiet(text));
         }
     }
 
@@ -604,6 +671,10 @@ impl View<'_> {
             let _ = writeln!(self.out, "{}", self.paint.quiet(&text));
         }
     }
+}
+
+fn libraries(count: usize) -> String {
+    super::paint::count(count, "library", "libraries")
 }
 
 /// Critical or high, and not exploited.

@@ -1,0 +1,364 @@
+//! What the bytes of objects declare: the libraries inside a program, the modules beside it, the
+//! locks of a source.
+//!
+//! A declaration is about one package in one version at one place. Where it is about the object
+//! itself (the root crate of a Rust program, the `dist-info` of a Python module) it is evidence for
+//! that component; every other one is a component of its own, one for however many places.
+//! Deliberately absent: which bytes declare what, which is read in `snowguard-sources`.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use snowguard_advisory::id::CveId;
+use snowguard_advisory::identity::{PackageKey, squeeze};
+use snowguard_closure::NodeId;
+
+use crate::component::Scope;
+use crate::naming::Language;
+use crate::patch::Patch;
+
+/// One package that the bytes of an object declare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The package, as its registry calls it.
+    pub package: PackageKey,
+    /// Its name as its authors spell it: `serde_core`, `Flask`.
+    pub name: Box<str>,
+    /// Its version; empty where the bytes do not say it.
+    pub version: Box<str>,
+    /// Whether it is the program or module itself, and none of the things that went into it.
+    pub root: bool,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Where that stands.
+    pub place: Place,
+}
+
+/// Where something is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The object.
+    pub node: NodeId,
+    /// The file, from the object on: `bin/rg`; empty where the object is the file.
+    pub file: Arc<str>,
+    /// The file within that file, where it is an archive; `!` stands between archives in archives.
+    pub member: Option<Box<str>>,
+    /// At which byte of the file, or of its member.
+    pub offset: Option<u64>,
+    /// How many bytes that takes there.
+    pub length: Option<u64>,
+    /// In which line, from 1, of a text.
+    pub line: Option<u32>,
+    /// What declares it, as a reader sees it: `cargo-auditable`, `dist-info`.
+    pub by: Arc<str>,
+    /// What it is needed for, by the same word.
+    pub need: Need,
+    /// How well that proves that it is there.
+    pub proof: Proof,
+}
+
+impl Place {
+    /// Whether it proves that the package is there, and for more than building or development.
+    pub fn is_strong(&self) -> bool {
+        self.proof == Proof::Contained && !matches!(self.need, Need::Build | Need::Development)
+    }
+}
+
+/// Where a declared package came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The registry of its ecosystem.
+    Registry,
+    /// A source repository: its URL.
+    Repository(Box<str>),
+    /// The project's own tree.
+    Local,
+    /// Anywhere else.
+    Elsewhere,
+}
+
+/// How well a declaration proves that a package is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Proof {
+    /// What put it there says so.
+    Contained,
+    /// A manifest names it, but not as its registry does.
+    Named,
+    /// A lock file says that it would be fetched.
+    Locked,
+}
+
+impl Proof {
+    /// In one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Contained => "contained",
+            Self::Named => "named",
+            Self::Locked => "locked",
+        }
+    }
+}
+
+/// What a declaration says that a package is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Need {
+    /// It is in there, or is needed when the thing runs.
+    Runtime,
+    /// The thing works without it.
+    Optional,
+    /// The declaration does not say.
+    Unknown,
+    /// For building only, such as a build script's dependency.
+    Build,
+    /// For development only.
+    Development,
+}
+
+impl Need {
+    /// As a reader sees it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Runtime => "run-time",
+            Self::Optional => "optional",
+            Self::Unknown => "unknown",
+            Self::Build => "build",
+            Self::Development => "development",
+        }
+    }
+}
+
+/// An object in which things are declared that it is not itself.
+#[derive(Debug)]
+pub struct Host {
+    /// The object.
+    pub node: NodeId,
+    /// What it is, for people: `ripgrep 14.1.0`, or the object's name.
+    pub label: Box<str>,
+    /// Patches of its build. They mend what it vendors only if they say so.
+    pub patches: Vec<Patch>,
+    /// CVEs of which its build phases speak.
+    pub phase_cves: Vec<CveId>,
+}
+
+/// A version that the bytes of a component declare of it, and that is not the one it goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherVersion {
+    /// The version in the bytes.
+    pub version: Box<str>,
+    /// Where.
+    pub place: Place,
+}
+
+/// How a declaration concerns the component that its object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// It is about that component.
+    Itself,
+    /// It is, but gives another version.
+    ItselfOtherwise,
+    /// It is about something inside.
+    Inside,
+}
+
+/// Whether a declaration is about the object that it stands in.
+pub(crate) fn concern(
+    declaration: &Declaration,
+    pname: &str,
+    version: &str,
+    language: Option<Language>,
+) -> Concern {
+    let bare = |version: &str| version.strip_prefix('v').unwrap_or(version).to_owned();
+    let same_name = own_name(&declaration.package) == squeeze(pname);
+    let same_version = bare(&declaration.version) == bare(version);
+    // A lock speaks of what it belongs to as well, but is no proof of what became of it.
+    let fits = declaration.place.proof != Proof::Locked
+        && (language.is_none()
+            || declaration.package.kind() == "generic"
+            || language == Language::of_package(&declaration.package));
+    match (declaration.root, same_name, same_version) {
+        _ if !fits => Concern::Inside,
+        // The main package of a program is the program, however the project calls its parts.
+        (true, _, true) | (false, true, true) => Concern::Itself,
+        (true, ..) if declaration.version.is_empty() => Concern::Itself,
+        // Snapshots between releases declare the release before, as they should.
+        (true, true, false) if version.contains("unstable") => Concern::Itself,
+        (true, true, false) => Concern::ItselfOtherwise,
+        _ => Concern::Inside,
+    }
+}
+
+/// The last word of a package's name that is its own: `cli` of `github.com/cli/cli/v2`.
+fn own_name(package: &PackageKey) -> String {
+    let is_major = |word: &str| {
+        package.kind() == "golang"
+            && word
+                .strip_prefix('v')
+                .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let word = package.name().rsplit('/').find(|word| !is_major(word));
+    squeeze(word.unwrap_or(package.name()))
+}
+
+/// Whether what stands at some places is there at run time. `of` gives the scope of an object.
+pub(crate) fn scope(places: &[Place], of: impl Fn(NodeId) -> Scope) -> Scope {
+    places
+        .iter()
+        .map(|place| match place.need {
+            Need::Build | Need::Development => Scope::BuildTime,
+            Need::Runtime | Need::Optional | Need::Unknown => of(place.node),
+        })
+        // One that is there at run time decides; then one of which nothing is known.
+        .min_by_key(|scope| match scope {
+            Scope::RunTime => 0,
+            Scope::Unknown => 1,
+            Scope::BuildTime => 2,
+        })
+        .unwrap_or(Scope::Unknown)
+}
+
+/// Objects by node, each made once.
+pub(crate) type Hosts = FxHashMap<NodeId, Arc<Host>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declaration(purl: &str, version: &str, root: bool) -> Declaration {
+        Declaration {
+            package: PackageKey::from_purl(purl).unwrap(),
+            name: "x".into(),
+            version: version.into(),
+            root,
+            origin: Origin::Registry,
+            place: Place {
+                node: snowguard_closure::GraphBuilder::new().node(),
+                file: "bin/x".into(),
+                member: None,
+                offset: None,
+                length: None,
+                line: None,
+                by: "test".into(),
+                need: Need::Runtime,
+                proof: Proof::Contained,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_the_object_itself() {
+        let told = |purl, version, root, pname, own, language| {
+            concern(&declaration(purl, version, root), pname, own, language)
+        };
+        let python = Some(Language::Python);
+        for (expected, found) in [
+            (
+                Concern::Itself,
+                told(
+                    "pkg:cargo/ripgrep",
+                    "14.1.0",
+                    true,
+                    "ripgrep",
+                    "14.1.0",
+                    None,
+                ),
+            ),
+            (
+                Concern::Itself,
+                told(
+                    "pkg:cargo/helix-term",
+                    "23.10.0",
+                    true,
+                    "helix",
+                    "23.10.0",
+                    None,
+                ),
+            ),
+            (
+                Concern::Inside,
+                told("pkg:cargo/regex", "1.5.4", false, "ripgrep", "14.1.0", None),
+            ),
+            (
+                Concern::ItselfOtherwise,
+                told(
+                    "pkg:cargo/ripgrep",
+                    "14.0.0",
+                    true,
+                    "ripgrep",
+                    "14.1.0",
+                    None,
+                ),
+            ),
+            (
+                Concern::Itself,
+                told(
+                    "pkg:golang/github.com/cli/cli/v2",
+                    "",
+                    true,
+                    "gh",
+                    "2.40.0",
+                    None,
+                ),
+            ),
+            (
+                Concern::Itself,
+                told(
+                    "pkg:pypi/typing-extensions",
+                    "4.1",
+                    false,
+                    "typing_extensions",
+                    "4.1",
+                    python,
+                ),
+            ),
+            (
+                Concern::Inside,
+                told(
+                    "pkg:npm/requests",
+                    "2.31.0",
+                    false,
+                    "requests",
+                    "2.31.0",
+                    python,
+                ),
+            ),
+            (
+                Concern::Inside,
+                told(
+                    "pkg:pypi/urllib3",
+                    "2.31.0",
+                    false,
+                    "requests",
+                    "2.31.0",
+                    python,
+                ),
+            ),
+        ] {
+            assert_eq!(expected, found);
+        }
+    }
+
+    #[test]
+    fn one_place_at_run_time_decides() {
+        let place = |need| Place {
+            need,
+            ..declaration("pkg:cargo/a", "1", false).place
+        };
+        let joint = |needs: &[Need], object| {
+            let places: Vec<Place> = needs.iter().map(|need| place(*need)).collect();
+            scope(&places, |_| object)
+        };
+        assert_eq!(
+            joint(&[Need::Build, Need::Runtime], Scope::RunTime),
+            Scope::RunTime
+        );
+        assert_eq!(joint(&[Need::Build], Scope::RunTime), Scope::BuildTime);
+        assert_eq!(
+            joint(&[Need::Build, Need::Unknown], Scope::Unknown),
+            Scope::Unknown
+        );
+        assert_eq!(
+            joint(&[Need::Development], Scope::Unknown),
+            Scope::BuildTime
+        );
+    }
+}
