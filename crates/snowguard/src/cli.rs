@@ -97,6 +97,31 @@ pub(crate) struct Reading {
     /// Statements about which product a package is, before the built-in ones
     #[arg(long, value_name = "FILE")]
     pub(crate) identities: Vec<Utf8PathBuf>,
+    /// Looks into files for the libraries inside them; without WHEN always [default: auto]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "always"
+    )]
+    pub(crate) deep: Option<WhenDeep>,
+    /// The same as --deep=never
+    #[arg(long, conflicts_with = "deep")]
+    pub(crate) no_deep: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WhenDeep {
+    /// Into objects of a live store that are known from before, and as many new ones as cost little
+    #[default]
+    Auto,
+    /// Into all whose files are there; also into plain directories and files
+    Always,
+    /// Into none
+    Never,
 }
 
 /// What decides about findings beside the index.
@@ -119,14 +144,16 @@ Examples:
   nix derivation show -r nixpkgs#hello | snowguard scan -
   snowguard scan system.drv           a derivation with all that it needs
   snowguard scan bom.cdx.json         someone's bill of materials
+  snowguard scan --deep ./result      with what is inside its programs
+  snowguard scan --deep /opt/app      what the files of any directory declare
   nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path | snowguard scan -
   snowguard scan --format sarif --output scan.sarif --fail-on exploited,high
 
 Exit status: 0 nothing affected, 1 something is (see --fail-on), 2 failure.")]
 pub(crate) struct Scan {
     /// What to scan: a store path, a .drv file, a directory or tar of them, JSON of `nix derivation
-    /// show`, `nix path-info` or `nix-env -qaP`, a CycloneDX or SPDX document; - for stdin
-    /// [default: the running system, else your profile]
+    /// show`, `nix path-info` or `nix-env -qaP`, a CycloneDX or SPDX document, with --deep any
+    /// directory, program or archive; - for stdin [default: the running system, else your profile]
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<Utf8PathBuf>,
     #[command(flatten)]
@@ -271,8 +298,9 @@ pub(crate) struct Diff {
 
 #[derive(Args)]
 #[command(after_help = "\
-Example:
-  snowguard sbom /run/current-system > system.cdx.json")]
+Examples:
+  snowguard sbom /run/current-system > system.cdx.json
+  snowguard sbom --deep ./result      with the libraries inside, and where they are")]
 pub(crate) struct Sbom {
     /// What to read: as for scan
     #[arg(value_name = "INPUT")]

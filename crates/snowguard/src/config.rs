@@ -9,7 +9,7 @@ use snowguard_formats::{Limits, csaf, openvex};
 use snowguard_inventory::IdentityTable;
 use snowguard_matching::suppress::{Judged, Justification, Subject, Suppression};
 
-use crate::cli::{FailOn, Global};
+use crate::cli::{FailOn, Global, WhenDeep};
 use crate::error::Failure;
 
 /// The settings.
@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) vex: Vec<Utf8PathBuf>,
     /// As `--identities`.
     pub(crate) identities: Vec<Utf8PathBuf>,
+    /// As `--deep`.
+    pub(crate) deep: Option<WhenDeep>,
     /// Decisions.
     pub(crate) suppress: Vec<toml::Spanned<Entry>>,
     /// Where it was read.

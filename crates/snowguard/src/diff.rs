@@ -7,6 +7,7 @@ use snowguard_report::text;
 use crate::Findings;
 use crate::cli::{Diff, FailOn, Global, PlainFormat};
 use crate::config::Config;
+use crate::deep::Look;
 use crate::error::Failure;
 use crate::index::Chosen;
 use crate::output::Terminal;
@@ -16,8 +17,9 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
     let config = Config::load(global)?;
     let fail_on = config.fail_on(&args.fail_on)?;
     let chosen = Chosen::new(global, &config)?;
-    let old = subject(std::slice::from_ref(&args.old), &args.reading)?;
-    let new = subject(std::slice::from_ref(&args.new), &args.reading)?;
+    let deep = Look::new(&config, &args.reading, global.quiet, terminal);
+    let old = subject(std::slice::from_ref(&args.old), &args.reading, &deep)?;
+    let new = subject(std::slice::from_ref(&args.new), &args.reading, &deep)?;
     let context = Context::new(
         &config,
         &chosen,

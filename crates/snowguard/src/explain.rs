@@ -9,6 +9,7 @@ use snowguard_report::text;
 use crate::Findings;
 use crate::cli::{Explain, Global, PlainFormat};
 use crate::config::Config;
+use crate::deep::Look;
 use crate::error::Failure;
 use crate::index::Chosen;
 use crate::output::Terminal;
@@ -43,7 +44,10 @@ pub(crate) fn run(
         {
             imagined(package)
         }
-        _ => scan::subject(&args.inputs, &args.reading)?,
+        _ => {
+            let deep = Look::new(&config, &args.reading, global.quiet, terminal);
+            scan::subject(&args.inputs, &args.reading, &deep)?
+        }
     };
     let inventory = Inventory::of(&subject, &context.table);
     let wanted = wanted(args.package.as_deref());

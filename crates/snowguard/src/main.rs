@@ -6,6 +6,7 @@
 mod advisories;
 mod cli;
 mod config;
+mod deep;
 mod diff;
 mod error;
 mod explain;

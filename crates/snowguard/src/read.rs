@@ -10,12 +10,18 @@ use snowguard_sources::{
 use snowguard_store::Quoted;
 
 use crate::cli::Reading;
+use crate::deep::Look;
 use crate::error::Failure;
 
 /// Reads the inputs as one subject; if there are none, the running system, else the user's profile.
-pub(crate) fn subject(inputs: &[Utf8PathBuf], reading: &Reading) -> Result<Subject, Failure> {
+pub(crate) fn subject(
+    inputs: &[Utf8PathBuf],
+    reading: &Reading,
+    deep: &Look<'_>,
+) -> Result<Subject, Failure> {
     let options = Options {
         store: reading.store.as_deref().map(store).transpose()?,
+        deep: deep.settings(),
         ..Options::default()
     };
     let inputs = if inputs.is_empty() {
@@ -24,7 +30,7 @@ pub(crate) fn subject(inputs: &[Utf8PathBuf], reading: &Reading) -> Result<Subje
         open(inputs, &options)?
     };
     let beside = open(&reading.derivations, &options)?;
-    Ok(read(inputs, beside, &options)?)
+    deep.watch(&options.deep.effort, || Ok(read(inputs, beside, &options)?))
 }
 
 fn open(paths: &[Utf8PathBuf], options: &Options) -> Result<Vec<Input>, Failure> {

@@ -21,6 +21,7 @@ use snowguard_report::{Facts, Report, build, cyclonedx, html, openvex, sarif, te
 use crate::Findings;
 use crate::cli::{Deciding, FailOn, Global, Reading, Sbom, Scan, ScanFormat};
 use crate::config::Config;
+use crate::deep::Look;
 use crate::error::Failure;
 use crate::index::{self, Chosen};
 use crate::output::Terminal;
@@ -36,7 +37,8 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
     let config = Config::load(global)?;
     let fail_on = config.fail_on(&args.fail_on)?;
     let chosen = Chosen::new(global, &config)?;
-    let subject = ending(subject(&args.inputs, &args.reading)?);
+    let deep = Look::new(&config, &args.reading, global.quiet, terminal);
+    let subject = ending(subject(&args.inputs, &args.reading, &deep)?);
     let context = Context::new(
         &config,
         &chosen,
@@ -160,7 +162,8 @@ pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<
         true,
         terminal,
     )?;
-    let subject = subject(&args.inputs, &args.reading)?;
+    let deep = Look::new(&config, &args.reading, global.quiet, terminal);
+    let subject = subject(&args.inputs, &args.reading, &deep)?;
     let inventory = Inventory::of(&subject, &context.table);
     context.scan(&subject, &inventory, false, |facts, _| {
         let bytes = document(cyclonedx::bom(facts).to_json(Layout::Pretty))?;
@@ -170,8 +173,12 @@ pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<
 }
 
 /// What is to be looked at. Nothing to look at is no clean system.
-pub(crate) fn subject(inputs: &[Utf8PathBuf], reading: &Reading) -> Result<Subject, Failure> {
-    let subject = read::subject(inputs, reading)?;
+pub(crate) fn subject(
+    inputs: &[Utf8PathBuf],
+    reading: &Reading,
+    deep: &Look<'_>,
+) -> Result<Subject, Failure> {
+    let subject = read::subject(inputs, reading, deep)?;
     if subject.objects.is_empty() {
         let names: Vec<&str> = inputs.iter().map(|input| input.as_str()).collect();
         return Err(Failure::message(format!(

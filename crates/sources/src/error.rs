@@ -290,7 +290,7 @@ impl SourceError {
                 "leave out `--store`, or name the store that it lies in; what is in a file there can be read from standard input"
             }
             Self::NoDerivations { .. } => {
-                "pass a directory that has `.drv` files in it, not below it, or one of the files in it"
+                "pass a directory that has `.drv` files in it, not below it, or one of the files in it; `--deep` looks for what any other files declare"
             }
             Self::AllUnreadable { .. } | Self::Derivation { .. } => {
                 "pass `.drv` files as Nix writes them, or the JSON of `nix derivation show -r`"
@@ -320,7 +320,7 @@ impl SourceError {
     }
 }
 
-const NO_DATABASE: &str = "Nix's database is not beside this store: pass the output of `nix path-info --json -r` from where there is one, or a list of the store's paths";
+const NO_DATABASE: &str = "Nix's database is not beside this store: pass the output of `nix path-info --json -r` from where there is one, or a list of the store's paths; `--deep` looks for what its files declare";
 
 /// What can be read, in one line.
 pub(crate) const ACCEPTED: &str = "accepted are: a store path or a link to one; a `.drv` file, a directory or tar of them; the JSON of `nix derivation show -r`, `nix path-info --json -r`, `nix-env -qaP --json` or nix-eval-jobs; CycloneDX or SPDX documents; a list of store paths";

@@ -11,6 +11,7 @@ use crate::detect::{Format, detect};
 use crate::drv_closure::Place;
 use crate::drv_files::file_name;
 use crate::error::SourceError;
+use crate::inside::Mode;
 use crate::live::{Named, Store, follow};
 use crate::options::Options;
 
@@ -30,6 +31,8 @@ pub(crate) enum Found {
     /// A `.drv` file.
     Derivation(Place),
     Directory(PathBuf),
+    /// A directory or a file of which only what its files declare is wanted.
+    Files(PathBuf),
     Archive(Box<dyn Read + Send>),
     Document(Format, Vec<u8>),
 }
@@ -56,6 +59,8 @@ pub enum Kind {
     Spdx,
     /// An evaluated package set.
     PackageSet,
+    /// Files that declare what is inside them.
+    Files,
 }
 
 impl Kind {
@@ -71,6 +76,7 @@ impl Kind {
             Self::CycloneDx => "a CycloneDX document",
             Self::Spdx => "an SPDX document",
             Self::PackageSet => "an evaluated package set",
+            Self::Files => "a directory of files",
         }
     }
 
@@ -140,6 +146,7 @@ impl Input {
             Found::Object(..) => Kind::LiveStore,
             Found::Derivation(_) => Kind::Derivation,
             Found::Directory(_) | Found::Archive(_) => Kind::DerivationTree,
+            Found::Files(_) => Kind::Files,
             Found::Document(format, _) => match format {
                 Format::Derivation => Kind::Derivation,
                 Format::Derivations => Kind::Derivations,
@@ -221,8 +228,14 @@ impl Input {
             });
         }
         match metadata {
+            // Without its database, its files still declare what is in them.
+            Ok(metadata) if is_deep(options) && !is_drv(&metadata, file) => Ok(Self {
+                name,
+                title: title_of_file(file),
+                found: Found::Files(file.to_owned()),
+            }),
             // The other derivations lie beside it.
-            Ok(metadata) if metadata.is_file() && file_name(file).ends_with(b".drv") => Ok(Self {
+            Ok(metadata) if is_drv(&metadata, file) => Ok(Self {
                 name,
                 title: title_of_file(file),
                 found: Found::Derivation(Place::File(file.to_owned())),
@@ -245,10 +258,24 @@ impl Input {
             Err(source) => return Err(SourceError::Io { name, source }),
         };
         let found = if metadata.is_dir() {
-            Found::Directory(path.to_owned())
+            if is_deep(options) && !has_derivations(path) {
+                Found::Files(path.to_owned())
+            } else {
+                Found::Directory(path.to_owned())
+            }
+        } else if metadata.is_file() && is_deep(options) && may_be_program(&beginning_of(path, 4)) {
+            Found::Files(path.to_owned())
         } else {
-            let content = content::of_file(path, &options.limits)?;
-            Self::of_content(&name, content, metadata.is_file().then_some(path))?
+            let found = content::of_file(path, &options.limits).and_then(|content| {
+                Self::of_content(&name, content, metadata.is_file().then_some(path))
+            });
+            match found {
+                // A lock file, say.
+                Err(SourceError::Unknown { .. }) if metadata.is_file() && is_deep(options) => {
+                    Found::Files(path.to_owned())
+                }
+                found => found?,
+            }
         };
         Ok(Self {
             name,
@@ -312,6 +339,30 @@ fn may_be_document(head: &[u8]) -> bool {
         || text.trim_ascii_start().starts_with(b"{")
         || text.trim_ascii_start().starts_with(b"[")
         || text.starts_with(b"SPDXVersion:")
+}
+
+fn is_deep(options: &Options) -> bool {
+    options.deep.mode == Mode::Always
+}
+
+fn is_drv(metadata: &std::fs::Metadata, file: &Path) -> bool {
+    metadata.is_file() && file_name(file).ends_with(b".drv")
+}
+
+/// Whether a directory has a `.drv` file in it. One that cannot be listed may have some.
+fn has_derivations(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| entry.file_name().as_encoded_bytes().ends_with(b".drv"))
+        })
+    })
+}
+
+/// Programs and zip archives, which are nothing else that is read here and may be large.
+fn may_be_program(head: &[u8]) -> bool {
+    [b"\x7fELF".as_slice(), b"MZ", b"PK\x03\x04", b"\0asm"]
+        .iter()
+        .any(|magic| head.starts_with(magic))
 }
 
 fn not_found(path: &Path, name: Quoted) -> SourceError {

@@ -1,5 +1,6 @@
 //! What the face decides about reading: which store, and how much is taken on.
 
+use crate::inside::Deep;
 use crate::live::Store;
 
 /// How inputs are found and read.
@@ -10,6 +11,8 @@ pub struct Options {
     pub store: Option<Store>,
     /// When reading stops being reasonable.
     pub limits: Limits,
+    /// Whether the files of objects are looked into.
+    pub deep: Deep,
 }
 
 /// How much is read before an input is refused.

@@ -1,7 +1,7 @@
 //! From inputs to one subject.
 
 use snowguard_closure::NodeId;
-use snowguard_inventory::{Nature, Role, Subject, SubjectBuilder};
+use snowguard_inventory::{Gap, Nature, Role, Subject, SubjectBuilder};
 use snowguard_store::{Quoted, StorePath};
 
 use crate::auxiliary::tell_unread_patches;
@@ -11,6 +11,7 @@ use crate::drv_closure::{self, DrvFile};
 use crate::drv_files::Skipped;
 use crate::error::SourceError;
 use crate::input::{Found, Input, Kind};
+use crate::inside::{self, Mode};
 use crate::live;
 use crate::options::Options;
 use crate::title::title_of;
@@ -53,10 +54,11 @@ pub fn read(
         Kind::Derivation | Kind::DerivationTree | Kind::Derivations => {
             read_derivations(inputs, options)
         }
-        Kind::PathInfo => read_path_info(inputs),
-        Kind::PathList => read_path_list(inputs),
+        Kind::PathInfo => read_path_info(inputs, options),
+        Kind::PathList => read_path_list(inputs, options),
         Kind::CycloneDx | Kind::Spdx => read_documents(inputs, options),
         Kind::PackageSet => read_packages(inputs, beside, options),
+        Kind::Files => Ok(read_files(inputs, options)),
     }
 }
 
@@ -81,10 +83,43 @@ fn read_live(inputs: Vec<Input>, options: &Options) -> Result<Subject, SourceErr
     let Some((name, store, objects)) = found else {
         return Err(SourceError::NoInput);
     };
-    live::read(&store, &objects, &options.limits).map_err(|source| SourceError::Store {
-        name,
+    let fail = |source| SourceError::Store {
+        name: name.clone(),
         source: Box::new(source),
-    })
+    };
+    let mut subject = live::read(&store, &objects, &options.limits).map_err(fail)?;
+    inside::look_into(&mut subject, &store, &options.deep).map_err(fail)?;
+    Ok(subject)
+}
+
+/// Where store paths that someone lists may be looked into: only if that was asked for, since the
+/// list may be of another machine.
+fn look_into_listed(subject: &mut Subject, store: Option<&live::Store>, options: &Options) {
+    if options.deep.mode != Mode::Always {
+        return;
+    }
+    let system = live::Store::system();
+    let store = store.or(options.store.as_ref()).unwrap_or(&system);
+    // No store here is no failure: the derivations say what they say.
+    if inside::look_into(subject, store, &options.deep).is_err() || subject.looked_into == 0 {
+        let count = subject
+            .objects
+            .iter()
+            .filter(|object| object.role == Role::Part)
+            .count();
+        subject.gaps.push(Gap::NotLookedInto { count, of: count });
+    }
+}
+
+fn read_files(inputs: Vec<Input>, options: &Options) -> Subject {
+    let paths: Vec<_> = inputs
+        .into_iter()
+        .filter_map(|input| match input.found {
+            Found::Files(path) => Some((path, input.title)),
+            _ => None,
+        })
+        .collect();
+    inside::read_files(&paths, &options.deep)
 }
 
 fn read_derivations(inputs: Vec<Input>, options: &Options) -> Result<Subject, SourceError> {
@@ -95,6 +130,10 @@ fn read_derivations(inputs: Vec<Input>, options: &Options) -> Result<Subject, So
         .all(|input| matches!(input.found, Found::Derivation(_)));
     let mut titles = Vec::new();
     let mut run_time = Some(rustc_hash::FxHashSet::default());
+    let store = inputs.iter().find_map(|input| match &input.found {
+        Found::Derivation(drv_closure::Place::Store(store, _)) => Some(store.clone()),
+        _ => None,
+    });
     for input in inputs {
         let added = add_derivations(&mut builder, input, Role::Part, options, &mut skipped)?;
         titles.extend(added.titles);
@@ -113,7 +152,9 @@ fn read_derivations(inputs: Vec<Input>, options: &Options) -> Result<Subject, So
     tell_unread_patches(&mut builder);
     skipped.tell(&mut builder);
     let title = title_of(titles.iter().map(String::as_str));
-    Ok(builder.build(title, Nature::BuildTime))
+    let mut subject = builder.build(title, Nature::BuildTime);
+    look_into_listed(&mut subject, store.as_deref(), options);
+    Ok(subject)
 }
 
 /// Derivations that were added.
@@ -191,11 +232,11 @@ fn add_derivations(
                 ..Added::default()
             })
         }
-        Found::Object(..) => Ok(Added::default()),
+        Found::Object(..) | Found::Files(_) => Ok(Added::default()),
     }
 }
 
-fn read_path_info(inputs: Vec<Input>) -> Result<Subject, SourceError> {
+fn read_path_info(inputs: Vec<Input>, options: &Options) -> Result<Subject, SourceError> {
     let mut builder = SubjectBuilder::new();
     let mut titles = Vec::new();
     for Input { name, found, .. } in inputs {
@@ -216,10 +257,12 @@ fn read_path_info(inputs: Vec<Input>) -> Result<Subject, SourceError> {
         titles.extend(roots);
     }
     let title = title_of(titles.iter().map(String::as_str));
-    Ok(builder.build(title, Nature::RunTime))
+    let mut subject = builder.build(title, Nature::RunTime);
+    look_into_listed(&mut subject, None, options);
+    Ok(subject)
 }
 
-fn read_path_list(inputs: Vec<Input>) -> Result<Subject, SourceError> {
+fn read_path_list(inputs: Vec<Input>, options: &Options) -> Result<Subject, SourceError> {
     let mut builder = SubjectBuilder::new();
     let mut titles = Vec::new();
     let mut nature = Nature::RunTime;
@@ -238,7 +281,9 @@ fn read_path_list(inputs: Vec<Input>) -> Result<Subject, SourceError> {
         titles.push(title);
     }
     let title = title_of(titles.iter().map(String::as_str));
-    Ok(builder.build(title, nature))
+    let mut subject = builder.build(title, nature);
+    look_into_listed(&mut subject, None, options);
+    Ok(subject)
 }
 
 fn read_documents(inputs: Vec<Input>, options: &Options) -> Result<Subject, SourceError> {

@@ -58,6 +58,15 @@ pub(crate) struct References {
     pub(crate) edges: Vec<(usize, usize)>,
 }
 
+/// What the database says of the archive of a path: its content as one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Archive {
+    /// Its digest, as Nix writes it: `sha256:…`.
+    pub(crate) hash: String,
+    /// Its length in bytes; 0 where it is not known.
+    pub(crate) size: u64,
+}
+
 impl Database {
     /// Makes sure that there is one which may be read.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
@@ -107,6 +116,15 @@ impl Database {
             }
             Ok(valid)
         })
+    }
+
+    /// Digest and length of the archives of some paths; none for one that is not valid.
+    pub(crate) fn archives(
+        &self,
+        dir: &StoreDir,
+        paths: &[StorePath],
+    ) -> Result<Vec<Option<Archive>>, StoreError> {
+        self.read(&|view| paths.iter().map(|path| view.archive(dir, path)).collect())
     }
 
     /// Gives one consistent state of the database to `read`.
@@ -291,6 +309,19 @@ impl View<'_> {
         };
         let id = row.get(0).map_err(|source| self.database.sqlite(source))?;
         self.row(dir, id, row).map(Some)
+    }
+
+    fn archive(&self, dir: &StoreDir, path: &StorePath) -> Result<Option<Archive>, StoreError> {
+        let mut statement = self.prepare("SELECT hash, narSize FROM ValidPaths WHERE path = ?1")?;
+        let row = statement.query_row([dir.show(path).to_string()], |row| {
+            let size: Option<i64> = row.get(1)?;
+            Ok(Archive {
+                hash: row.get(0)?,
+                size: size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            })
+        });
+        row.optional()
+            .map_err(|source| self.database.sqlite(source))
     }
 
     fn row(&self, dir: &StoreDir, id: i64, row: &Row<'_>) -> Result<Valid, StoreError> {

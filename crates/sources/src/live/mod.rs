@@ -17,7 +17,7 @@ use snowguard_store::{DrvPath, Quoted, StorePath};
 
 pub use self::store::Store;
 
-pub(crate) use self::database::Database;
+pub(crate) use self::database::{Archive, Database};
 pub(crate) use self::roots::{Named, follow};
 
 use crate::auxiliary::{Auxiliary, tell_unread_patches};
