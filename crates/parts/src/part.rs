@@ -129,6 +129,20 @@ impl Origin {
     pub fn is_registry(&self) -> bool {
         *self == Self::Registry
     }
+
+    /// With an address of at most so many bytes.
+    pub(crate) fn shortened(self, most: usize) -> Self {
+        let cut =
+            |text: Box<str>| match text.char_indices().find(|(at, c)| at + c.len_utf8() > most) {
+                Some((at, _)) => text[..at].into(),
+                None => text,
+            };
+        match self {
+            Self::Elsewhere(text) => Self::Elsewhere(cut(text)),
+            Self::Repository(text) => Self::Repository(cut(text)),
+            other => other,
+        }
+    }
 }
 
 /// How a file declares a part: the format, and with it the strength of the evidence.

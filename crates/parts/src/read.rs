@@ -204,7 +204,8 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The longest version, name of a replaced package, or checksum that is believed.
+/// The longest version, name of a replaced package, or checksum that is believed; of an address, what
+/// is kept.
 const LONGEST: usize = 512;
 /// More problems of one file are not told one by one.
 const MOST_PROBLEMS: usize = 64;
@@ -252,13 +253,13 @@ impl Sink {
         let text = |text: Option<&str>| text.filter(|text| is_plain(text)).map(Into::into);
         self.parts.push(Part {
             package,
-            name: draft.name.into(),
+            name: draft.name.trim().into(),
             version: version.into(),
             scope: draft.scope,
             by,
             place: self.place(draft.span),
             root: draft.root,
-            origin: draft.origin,
+            origin: draft.origin.shortened(LONGEST),
             replaces: text(draft.replaces),
             checksum: text(draft.checksum),
         });

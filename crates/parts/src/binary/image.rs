@@ -50,7 +50,12 @@ impl Image {
         data: Window<R>,
         sink: &mut Sink,
     ) -> Result<Vec<(Window<R>, Self)>, PartsError> {
-        let kind = FileKind::parse(data).map_err(|error| malformed(&error))?;
+        let kind = match FileKind::parse(data) {
+            Ok(kind) => kind,
+            // A program of DOS, or a text that begins like one: nothing that declares anything.
+            Err(_) if data.bytes(0, 2) == Some(b"MZ") => return Ok(Vec::new()),
+            Err(error) => return Err(malformed(&error)),
+        };
         let arches: Vec<(u64, u64)> = match kind {
             FileKind::MachOFat32 => {
                 let fat = MachOFatFile32::parse(data).map_err(|error| malformed(&error))?;
@@ -92,7 +97,7 @@ impl Image {
             FileKind::Pe64 => pe::<ImageNtHeaders64, _>(data),
             FileKind::MachO32 => macho::<MachHeader32<Endianness>, _>(data),
             FileKind::MachO64 => macho::<MachHeader64<Endianness>, _>(data),
-            // A DOS program, an object file: nothing that declares anything.
+            // What the first bytes of none of these formats are.
             _ => return Ok(Self::default()),
         }
         .map_err(|error| malformed(&error))

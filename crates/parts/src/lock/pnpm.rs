@@ -19,24 +19,35 @@ use crate::text::Text;
 /// Adds the packages.
 pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
     let entries = yaml::entries(text, sink);
-    let version = entries
-        .iter()
-        .find(|entry| entry.indent == 0 && entry.key == "lockfileVersion")
-        .ok_or_else(|| PartsError::Malformed {
+    // Each document of the file begins with its version; as a rule there is one.
+    let is_version = |entry: &Entry<'_>| entry.indent == 0 && entry.key == "lockfileVersion";
+    let mut rest = &entries[..];
+    let mut documents = 0;
+    while let Some(at) = rest.iter().position(is_version) {
+        let after = &rest[at + 1..];
+        let length = after.iter().position(is_version).unwrap_or(after.len());
+        read_document(&rest[at], &after[..length], sink);
+        rest = &after[length..];
+        documents += 1;
+    }
+    if documents == 0 {
+        return Err(PartsError::Malformed {
             format: "a pnpm-lock.yaml",
             what: "no lockfileVersion".to_owned(),
-        })?;
+        });
+    }
+    Ok(())
+}
+
+fn read_document(version: &Entry<'_>, entries: &[Entry<'_>], sink: &mut Sink) {
     let major = version.value.split('.').next().unwrap_or_default();
     let major: u32 = major.parse().unwrap_or(0);
     if !(5..=9).contains(&major) {
-        let what = format!(
-            "version {} is not known",
-            version.value.get(..20).unwrap_or(&version.value)
-        );
-        sink.problem(version.span, what);
+        let version_text: String = version.value.chars().take(20).collect();
+        sink.problem(version.span, format!("version {version_text} is not known"));
     }
-    let scopes = (major >= 9).then(|| scopes(&entries));
-    for (head, fields) in blocks(section(&entries, "packages"), 2) {
+    let scopes = (major >= 9).then(|| scopes(entries));
+    for (head, fields) in blocks(section(entries, "packages"), 2) {
         let package = Package::new(head, fields, major);
         let scope = match &scopes {
             Some(scopes) => scopes.get(&*head.key).copied().unwrap_or_default(),
@@ -44,7 +55,6 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
         };
         package.add(scope, sink);
     }
-    Ok(())
 }
 
 /// The entries below a key of the outermost mapping.

@@ -253,6 +253,22 @@ snapshots:
 }
 
 #[test]
+fn pnpm_in_two_documents() {
+    let lock = "---\nlockfileVersion: '9.0'\n\npackages:\n  a@1.0.0:\n    resolution: {integrity: x}\n\n---\n\
+        lockfileVersion: '9.0'\n\npackages:\n  b@1.0.0:\n    resolution: {integrity: y}\n";
+    assert_snapshot!(text("pnpm-lock.yaml", lock), @r"
+    a | pkg:npm/a | 1.0.0 | x | line 5
+    b | pkg:npm/b | 1.0.0 | y | line 12
+    ");
+    let unknown =
+        "lockfileVersion: '10.0'\npackages:\n  b@1.0.0:\n    resolution: {integrity: y}\n";
+    assert_snapshot!(text("pnpm-lock.yaml", unknown), @r"
+    b | pkg:npm/b | 1.0.0 | y | line 3
+    problem: line 1, version 10.0 is not known
+    ");
+}
+
+#[test]
 fn yarn_from_elsewhere() {
     assert_snapshot!(text("yarn.lock", r#"# yarn lockfile v1
 

@@ -238,3 +238,10 @@ fn no_program_after_the_magic() {
     assert!(matches!(error, PartsError::Malformed { .. }));
     assert_snapshot!(error, @"not a program: Could not read file magic");
 }
+
+#[test]
+fn no_windows_program_after_the_magic() {
+    // As programs of DOS begin, and texts may.
+    let text = b"MZ".repeat(64);
+    assert_eq!(declared("x.exe", &text), Parts::default());
+}
