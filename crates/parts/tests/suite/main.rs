@@ -9,6 +9,7 @@
 
 mod archives;
 mod locks;
+mod locks_javascript;
 mod packages;
 mod programs;
 
