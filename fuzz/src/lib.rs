@@ -8,6 +8,7 @@ use snowguard_advisory::range::judge;
 use snowguard_advisory::read::{Format, ReadError, facts};
 use snowguard_advisory::record::Record;
 use snowguard_advisory::severity::Severity;
+use snowguard_parts::{Kind, Limits, Part, Parts, Span};
 
 /// Versions of every kind that the orders tell apart.
 const VERSIONS: [&str; 6] = [
@@ -97,4 +98,50 @@ pub fn walk(index: Index<'_>) -> Result<(), Corrupt> {
         }
     }
     Ok(())
+}
+
+/// Reads what a file declares, and looks at it as the product does: proofs lie in the file, and parts
+/// survive being kept in a cache.
+pub fn declared(kind: Kind, path: &str, file: &[u8]) {
+    let limits = Limits {
+        text: 1 << 20,
+        members: 1000,
+        unpacked: 4 << 20,
+        nesting: 3,
+        parts: 1000,
+    };
+    let parts = match snowguard_parts::read(kind, path, file, &limits) {
+        Ok(parts) => parts,
+        Err(error) => {
+            let _ = error.to_string();
+            return;
+        }
+    };
+    assert!(parts.parts.len() <= limits.parts);
+    for part in &parts.parts {
+        check(part, file);
+    }
+    let cached = serde_json::to_vec(&parts).expect("memory takes it");
+    let again: Parts = serde_json::from_slice(&cached).expect("it was written here");
+    assert_eq!(again, parts);
+}
+
+fn check(part: &Part, file: &[u8]) {
+    assert!(!part.version.is_empty());
+    assert!(part.purl().starts_with("pkg:"));
+    let _ = part.advisory_version();
+    if part.place.member.is_some() {
+        return;
+    }
+    match part.place.span {
+        Span::Bytes(offset, length) => {
+            let end = offset.checked_add(length).expect("it was read");
+            assert!(end <= file.len() as u64, "the proof is in the file");
+        }
+        Span::Line(line) => {
+            let lines = file.iter().filter(|byte| **byte == b'\n').count() + 1;
+            assert!((1..=lines).contains(&(line as usize)), "the line is there");
+        }
+        Span::Whole => {}
+    }
 }
