@@ -41,6 +41,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-feeds", Floor::Outside),
     ("snowguard-http", Floor::Outside),
     ("snowguard-sources", Floor::Outside),
+    ("snowguard-notify", Floor::Services),
     ("snowguard-watch", Floor::Services),
     ("snowguard", Floor::Faces),
     ("snowguardd", Floor::Faces),
@@ -76,6 +77,11 @@ const BESIDE: &[(&str, &str, &str)] = &[
         "snowguard-matching",
         "snowguard-inventory",
         "components are what is matched",
+    ),
+    (
+        "snowguard-notify",
+        "snowguard-watch",
+        "what is told is in the history",
     ),
     (
         "snowguard-report",

@@ -61,6 +61,17 @@ pub(crate) const CXX: Requirement = Requirement {
     why: "libFuzzer, which the fuzz targets are linked with, is C++",
 };
 
+pub(crate) const DBUS: Requirement = Requirement {
+    program: "dbus-daemon",
+    from: From::Debian("dbus-daemon"),
+    why: "desktop notifications go over a real bus",
+};
+pub(crate) const SYSTEMD: Requirement = Requirement {
+    program: "systemd-analyze",
+    from: From::Debian("systemd"),
+    why: "systemd itself checks the units",
+};
+
 /// Whether and how to ask before something is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consent {

@@ -9,7 +9,9 @@ use anyhow::{Result, ensure};
 use crate::fuzz;
 use crate::layers;
 use crate::process::Log;
-use crate::requirement::{self, CARGO_DENY, CHROMIUM, CLIPPY, CXX, NIX, RUSTFMT, Requirement};
+use crate::requirement::{
+    self, CARGO_DENY, CHROMIUM, CLIPPY, CXX, DBUS, NIX, RUSTFMT, Requirement, SYSTEMD,
+};
 use crate::tree;
 use crate::workspace::Workspace;
 
@@ -72,7 +74,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "test",
         about: "unit and integration tests, and no snapshot without a test",
-        needs: &[NIX, CHROMIUM],
+        needs: &[NIX, CHROMIUM, DBUS, SYSTEMD],
         run: tests,
     },
     Step {

@@ -1,7 +1,7 @@
 //! The command line: one definition for parsing, help, man pages and completions.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The services of Snowguard, one role to a process
 ///
@@ -29,6 +29,8 @@ pub(crate) struct Cli {
 pub(crate) enum Role {
     /// Scans when something changed, and remembers
     Watch(Watch),
+    /// Tells what changed
+    Notify(Notify),
     /// Prints completions for a shell
     Completions(Completions),
     /// Writes the man pages
@@ -79,6 +81,43 @@ pub(crate) struct Watch {
     /// Ends when what is due is scanned
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Reads the copy of the history that `snowguardd watch` publishes, and tells every
+change that its policy asks for: at least once, and in practice once. What could
+not be told is tried again.
+
+Examples:
+  snowguardd notify journal --state /var/lib/snowguard-notify-journal
+  snowguardd notify file --config watch.toml --state ./told --once")]
+pub(crate) struct Notify {
+    /// Whom to tell
+    #[arg(value_enum)]
+    pub(crate) kind: NotifierKind,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// The copy of the history
+    #[arg(long, value_name = "FILE", default_value = snowguard_watch::settings::DEFAULT_HISTORY)]
+    pub(crate) history: Utf8PathBuf,
+    /// Ends when everything is told
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NotifierKind {
+    /// The journal of systemd
+    Journal,
+    /// A notification in your session
+    Desktop,
+    /// Mail, through sendmail
+    Mail,
+    /// A request to a server
+    Webhook,
+    /// A file of JSON lines
+    File,
 }
 
 #[derive(Args)]

@@ -7,6 +7,7 @@ mod cli;
 mod environment;
 mod failure;
 mod metrics;
+mod notify;
 mod pages;
 mod watch;
 
@@ -19,6 +20,7 @@ use crate::cli::{Cli, Role};
 fn main() -> ExitCode {
     let outcome = match &Cli::parse().role {
         Role::Watch(args) => watch::run(args),
+        Role::Notify(args) => notify::run(args),
         Role::Completions(args) => pages::completions(args),
         Role::Man(args) => pages::man(args),
     };

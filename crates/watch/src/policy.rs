@@ -1,13 +1,13 @@
 //! Which changes a notifier tells.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::change::{Kind, Severity};
 use crate::duration::Length;
 use crate::history::Told;
 
 /// What one notifier tells.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[expect(
     clippy::struct_excessive_bools,
@@ -27,6 +27,7 @@ pub struct Policy {
     /// Tells that scans fail, and that they work again.
     pub failures: bool,
     /// Gathers changes for so long after a message before the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub at_most_every: Option<Length>,
 }
 

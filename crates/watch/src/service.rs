@@ -104,8 +104,10 @@ impl Service {
             let mut wait = LOOK;
             if state.scanning.is_none() {
                 match self.next(&instance)? {
-                    // Every target was scanned.
-                    Some((_, due)) if self.once && !matches!(due.reason, Reason::First) => {
+                    // What is due was scanned; what failed is for the next time.
+                    Some((_, due))
+                        if self.once && (due.at > now() || matches!(due.reason, Reason::Retry)) =>
+                    {
                         return Ok(());
                     }
                     Some((target, due)) => {
@@ -178,16 +180,6 @@ impl Service {
             };
             let stored = stored.iter().find(|stored| stored.name == target.name);
             let due = trigger::due(stored, &now, &self.settings, instance);
-            // One pass over all targets: what failed in it is not tried again.
-            let due = match stored {
-                Some(stored) if self.once && stored.last.is_none() && stored.failing.is_some() => {
-                    Due {
-                        at: Timestamp::MAX,
-                        reason: Reason::Retry,
-                    }
-                }
-                _ => due,
-            };
             (target.clone(), due)
         });
         Ok(dues.min_by_key(|(_, due)| (due.at, !matches!(due.reason, Reason::First))))

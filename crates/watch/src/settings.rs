@@ -158,23 +158,6 @@ impl Settings {
         }
     }
 
-    /// The settings of one notifier.
-    pub fn notifier<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &Utf8Path,
-        kind: &str,
-    ) -> Result<T, SettingsError> {
-        let table = match self.notify.get(kind) {
-            Some(value) => value.clone(),
-            None => toml::Value::Table(toml::Table::new()),
-        };
-        table.try_into().map_err(|error| SettingsError::Wrong {
-            path: path.to_owned(),
-            place: format!(", notify.{kind}"),
-            message: error.message().to_owned(),
-        })
-    }
-
     fn wrong(&self) -> Option<String> {
         let watch = &self.watch;
         if watch.target.is_empty() {

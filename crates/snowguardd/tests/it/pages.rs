@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::Place;
 
-const ROLES: [&[&str]; 4] = [&[], &["watch"], &["completions"], &["man"]];
+const ROLES: [&[&str]; 5] = [&[], &["watch"], &["notify"], &["completions"], &["man"]];
 
 #[test]
 fn help() {

@@ -85,7 +85,7 @@ impl Told {
         was: Option<&Known>,
         change: Change,
     ) -> Self {
-        let mut told = Self::empty(change.kind, about);
+        let mut told = Self::empty(change.kind, &about.target);
         told.cause = Some(change.cause);
         told.advisory = Some(step.subject.advisory.clone());
         told.package = Some(step.subject.package.name.clone());
@@ -113,8 +113,13 @@ impl Told {
 
     /// The first scan of a target.
     pub(super) fn baseline(about: &About, seen: &Observation, counts: &Counts) -> Self {
-        let mut told = Self::empty(Kind::Baseline, about);
-        told.title = Some(seen.title.clone());
+        Self::summary(&about.target, &seen.title, counts)
+    }
+
+    /// What is open in a target, in numbers.
+    pub fn summary(target: &str, title: &str, counts: &Counts) -> Self {
+        let mut told = Self::empty(Kind::Baseline, target);
+        told.title = Some(title.to_owned());
         told.counts = Some(*counts);
         told.exploited = counts.exploited > 0;
         told.severity = match counts {
@@ -129,21 +134,21 @@ impl Told {
 
     /// Scans fail.
     pub(super) fn scan_failing(about: &About, error: &str) -> Self {
-        let mut told = Self::empty(Kind::ScanFailing, about);
+        let mut told = Self::empty(Kind::ScanFailing, &about.target);
         told.reason = Some(error.to_owned());
         told
     }
 
     /// Scans work again.
     pub(super) fn scan_working(about: &About) -> Self {
-        Self::empty(Kind::ScanWorking, about)
+        Self::empty(Kind::ScanWorking, &about.target)
     }
 
-    fn empty(kind: Kind, about: &About) -> Self {
+    fn empty(kind: Kind, target: &str) -> Self {
         Self {
             kind,
             cause: None,
-            target: about.target.clone(),
+            target: target.to_owned(),
             title: None,
             advisory: None,
             aliases: Vec::new(),

@@ -1,0 +1,66 @@
+#![doc = include_str!("../README.md")]
+
+pub mod cursor;
+pub mod desktop;
+pub mod document;
+pub mod file;
+pub mod journal;
+pub mod mail;
+pub mod notifier;
+pub mod settings;
+pub mod webhook;
+
+use snowguard_watch::Message;
+
+pub use cursor::CursorError;
+pub use notifier::{Notifier, Wake};
+pub use settings::{Kind, Resolved};
+
+/// Who tells a message.
+pub trait Deliver {
+    /// Tells it, and returns when it is told. `again` says that it may have been told before, by a
+    /// process that ended before it could note that.
+    fn deliver(&mut self, message: &Message, again: bool) -> Result<(), DeliverError>;
+}
+
+/// Why a message was not told.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct DeliverError {
+    /// What could not be done, to which thing.
+    pub what: String,
+    /// What to do.
+    pub hint: Option<&'static str>,
+    /// Why.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl DeliverError {
+    /// In words, without another cause.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            hint: None,
+            source: None,
+        }
+    }
+
+    /// With its cause.
+    pub fn of(
+        what: impl Into<String>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            source: Some(Box::new(source)),
+            ..Self::new(what)
+        }
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+}

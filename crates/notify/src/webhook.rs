@@ -1,0 +1,246 @@
+//! A request to a server, with a key and a signature.
+//!
+//! Source of the headers: Standard Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and
+//! the IETF's draft of the `Idempotency-Key` header.
+#![expect(clippy::disallowed_methods, reason = "this room reads its secrets")]
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use camino::Utf8Path;
+use data_encoding::BASE64;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::Deserialize;
+use sha2::Sha256;
+use snowguard_http::{Address, Client, Post};
+use snowguard_watch::{Key, Message};
+
+use crate::notifier::credential;
+use crate::{Deliver, DeliverError, document};
+
+/// How much of an answer is read.
+const ANSWER: u64 = 64 << 10;
+/// The longest secret, in bytes.
+const MAX_SECRET: usize = 16 << 10;
+
+/// Settings: `[notify.webhook]`. A file is a path, or `credential:NAME` for one that systemd hands over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Where to.
+    pub url: Option<String>,
+    /// A file in which that stands, where it is a secret.
+    pub url_file: Option<String>,
+    /// A file with the secret that signs: `whsec_` and base64, or any text.
+    pub secret_file: Option<String>,
+    /// A file with the value of the `Authorization` header.
+    pub authorization_file: Option<String>,
+    /// Allows a server that is not this machine to be reached without encryption.
+    pub allow_plain_http: bool,
+}
+
+/// Sends requests.
+pub struct Webhook {
+    client: Client,
+    address: Address,
+    secret: Option<Vec<u8>>,
+    authorization: Option<String>,
+}
+
+impl Webhook {
+    /// Reads what the settings name. `credentials` is the directory that systemd hands over.
+    pub fn new(
+        settings: &Settings,
+        credentials: Option<&Utf8Path>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, DeliverError> {
+        let read = |name: &Option<String>| -> Result<Option<String>, DeliverError> {
+            name.as_deref()
+                .map(|name| secret(name, credentials))
+                .transpose()
+        };
+        let url = match (&settings.url, read(&settings.url_file)?) {
+            (Some(url), None) => url.clone(),
+            (None, Some(url)) => url,
+            _ => {
+                return Err(DeliverError::new(
+                    "`notify.webhook` needs one of `url` and `url-file`",
+                ));
+            }
+        };
+        let address: Address = url
+            .parse()
+            .map_err(|source| DeliverError::of("`notify.webhook.url` cannot be used", source))?;
+        if !address.is_secure() && !settings.allow_plain_http && !is_here(&address.host()) {
+            return Err(DeliverError::new(
+                "`notify.webhook.url` is not https: whoever is on the way could read and answer",
+            )
+            .hint("`allow-plain-http = true` allows it"));
+        }
+        let client = Client::new(snowguard_http::Settings::from_environment(), stop)
+            .map_err(|error| DeliverError::of("cannot use the network", error))?;
+        let authorization = read(&settings.authorization_file)?;
+        let secret = read(&settings.secret_file)?.map(|text| match text.strip_prefix("whsec_") {
+            Some(encoded) => BASE64.decode(encoded.as_bytes()).map_err(|source| {
+                DeliverError::of("the secret after `whsec_` is not base64", source)
+            }),
+            None => Ok(text.into_bytes()),
+        });
+        Ok(Self {
+            client,
+            address,
+            secret: secret.transpose()?,
+            authorization,
+        })
+    }
+}
+
+impl Deliver for Webhook {
+    fn deliver(&mut self, message: &Message, _again: bool) -> Result<(), DeliverError> {
+        let body = document::document(message)
+            .map_err(|source| DeliverError::of("cannot write the message as JSON", source))?;
+        let at = snowguard_watch::service::now().as_second().to_string();
+        let signature = self
+            .secret
+            .as_deref()
+            .map(|secret| sign(secret, &message.key, &at, body.as_bytes()));
+        let mut headers = vec![
+            ("webhook-id", message.key.as_str()),
+            ("webhook-timestamp", &at),
+        ];
+        headers.extend(
+            signature
+                .as_deref()
+                .map(|value| ("webhook-signature", value)),
+        );
+        headers.extend(
+            self.authorization
+                .as_deref()
+                .map(|value| ("Authorization", value)),
+        );
+        let post = Post {
+            address: &self.address,
+            body: body.as_bytes(),
+            content_type: "application/json",
+            headers: &headers,
+            idempotency_key: Some(message.key.as_str()),
+            limit: ANSWER,
+        };
+        self.client.post(&post).map(drop).map_err(|error| {
+            let hint = error.hint();
+            let failed = DeliverError::of("cannot send to the webhook", error);
+            match hint {
+                Some(hint) => failed.hint(hint),
+                None => failed,
+            }
+        })
+    }
+}
+
+/// The signature as Standard Webhooks writes it: over id, time and body, so that none can be taken from
+/// another request.
+fn sign(secret: &[u8], key: &Key, at: &str, body: &[u8]) -> String {
+    // HMAC takes keys of every length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+        return String::new();
+    };
+    for part in [key.as_str().as_bytes(), b".", at.as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes()))
+}
+
+fn secret(name: &str, credentials: Option<&Utf8Path>) -> Result<String, DeliverError> {
+    let path = credential(name, credentials).ok_or_else(|| {
+        DeliverError::new(format!("there is no `{name}`"))
+            .hint("`credential:NAME` needs LoadCredential=NAME:FILE in the unit")
+    })?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| DeliverError::of(format!("cannot read {path}"), source))?;
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_SECRET || text.chars().any(char::is_control) {
+        return Err(DeliverError::new(format!(
+            "{path} does not hold one line of text"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a host is this machine.
+fn is_here(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    matches!(name, "127.0.0.1" | "[::1]" | "localhost") || host == "[::1]"
+}
+
+#[cfg(test)]
+mod tests {
+    use snowguard_testkit::web::Web;
+
+    use super::*;
+    use crate::notifier::tests::message;
+
+    fn webhook(settings: &Settings) -> Result<Webhook, DeliverError> {
+        Webhook::new(settings, None, Arc::default())
+    }
+
+    #[test]
+    fn a_request() {
+        let web = Web::start().unwrap();
+        web.put("/hook", "taken");
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            Some(path.to_str().unwrap().to_owned())
+        };
+        let settings = Settings {
+            url_file: file("url", &format!("{}\n", web.url("/hook"))),
+            secret_file: file("secret", "whsec_c2VjcmV0\n"),
+            authorization_file: file("authorization", "Bearer x"),
+            ..Settings::default()
+        };
+        let message = message(&["1", "2"]);
+        webhook(&settings)
+            .unwrap()
+            .deliver(&message, false)
+            .unwrap();
+        let seen = web.seen().remove(0);
+        assert_eq!(seen.header("idempotency-key"), Some(message.key.as_str()));
+        assert_eq!(seen.header("webhook-id"), Some(message.key.as_str()));
+        assert_eq!(seen.header("authorization"), Some("Bearer x"));
+        let at = seen.header("webhook-timestamp").unwrap();
+        let expected = sign(b"secret", &message.key, at, &seen.body);
+        assert_eq!(seen.header("webhook-signature"), Some(expected.as_str()));
+        let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+        assert_eq!(body["schema"], document::CHANGES);
+        assert_eq!(body["changes"][1]["advisory"], "CVE-2026-2");
+        assert!(std::str::from_utf8(&seen.body).unwrap().contains("\\u202e"));
+    }
+
+    #[test]
+    fn the_signature_is_hmac_sha256() {
+        // RFC 4231, test case 2.
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
+        mac.update(b"what do ya want for nothing?");
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes()),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        let key = Key::of(["a"]);
+        assert_ne!(sign(b"s", &key, "1", b"2"), sign(b"s", &key, "12", b""));
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let refused = |settings: &Settings| webhook(settings).err().unwrap().what;
+        let url = |url: &str| Settings {
+            url: Some(url.into()),
+            ..Settings::default()
+        };
+        insta::assert_snapshot!(refused(&Settings::default()), @"`notify.webhook` needs one of `url` and `url-file`");
+        insta::assert_snapshot!(refused(&url("http://hooks.example/")), @"`notify.webhook.url` is not https: whoever is on the way could read and answer");
+        insta::assert_snapshot!(refused(&url("ftp://hooks.example/")), @"`notify.webhook.url` cannot be used");
+        insta::assert_snapshot!(refused(&Settings { secret_file: Some("credential:a".into()), ..url("https://a.example/") }), @"there is no `credential:a`");
+        assert!(webhook(&url("http://127.0.0.1:1/")).is_ok());
+    }
+}
