@@ -12,6 +12,7 @@ pub mod model;
 pub mod openvex;
 pub mod pattern;
 pub mod sarif;
+pub mod spdx;
 pub mod text;
 mod words;
 

@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Tells what an upgrade fixes, brings and leaves
     Diff(Diff),
-    /// Prints the packages of a system as CycloneDX 1.6
+    /// Prints the packages of a system as CycloneDX 1.6 or SPDX 2.3
     Sbom(Sbom),
     /// Manages the advisory index
     #[command(
@@ -198,6 +198,8 @@ pub(crate) enum ScanFormat {
     Sarif,
     /// CycloneDX 1.6 with vulnerabilities
     Cyclonedx,
+    /// SPDX 2.3 with the advisories as references
+    Spdx,
     /// OpenVEX 0.2.0
     Openvex,
     /// One page, self-contained
@@ -300,16 +302,29 @@ pub(crate) struct Diff {
 #[command(after_help = "\
 Examples:
   snowguard sbom /run/current-system > system.cdx.json
-  snowguard sbom --deep ./result      with the libraries inside, and where they are")]
+  snowguard sbom --deep ./result      with the libraries inside, and where they are
+  snowguard sbom ./result --format spdx --output result.spdx.json")]
 pub(crate) struct Sbom {
     /// What to read: as for scan
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: SbomFormat,
     /// Where to print [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<Utf8PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SbomFormat {
+    /// CycloneDX 1.6
+    #[default]
+    Cyclonedx,
+    /// SPDX 2.3, JSON
+    Spdx,
 }
 
 #[derive(Subcommand)]

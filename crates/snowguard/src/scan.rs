@@ -16,10 +16,10 @@ use snowguard_matching::{Finding, Matcher, Matches, Options};
 use snowguard_report::escape;
 use snowguard_report::model::Finding as Told;
 use snowguard_report::pattern::Pattern;
-use snowguard_report::{Facts, Report, build, cyclonedx, html, openvex, sarif, text};
+use snowguard_report::{Facts, Report, build, cyclonedx, html, openvex, sarif, spdx, text};
 
 use crate::Findings;
-use crate::cli::{Deciding, FailOn, Global, Reading, Sbom, Scan, ScanFormat};
+use crate::cli::{Deciding, FailOn, Global, Reading, Sbom, SbomFormat, Scan, ScanFormat};
 use crate::config::Config;
 use crate::deep::Look;
 use crate::error::Failure;
@@ -130,6 +130,10 @@ fn render(
             let bom = cyclonedx::bom_with_vulnerabilities(facts, report);
             document(bom.to_json(Layout::Pretty))?
         }
+        ScanFormat::Spdx => {
+            let written = spdx::document_with_advisories(facts, report);
+            document(written.to_json(Layout::Pretty))?
+        }
         ScanFormat::Openvex => {
             let issuer = openvex::Issuer {
                 author: args.author.as_deref().unwrap_or("Unknown Author"),
@@ -166,7 +170,10 @@ pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<
     let subject = subject(&args.inputs, &args.reading, &deep)?;
     let inventory = Inventory::of(&subject, &context.table);
     context.scan(&subject, &inventory, false, |facts, _| {
-        let bytes = document(cyclonedx::bom(facts).to_json(Layout::Pretty))?;
+        let bytes = document(match args.format {
+            SbomFormat::Cyclonedx => cyclonedx::bom(facts).to_json(Layout::Pretty),
+            SbomFormat::Spdx => spdx::document(facts).to_json(Layout::Pretty),
+        })?;
         terminal.data(&bytes, args.output.as_deref())
     })?;
     Ok(Findings::None)

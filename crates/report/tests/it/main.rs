@@ -10,4 +10,5 @@ mod cyclonedx;
 mod html;
 mod openvex;
 mod sarif;
+mod spdx;
 mod support;

@@ -9,6 +9,7 @@ fn check(place: &Place, input: &str) {
     for (format, schema) in [
         ("sarif", Schema::Sarif21),
         ("cyclonedx", Schema::CycloneDx16),
+        ("spdx", Schema::Spdx23),
         ("openvex", Schema::OpenVex02),
     ] {
         let run = place.run(&[
@@ -77,6 +78,7 @@ fn a_system_with_nothing() {
     for (format, schema) in [
         ("sarif", Schema::Sarif21),
         ("cyclonedx", Schema::CycloneDx16),
+        ("spdx", Schema::Spdx23),
     ] {
         let run = place.run(&["scan", "system.json.zst", "--format", format]);
         run.exits(0);

@@ -108,6 +108,9 @@ fn store_path(component: &Component) -> Option<Box<str>> {
         "nix:out_path",
         "nix:store_path",
         "nix:drv_path",
+        // What Snowguard itself writes.
+        "snowguard:output:out",
+        "snowguard:store-path",
     ];
     let property = names.iter().find_map(|name| component.property(name));
     let reference = component.bom_ref.as_deref();

@@ -1,7 +1,10 @@
 //! SPDX 2: the packages of a document, those that it is about first.
 
-use rustc_hash::FxHashSet;
-use snowguard_formats::spdx::{Document, EdgeKind, NOASSERTION, NONE, Package, Relationship};
+use rustc_hash::{FxHashMap, FxHashSet};
+use snowguard_advisory::id::CveId;
+use snowguard_formats::spdx::{
+    Document, EdgeKind, ExternalRef, NOASSERTION, NONE, Package, Relationship,
+};
 use snowguard_inventory::{Patch, Stated};
 
 use super::{Components, is_store_path, state_cpe, state_purl, state_urls};
@@ -10,16 +13,33 @@ use super::{Components, is_store_path, state_cpe, state_purl, state_urls};
 pub(super) fn add(components: &mut Components<'_>, document: &Document) -> Option<String> {
     let described = document.described();
     let first: FxHashSet<&str> = described.iter().copied().collect();
+    let edges = || document.relationships.iter().filter_map(Relationship::edge);
+    // A patch that is nothing else is no component.
+    let mut patches: FxHashSet<&str> = edges()
+        .filter(|edge| edge.kind == EdgeKind::Patch)
+        .map(|edge| edge.to)
+        .collect();
+    for edge in edges().filter(|edge| edge.kind != EdgeKind::Patch) {
+        patches.remove(edge.from);
+        patches.remove(edge.to);
+    }
+    patches.retain(|id| !first.contains(id));
     let (subjects, others): (Vec<&Package>, Vec<&Package>) = document
         .packages
         .iter()
+        .filter(|package| !patches.contains(package.id.as_str()))
         .partition(|package| first.contains(package.id.as_str()));
     for package in subjects.iter().chain(&others) {
         components.add(Some(&package.id), &package.name, stated(package));
     }
-    for edge in document.relationships.iter().filter_map(Relationship::edge) {
+    let by_id: FxHashMap<&str, &Package> = document
+        .packages
+        .iter()
+        .map(|package| (package.id.as_str(), package))
+        .collect();
+    for edge in edges() {
         if edge.kind == EdgeKind::Patch {
-            patched(components, document, edge.from, edge.to);
+            patched(components, by_id.get(edge.to).copied(), edge.from, edge.to);
         } else {
             components.edge(edge.from, edge.to);
         }
@@ -57,23 +77,52 @@ fn stated(package: &Package) -> Stated {
     if said(&&*package.download_location) {
         state_urls(&mut stated.sources, &package.download_location);
     }
+    // Names of CycloneDX, which has a field for each of these.
+    for url in locators(&package.external_refs, "website") {
+        state_urls(&mut stated.urls, url);
+    }
+    for url in locators(&package.external_refs, "source-distribution")
+        .chain(locators(&package.external_refs, "vcs"))
+    {
+        state_urls(&mut stated.sources, url);
+    }
     stated
 }
 
 /// A package is changed by a patch, which is a package itself or, mostly, a file that is not kept.
-fn patched(components: &mut Components<'_>, document: &Document, package: &str, patch: &str) {
-    let found = document.packages.iter().find(|found| found.id == patch);
+fn patched(components: &mut Components<'_>, found: Option<&Package>, package: &str, patch: &str) {
     let name = found.map_or(patch, |found| &found.name);
-    let urls = found
+    let path = found.and_then(|found| found.file_name.as_deref());
+    let mut urls: Vec<Box<str>> = Vec::new();
+    let refs = found.map_or(&[][..], |found| &*found.external_refs);
+    let places = found
         .map(|found| found.download_location.as_str())
-        .filter(|location| location.contains("://"))
-        .map(|location| vec![location.into()])
-        .unwrap_or_default();
+        .into_iter()
+        .chain(locators(refs, "source-distribution"))
+        // What else is referred to as a fix describes it.
+        .chain(locators(refs, "fix").filter(|url| url.ends_with(".patch")));
+    for place in places.filter(|place| place.contains("://")) {
+        if !urls.iter().any(|known| **known == *place) {
+            urls.push(place.into());
+        }
+    }
+    let mut patch = Patch::new(name, path.unwrap_or_default(), urls);
+    for cve in locators(refs, "advisory").flat_map(CveId::find_all) {
+        if !patch.named_cves.contains(&cve) {
+            patch.named_cves.push(cve);
+        }
+    }
     let Some(node) = components.find(package) else {
         return;
     };
     let object = components.builder.get_mut(node);
     if let Some(stated) = object.and_then(|object| object.stated.as_mut()) {
-        stated.patches.push(Patch::new(name, "", urls));
+        stated.patches.push(patch);
     }
+}
+
+fn locators<'p>(refs: &'p [ExternalRef], kind: &'static str) -> impl Iterator<Item = &'p str> {
+    refs.iter()
+        .filter(move |external| external.kind == kind)
+        .map(|external| external.locator.as_str())
 }
