@@ -30,6 +30,11 @@ pub enum Format {
     Csaf,
     /// SARIF JSON, which is only written: [`sarif::Log`](crate::sarif::Log).
     Sarif,
+    /// A signed envelope: [`dsse::Envelope`](crate::dsse::Envelope). It is told by its reader only.
+    Dsse,
+    /// An in-toto Statement: [`intoto::Statement`](crate::intoto::Statement). It is told by its reader
+    /// only.
+    InToto,
 }
 
 impl Format {
@@ -42,6 +47,8 @@ impl Format {
             Self::OpenVex => "OpenVEX",
             Self::Csaf => "CSAF",
             Self::Sarif => "SARIF",
+            Self::Dsse => "DSSE",
+            Self::InToto => "in-toto",
         }
     }
 }

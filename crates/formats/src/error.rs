@@ -94,6 +94,16 @@ pub enum ReadError {
         #[source]
         source: JsonError,
     },
+    /// A field holds what the format does not allow.
+    #[error("cannot read the {format} document at `{pointer}`: {message}")]
+    NotAllowed {
+        /// The format.
+        format: Format,
+        /// JSON pointer to the field.
+        pointer: String,
+        /// What is wrong with it.
+        message: &'static str,
+    },
     /// A line of a tag-value document is not what the format says.
     #[error("cannot read the {format} document at line {line}: {message}")]
     MalformedLine {
@@ -107,6 +117,14 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    pub(crate) fn not_allowed(format: Format, pointer: String, message: &'static str) -> Self {
+        Self::NotAllowed {
+            format,
+            pointer,
+            message,
+        }
+    }
+
     /// What to do about it, when there is something to do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

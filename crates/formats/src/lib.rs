@@ -3,7 +3,9 @@
 pub mod csaf;
 pub mod cyclonedx;
 mod detect;
+pub mod dsse;
 mod error;
+pub mod intoto;
 mod iri;
 mod json;
 mod license_ids;

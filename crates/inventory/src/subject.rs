@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use snowguard_advisory::cpe::Cpe;
 use snowguard_advisory::identity::PackageKey;
 use snowguard_closure::{Graph, GraphBuilder, NodeId};
+use snowguard_store::NarHash;
 
 use crate::inside::Declaration;
 use crate::patch::{Patch, PatchText};
@@ -83,6 +84,8 @@ pub struct Object {
     pub patch: Option<Box<PatchText>>,
     /// Whether references prove that it is there at run time.
     pub run_time: bool,
+    /// The hash of its content as a NAR, where the store or a document tells it.
+    pub nar_hash: Option<NarHash>,
 }
 
 /// Whether an object is part of the subject, or only helps to understand it.

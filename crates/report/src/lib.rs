@@ -2,6 +2,7 @@
 
 mod action;
 mod build;
+pub mod csv;
 pub mod cyclonedx;
 pub mod diff;
 pub mod escape;
@@ -11,6 +12,7 @@ mod identity;
 pub mod model;
 pub mod openvex;
 pub mod pattern;
+pub mod result;
 pub mod sarif;
 pub mod spdx;
 pub mod text;

@@ -69,6 +69,16 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Prints the packages of a system as CycloneDX 1.6 or SPDX 2.3
     Sbom(Sbom),
+    /// Signs, verifies and shows results of scans
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  snowguard scan --format result --host web-1 --output web-1.json
+  snowguard result sign web-1.json --key-file fleet.secret --output web-1.dsse.json
+  snowguard result verify web-1.dsse.json --key fleet.public"
+    )]
+    Result(ResultCommand),
     /// Manages the advisory index
     #[command(
         subcommand,
@@ -169,6 +179,9 @@ pub(crate) struct Scan {
     /// Who makes the statements of OpenVEX: a name or an IRI [default: Unknown Author]
     #[arg(long, value_name = "WHO")]
     pub(crate) author: Option<String>,
+    /// The label of this machine in a result [default: none]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) host: Option<String>,
     /// What makes the exit status 1
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,
@@ -204,6 +217,10 @@ pub(crate) enum ScanFormat {
     Openvex,
     /// One page, self-contained
     Html,
+    /// One row for each finding, for spreadsheets
+    Csv,
+    /// An in-toto statement to sign and send, without texts
+    Result,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -286,7 +303,7 @@ pub(crate) struct Diff {
     pub(crate) deciding: Deciding,
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
-    pub(crate) format: PlainFormat,
+    pub(crate) format: DiffFormat,
     /// Where to print [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<Utf8PathBuf>,
@@ -319,12 +336,82 @@ pub(crate) struct Sbom {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// For people
+    #[default]
+    Text,
+    /// Everything, with a versioned schema
+    Json,
+    /// One row for each change, for spreadsheets
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SbomFormat {
     /// CycloneDX 1.6
     #[default]
     Cyclonedx,
     /// SPDX 2.3, JSON
     Spdx,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ResultCommand {
+    /// Signs a result
+    Sign(ResultSign),
+    /// Checks the signature of a result, and prints what was signed
+    Verify(ResultVerify),
+    /// Prints a result without checking who signed it
+    Show(ResultShow),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  nix key generate-secret --key-name web-1 > web-1.secret
+  snowguard scan --format result | snowguard result sign - --key-file web-1.secret")]
+pub(crate) struct ResultSign {
+    /// What `scan --format result` wrote; - for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) input: Utf8PathBuf,
+    /// The secret key, as `nix key generate-secret` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Utf8PathBuf,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  nix key convert-secret-to-public < web-1.secret > web-1.public
+  snowguard result verify web-1.dsse.json --key web-1.public
+
+Exit status: 0 signed by one of these keys, 2 not, or failure.")]
+pub(crate) struct ResultVerify {
+    /// The signed result; - for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) input: Utf8PathBuf,
+    /// A trusted public key, NAME:BASE64, or a file with one; may be repeated
+    #[arg(long, value_name = "KEY", required = true)]
+    pub(crate) key: Vec<String>,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: PlainFormat,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  snowguard result show web-1.dsse.json")]
+pub(crate) struct ResultShow {
+    /// A result, signed or not; - for stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) input: Utf8PathBuf,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: PlainFormat,
 }
 
 #[derive(Subcommand)]

@@ -2,10 +2,10 @@
 
 use snowguard_inventory::Inventory;
 use snowguard_report::diff::{Change, diff};
-use snowguard_report::text;
+use snowguard_report::{csv, text};
 
 use crate::Findings;
-use crate::cli::{Diff, FailOn, Global, PlainFormat};
+use crate::cli::{Diff, DiffFormat, FailOn, Global};
 use crate::config::Config;
 use crate::deep::Look;
 use crate::error::Failure;
@@ -38,11 +38,12 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
         })
     })?;
     let bytes = match args.format {
-        PlainFormat::Text => {
+        DiffFormat::Text => {
             let (width, paint) = terminal.look(args.output.as_deref());
             text::diff(&difference, paint, width, args.all).into_bytes()
         }
-        PlainFormat::Json => json(&difference)?,
+        DiffFormat::Json => json(&difference)?,
+        DiffFormat::Csv => csv::diff(&difference).into_bytes(),
     };
     terminal.data(&bytes, args.output.as_deref())?;
     let review = fail_on.contains(&FailOn::Review) && !difference.to_review.is_empty();

@@ -14,6 +14,7 @@ mod index;
 mod output;
 mod pages;
 mod read;
+mod result;
 mod scan;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Advisories(Advisories::Info(args)) => {
             advisories::info(&cli.global, args, &terminal)
         }
+        Command::Result(command) => result::run(command, &terminal),
         Command::Completions(args) => pages::completions(args, &terminal),
         Command::Man(args) => pages::man(args, &terminal),
     };

@@ -73,6 +73,10 @@ impl Terminal {
         self.say("warning", anstyle_of("warning"), text);
     }
 
+    pub(crate) fn note(&self, text: &str) {
+        self.say("note", anstyle_of("note"), text);
+    }
+
     pub(crate) fn hint(&self, text: &str) {
         self.say("hint", anstyle_of("hint"), text);
     }

@@ -16,7 +16,9 @@ use snowguard_matching::{Finding, Matcher, Matches, Options};
 use snowguard_report::escape;
 use snowguard_report::model::Finding as Told;
 use snowguard_report::pattern::Pattern;
-use snowguard_report::{Facts, Report, build, cyclonedx, html, openvex, sarif, spdx, text};
+use snowguard_report::{
+    Facts, Report, build, csv, cyclonedx, html, openvex, result, sarif, spdx, text,
+};
 
 use crate::Findings;
 use crate::cli::{Deciding, FailOn, Global, Reading, Sbom, SbomFormat, Scan, ScanFormat};
@@ -33,6 +35,11 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
     if args.component.is_some() && args.format != ScanFormat::Table {
         return Err(Failure::message("--component narrows the table only")
             .hint("`snowguard explain ADVISORY PACKAGE --format json` has one package as data"));
+    }
+    if args.host.is_some() && args.format != ScanFormat::Result {
+        return Err(
+            Failure::message("--host labels a result only").hint("`--format result` writes one")
+        );
     }
     let config = Config::load(global)?;
     let fail_on = config.fail_on(&args.fail_on)?;
@@ -145,6 +152,12 @@ fn render(
             }
         }
         ScanFormat::Html => html::page(report).into_bytes(),
+        ScanFormat::Csv => csv::scan(report).into_bytes(),
+        ScanFormat::Result => {
+            let statement = result::statement(facts, report, args.host.as_deref());
+            let statement = statement.map_err(Failure::new)?;
+            document(statement.to_json(Layout::Pretty))?
+        }
     };
     Ok(Some(bytes))
 }

@@ -257,9 +257,11 @@ fn of_document(format: snowguard_formats::Format) -> Result<Format, Looks> {
     match format {
         Document::CycloneDx => Ok(Format::CycloneDx),
         Document::Spdx | Document::SpdxTagValue => Ok(Format::Spdx),
-        Document::OpenVex | Document::Csaf | Document::Sarif => {
-            Err(Looks::Statements(format.name()))
-        }
+        Document::OpenVex
+        | Document::Csaf
+        | Document::Sarif
+        | Document::Dsse
+        | Document::InToto => Err(Looks::Statements(format.name())),
     }
 }
 

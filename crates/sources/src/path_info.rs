@@ -48,6 +48,9 @@ pub(crate) fn add(builder: &mut SubjectBuilder, json: &[u8]) -> Result<Vec<Strin
             continue;
         };
         let object = &info.object;
+        if let Some(known) = builder.get_mut(node) {
+            known.nar_hash = Some(object.nar_hash);
+        }
         if object.deriver.is_some() || object.content_address.is_none() {
             recipes.0 += 1;
         }

@@ -2,7 +2,8 @@
 //!
 //! The name says which key made a signature; it is no secret and proves nothing by itself.
 //! Source: `nix-store --generate-binary-cache-key` and the setting `trusted-public-keys`.
-//! Deliberately absent: secret keys. What reads strangers' bytes holds none.
+//! Deliberately absent: secret keys, which have a room of their own ([`secret_key`](crate::secret_key)).
+//! What reads strangers' bytes holds none.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +25,21 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// Bytes that the key of that name is said to have made; none if that is no name of a key.
+    pub fn new(key_name: &str, bytes: &[u8]) -> Option<Self> {
+        (is_name(key_name) && !bytes.is_empty()).then(|| Self {
+            key_name: key_name.into(),
+            bytes: bytes.into(),
+        })
+    }
+
+    pub(crate) fn of_key(key: &PublicKey, bytes: &[u8]) -> Self {
+        Self {
+            key_name: key.name.clone(),
+            bytes: bytes.into(),
+        }
+    }
+
     /// The name of the key.
     pub fn key_name(&self) -> &str {
         &self.key_name
@@ -149,7 +165,7 @@ pub enum SignatureError {
     },
 }
 
-fn split(text: &str) -> Option<(&str, Vec<u8>)> {
+pub(crate) fn split(text: &str) -> Option<(&str, Vec<u8>)> {
     let (name, bytes) = text.split_once(':')?;
     let bytes = base64::decode(bytes.as_bytes()).ok()?;
     (is_name(name) && !bytes.is_empty()).then_some((name, bytes))

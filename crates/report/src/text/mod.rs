@@ -3,9 +3,11 @@
 mod diff;
 mod explain;
 mod paint;
+mod result;
 mod scan;
 
 pub use diff::diff;
 pub use explain::explain;
 pub use paint::{Paint, number};
+pub use result::result;
 pub use scan::{Options, age, scan};

@@ -6,9 +6,11 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod csv;
 mod cyclonedx;
 mod html;
 mod openvex;
+mod result;
 mod sarif;
 mod spdx;
 mod support;

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row};
 use rustc_hash::FxHashMap;
-use snowguard_store::{DrvPath, Quoted, StoreDir, StorePath};
+use snowguard_store::{DrvPath, Hash, HashAlgo, NarHash, Quoted, StoreDir, StorePath};
 
 use super::StoreError;
 use crate::content::shown;
@@ -47,6 +47,8 @@ pub(crate) struct Valid {
     pub(crate) deriver: Option<DrvPath>,
     /// Its path follows from its content: a source, a text, a download.
     pub(crate) content_addressed: bool,
+    /// The hash of its content, if it is written there as one.
+    pub(crate) nar_hash: Option<NarHash>,
 }
 
 /// All that some paths refer to, directly or not.
@@ -266,7 +268,7 @@ impl View<'_> {
             }
         }
         let mut references = self.prepare(
-            "SELECT v.id, v.path, v.deriver, v.ca FROM Refs r JOIN ValidPaths v ON v.id = r.reference \
+            "SELECT v.id, v.path, v.deriver, v.ca, v.hash FROM Refs r JOIN ValidPaths v ON v.id = r.reference \
              WHERE r.referrer = ?1",
         )?;
         let mut at = 0;
@@ -300,7 +302,7 @@ impl View<'_> {
 
     fn find(&self, dir: &StoreDir, path: &StorePath) -> Result<Option<Valid>, StoreError> {
         let mut statement =
-            self.prepare("SELECT id, path, deriver, ca FROM ValidPaths WHERE path = ?1")?;
+            self.prepare("SELECT id, path, deriver, ca, hash FROM ValidPaths WHERE path = ?1")?;
         let mut rows = statement
             .query([dir.show(path).to_string()])
             .map_err(|source| self.database.sqlite(source))?;
@@ -335,9 +337,15 @@ impl View<'_> {
         let deriver = deriver.as_bytes_or_null().ok().flatten();
         let address = row.get_ref(3).map_err(read)?;
         let address = address.as_bytes_or_null().ok().flatten();
+        let hash = row.get_ref(4).map_err(read)?;
+        let hash = hash.as_bytes_or_null().ok().flatten();
+        let hash = hash.and_then(|hash| Hash::parse(std::str::from_utf8(hash).ok()?, None).ok());
         Ok(Valid {
             id,
             path,
+            nar_hash: hash
+                .filter(|hash| hash.algo() == HashAlgo::Sha256)
+                .and_then(|hash| Some(NarHash::new(hash.digest().try_into().ok()?))),
             // Nix once wrote `unknown-deriver` there.
             deriver: deriver.and_then(|deriver| dir.parse_drv(deriver).ok()),
             content_addressed: address.is_some_and(|address| !address.is_empty()),

@@ -197,6 +197,7 @@ pub(crate) fn read(
         };
         let node = builder.object(&id, name, |object| {
             object.run_time = true;
+            object.nar_hash = valid.nar_hash;
             object.recipe = read.map(|drv| Box::new(drv.recipe().clone()));
         });
         if let Some(drv) = read {
