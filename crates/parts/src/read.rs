@@ -27,7 +27,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            text: 64 << 20,
+            text: 32 << 20,
             members: 500_000,
             unpacked: 1 << 30,
             nesting: 4,
@@ -241,6 +241,9 @@ impl Sink {
             }
             return;
         }
+        if draft.ecosystem == "pypi" && !is_python_name(draft.name.trim()) {
+            return self.problem(draft.span, "a name that no Python package can have");
+        }
         let package = match PackageKey::new(draft.ecosystem, draft.name) {
             Ok(package) => package,
             Err(error) => return self.problem(draft.span, error.to_string()),
@@ -301,4 +304,13 @@ impl Sink {
 
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control)
+}
+
+/// A name as PEP 508 has it. The index has no others, and what is left of others when they are made
+/// alike may be another package's name.
+fn is_python_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    ends(bytes.first()) && ends(bytes.last()) && bytes.iter().copied().all(inner)
 }

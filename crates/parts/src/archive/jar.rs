@@ -47,7 +47,9 @@ impl<'a> Jar<'a> {
             if line.trim_start().starts_with(['#', '!']) {
                 continue;
             }
-            if let Some((key, value)) = line.split_once(['=', ':']) {
+            if let Some((key, value)) = line.split_once(['=', ':'])
+                && matches!(key.trim(), "groupId" | "artifactId" | "version")
+            {
                 // Backslashes escape what follows; in coordinates that is `:` or nothing.
                 let value = value.trim().replace('\\', "");
                 fields.insert(key.trim(), (value, span));
@@ -124,20 +126,37 @@ impl<'a> Jar<'a> {
     }
 }
 
-/// The fields up to the first empty line. A line that begins with a space goes on with the last.
+/// The names that are looked at.
+const FIELDS: [&str; 5] = [
+    "Bundle-SymbolicName",
+    "Bundle-Version",
+    "Automatic-Module-Name",
+    "Implementation-Title",
+    "Implementation-Version",
+];
+
+/// The fields of these names up to the first empty line. A line that begins with a space goes on with
+/// the one before.
 fn main_section(text: &Text<'_>) -> Vec<(String, String, Span)> {
     let mut fields: Vec<(String, String, Span)> = Vec::new();
+    let mut wanted = false;
     for (span, line) in text.lines() {
         if line.is_empty() {
             break;
         }
         if let Some(more) = line.strip_prefix(' ') {
-            if let Some((_, value, _)) = fields.last_mut() {
+            if let Some((_, value, _)) = fields.last_mut().filter(|_| wanted) {
                 value.push_str(more);
             }
         } else if let Some((name, value)) = line.split_once(':') {
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            fields.push((name.to_owned(), value.to_owned(), span));
+            wanted = FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+                && !fields
+                    .iter()
+                    .any(|(known, _, _)| known.eq_ignore_ascii_case(name));
+            if wanted {
+                let value = value.strip_prefix(' ').unwrap_or(value);
+                fields.push((name.to_owned(), value.to_owned(), span));
+            }
         }
     }
     fields

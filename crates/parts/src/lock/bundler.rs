@@ -47,7 +47,9 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) {
                 remotes.clear();
             }
             2 if section == Section::Checksums => {
-                if let Some((gem, sum)) = body.split_once(") ") {
+                if let Some((gem, sum)) = body.split_once(") ")
+                    && checksums.len() <= sink.limits.parts
+                {
                     checksums.insert(gem, sum);
                 }
             }
@@ -60,6 +62,10 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) {
                 // A section with several remotes does not say which gem is from where.
                 let public = remotes.iter().any(|remote| is_rubygems(remote));
                 let remote = remotes.first().copied().filter(|_| !public);
+                // More are not added, and need not be remembered.
+                if specs.len() > sink.limits.parts {
+                    continue;
+                }
                 specs.push(Spec {
                     name,
                     version,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::part::{Declared, Origin};
+use crate::part::{Declared, Origin, Span};
 use crate::read::{Draft, PartsError, Sink};
 use crate::text::Text;
 
@@ -38,6 +38,9 @@ struct Package {
 pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
     let lock: Lock = text.toml("a Cargo.lock")?;
     let packages = || lock.root.iter().chain(&lock.package);
+    if packages().next().is_none() {
+        sink.problem(Span::Whole, "a Cargo.lock without packages");
+    }
     let used: HashSet<&str> = packages()
         .flat_map(|package| &package.dependencies)
         .filter_map(|text| text.split(' ').next())

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::part::{Declared, Origin, Scope};
 use crate::read::{Draft, PartsError, Sink};
-use crate::text::{Text, text_or_none};
+use crate::text::{Name, Text, text_or_none};
 
 #[derive(Deserialize)]
 struct Lock<'a> {
@@ -18,8 +18,8 @@ struct Lock<'a> {
     #[serde(borrow, default, rename = "packages-dev")]
     packages_dev: Option<Vec<&'a RawValue>>,
     /// Only in `installed.json`.
-    #[serde(default, rename = "dev-package-names")]
-    dev_package_names: HashSet<String>,
+    #[serde(borrow, default, rename = "dev-package-names")]
+    dev_package_names: HashSet<Name<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ pub(crate) fn read_installed(text: &Text<'_>, sink: &mut Sink) -> Result<(), Par
     let lock: Lock<'_> = text.json(format)?;
     for raw in &lock.packages {
         let scope = |name: &str| {
-            if lock.dev_package_names.contains(name) {
+            if lock.dev_package_names.contains(&Name(name.into())) {
                 Scope::Development
             } else {
                 Scope::Runtime

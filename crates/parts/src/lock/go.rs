@@ -5,6 +5,8 @@
 //!
 //! Source: Go modules reference.
 
+use std::collections::HashMap;
+
 use crate::binary::is_directory;
 use crate::part::{Declared, Origin, Span};
 use crate::read::{Draft, Sink};
@@ -40,7 +42,7 @@ struct Module<'a> {
 /// Adds the modules that `go.mod` requires, and the module itself.
 pub(crate) fn read_mod(text: &Text<'_>, sink: &mut Sink) {
     let mut required = Vec::new();
-    let mut replaced = Vec::new();
+    let mut replaced: HashMap<(&str, Option<&str>), Module<'_>> = HashMap::new();
     let mut block: Option<&str> = None;
     for (span, line) in text.lines() {
         let line = line.split("//").next().unwrap_or_default().trim();
@@ -66,11 +68,15 @@ pub(crate) fn read_mod(text: &Text<'_>, sink: &mut Sink) {
                 sink.add(Declared::GoMod, draft.root(true));
             }
             "require" => match words.next() {
+                // More are not added, and need not be remembered.
+                Some(_) if required.len() > sink.limits.parts => {}
                 Some(version) => required.push((path, version, span)),
                 None => sink.problem(span, "a requirement without a version"),
             },
             "replace" => match replacement(path, words) {
-                Some(replacement) => replaced.push(replacement),
+                Some((from, to)) => {
+                    replaced.insert((from.path, from.version), to);
+                }
                 None => sink.problem(span, "a replacement that cannot be read"),
             },
             _ => {}
@@ -78,17 +84,10 @@ pub(crate) fn read_mod(text: &Text<'_>, sink: &mut Sink) {
     }
     for (path, version, span) in required {
         // One for the version comes before one for every version.
-        let of = |exact: bool| {
-            replaced.iter().find(|(from, _)| {
-                from.path == path
-                    && if exact {
-                        from.version == Some(version)
-                    } else {
-                        from.version.is_none()
-                    }
-            })
-        };
-        let by = of(true).or_else(|| of(false)).map(|(_, to)| *to);
+        let by = replaced
+            .get(&(path, Some(version)))
+            .or_else(|| replaced.get(&(path, None)));
+        let by = by.copied();
         add(Declared::GoMod, path, version, by, span, sink);
     }
 }

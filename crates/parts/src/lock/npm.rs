@@ -112,6 +112,10 @@ fn add_by_path(by: Declared, path: &str, package: &Package<'_>, span: Span, sink
     sink.add(by, draft.origin(origin));
 }
 
+/// How deep packages of version 1 are read in one another. Every level is read again with each that
+/// is around it.
+const MOST_NESTED: usize = 32;
+
 /// The packages of version 1, each with those that lie within it.
 fn nested(by: Declared, text: &Text<'_>, outermost: Members<'_>, sink: &mut Sink) {
     let mut waiting = vec![outermost.0.into_iter()];
@@ -127,6 +131,10 @@ fn nested(by: Declared, text: &Text<'_>, outermost: Members<'_>, sink: &mut Sink
         };
         add_by_name(by, &name, &package, span, sink);
         if let Some(inner) = package.dependencies {
+            if waiting.len() >= MOST_NESTED {
+                sink.problem(span, "dependencies that are nested too deep");
+                continue;
+            }
             match serde_json::from_str::<Members<'_>>(inner.get()) {
                 Ok(inner) => waiting.push(inner.0.into_iter()),
                 Err(_) => sink.problem(span, "dependencies that are not an object"),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::graph::{self, To};
-use crate::part::{Declared, Origin, Scope};
+use crate::part::{Declared, Origin, Scope, Span};
 use crate::read::{Draft, PartsError, Sink};
 use crate::text::Text;
 
@@ -52,6 +52,10 @@ struct Archive {
 /// Adds the packages.
 pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
     let lock: Lock = text.toml("a uv.lock")?;
+    // The first versions of uv wrote them under another name.
+    if lock.package.is_empty() {
+        sink.problem(Span::Whole, "a uv.lock without packages");
+    }
     let scopes = scopes(&lock.package);
     for (package, scope) in lock.package.iter().zip(scopes) {
         let Some(version) = package.version.as_deref() else {

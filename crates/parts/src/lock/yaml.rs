@@ -21,6 +21,9 @@ pub(super) struct Entry<'a> {
     pub(super) span: Span,
 }
 
+/// More entries are not read: the largest lock files have a tenth of these.
+const MOST_ENTRIES: usize = 2_000_000;
+
 /// The entries of a text, in their order.
 pub(super) fn entries<'a>(text: &'a Text<'_>, sink: &mut Sink) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
@@ -34,6 +37,10 @@ pub(super) fn entries<'a>(text: &'a Text<'_>, sink: &mut Sink) -> Vec<Entry<'a>>
             continue;
         }
         prose = None;
+        if entries.len() >= MOST_ENTRIES {
+            sink.problem(span, format!("more than {MOST_ENTRIES} keys"));
+            break;
+        }
         if body.starts_with('#') || body == "---" || body == "-" || body.starts_with("- ") {
             continue;
         }

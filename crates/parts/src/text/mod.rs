@@ -6,6 +6,7 @@ pub(crate) mod npm;
 pub(crate) mod python;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use memchr::memchr_iter;
 use serde::Deserialize;
@@ -17,18 +18,23 @@ use crate::read::PartsError;
 /// A text whose places are told as lines.
 pub(crate) struct Text<'a> {
     text: Cow<'a, str>,
-    /// Where lines end.
-    ends: Vec<usize>,
+    /// An offset whose line was asked for, and how many lines end before it. Places are asked for in
+    /// their order, so that a table of all lines would only cost memory.
+    last: Cell<(usize, usize)>,
 }
+
+/// The most bytes of a text that is read as TOML, whose reader takes up to seventy times as many.
+const MOST_TOML: usize = 8 << 20;
 
 impl<'a> Text<'a> {
     /// From bytes. What is not UTF-8 is replaced: old metadata is in any encoding, and its names
     /// and versions are ASCII.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = String::from_utf8_lossy(bytes);
-        let ends = memchr_iter(b'\n', text.as_bytes()).collect();
-        Self { text, ends }
+        Self {
+            text: String::from_utf8_lossy(bytes),
+            last: Cell::default(),
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -43,7 +49,15 @@ impl<'a> Text<'a> {
 
     /// The line of an offset.
     pub(crate) fn line_of(&self, offset: usize) -> Span {
-        line_span(self.ends.partition_point(|end| *end < offset))
+        let bytes = self.text.as_bytes();
+        let offset = offset.min(bytes.len());
+        let (from, before) = match self.last.get() {
+            last if last.0 <= offset => last,
+            _ => (0, 0),
+        };
+        let lines = before + memchr_iter(b'\n', &bytes[from..offset]).count();
+        self.last.set((offset, lines));
+        line_span(lines)
     }
 
     /// The line at which a piece of this text begins.
@@ -71,6 +85,12 @@ impl<'a> Text<'a> {
         &'t self,
         format: &'static str,
     ) -> Result<T, PartsError> {
+        if self.text.len() > MOST_TOML {
+            return Err(PartsError::TooLarge {
+                what: format,
+                limit: MOST_TOML as u64,
+            });
+        }
         toml::from_str(&self.text).map_err(|error| PartsError::Malformed {
             format,
             what: error.message().to_owned(),
@@ -114,8 +134,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 }
 
 /// A name that is borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+#[derive(Deserialize, PartialEq, Eq, Hash)]
+pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// A value that is text, or nothing if it is anything else: a stranger's `"version": 3` must not
 /// hide the rest of a file.
@@ -148,6 +168,7 @@ mod tests {
         assert_eq!(text.line_of(0), Span::Line(1));
         assert_eq!(text.line_of_piece(lines[1].1), Span::Line(2));
         assert_eq!(text.line_of_piece(lines[3].1), Span::Line(4));
+        assert_eq!(text.line_of_piece(lines[1].1), Span::Line(2));
         assert_eq!(text.line_of_piece("elsewhere"), Span::Whole);
     }
 

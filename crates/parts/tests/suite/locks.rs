@@ -416,3 +416,24 @@ BUNDLED WITH
     private | pkg:gem/private | 1.0.0.pre1 | Elsewhere("https://gems.example/") | line 25
     "#);
 }
+
+#[test]
+fn no_packages_where_there_must_be_some() {
+    assert_snapshot!(text("Cargo.lock", "version = 4\n"), @"problem: the whole file, a Cargo.lock without packages");
+    assert_snapshot!(text("uv.lock", "version = 1\n[[distribution]]\nname = \"a\"\n"), @"problem: the whole file, a uv.lock without packages");
+    let large = "#\n".repeat(5 << 20);
+    let kind = kind_of("uv.lock", b"").unwrap();
+    let error = read(kind, "uv.lock", large.as_bytes(), &Limits::default()).unwrap_err();
+    assert_snapshot!(error, @"a uv.lock is larger than the limit of 8388608");
+}
+
+#[test]
+fn many_replacements() {
+    let line =
+        |number| format!("require a/{number} v1.0.0\nreplace a/{number} => b/{number} v2.0.0\n");
+    let lines: String = (0..50_000).map(line).collect();
+    let lock = format!("module m\n{lines}");
+    let parts = declared("go.mod", lock.as_bytes());
+    assert_eq!(parts.parts.len(), 50_001);
+    assert_eq!(&*parts.parts[50_000].name, "b/49999");
+}

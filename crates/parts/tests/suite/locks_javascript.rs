@@ -343,3 +343,21 @@ fn more_parts_than_the_limit() {
     let error = read(kind, "yarn.lock", lock.as_bytes(), &limits).unwrap_err();
     assert_snapshot!(error, @"the file is larger than the limit of 100");
 }
+
+#[test]
+fn nested_without_end() {
+    let depth = 10_000;
+    let lock = format!(
+        "{{\"dependencies\":{}{}}}",
+        "{\"a\":{\"version\":\"1\",\"dependencies\":".repeat(depth),
+        "}}".repeat(depth),
+    )
+    .replace("\"dependencies\":}", "\"dependencies\":{}}");
+    let parts = declared("package-lock.json", lock.as_bytes());
+    assert_eq!(parts.parts.len(), 32);
+    assert_eq!(parts.problems.len(), 1);
+    assert_eq!(
+        &*parts.problems[0].what,
+        "dependencies that are nested too deep"
+    );
+}
