@@ -4,6 +4,7 @@ pub mod file;
 pub mod import;
 mod open;
 pub mod records;
+pub mod repository;
 pub mod segments;
 
 pub use file::{IndexFile, IndexFileError};
