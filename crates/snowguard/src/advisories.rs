@@ -229,7 +229,7 @@ fn of(count: u64, one: &str, many: &str) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-fn size(bytes: usize) -> String {
+pub(crate) fn size(bytes: usize) -> String {
     match bytes {
         0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),

@@ -420,6 +420,57 @@ pub(crate) enum Advisories {
     Import(Import),
     /// Tells what is in the index, and how old each source is
     Info(Info),
+    /// Publishes the index as signed files, for a fleet
+    Publish(Publish),
+    /// Makes a key that signs what is published, and prints its public half
+    Key(Key),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Writes a directory that any web server or object store can serve, after The \
+Update Framework. Publish at least once per time of expiry, also if nothing \
+changed: clients refuse what has expired. Serve files named SHA256.* and N.* for \
+as long as you like, timestamp.json and root.json with a short or no cache time.
+
+Examples:
+  snowguard advisories key mirror.secret --name mirror-1 > mirror.public
+  snowguard advisories publish --to /srv/advisories --key mirror.secret
+  snowguard advisories publish --to /srv/advisories --key mirror.secret --next-key new.secret")]
+pub(crate) struct Publish {
+    /// The directory; what was published there before is built upon
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Utf8PathBuf,
+    /// The file of the key that signs; only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Utf8PathBuf,
+    /// The key that takes its place from now on; clients that trust the old one follow
+    #[arg(long, value_name = "FILE")]
+    pub(crate) next_key: Option<Utf8PathBuf>,
+    /// After how long clients refuse it, unless it is published again: 12h, 7d, 2w
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub(crate) expires: String,
+    /// The same of the root, which is renewed by itself when half of it has passed
+    #[arg(long, value_name = "TIME", default_value = "365d")]
+    pub(crate) root_expires: String,
+    /// From how many older bases clients are brought up by a patch
+    #[arg(long, value_name = "COUNT", default_value = "3")]
+    pub(crate) keep: u8,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+The key is of the form that Nix uses: a name, a colon, and Ed25519 in base64.
+
+Example:
+  snowguard advisories key mirror.secret --name mirror-1 > mirror.public")]
+pub(crate) struct Key {
+    /// The file to make; it must not exist
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Utf8PathBuf,
+    /// The name of the key, by which people tell it from others
+    #[arg(long, value_name = "NAME", default_value = "snowguard-advisories-1")]
+    pub(crate) name: String,
 }
 
 #[derive(Args)]

@@ -13,6 +13,7 @@ mod explain;
 mod index;
 mod output;
 mod pages;
+mod publish;
 mod read;
 mod result;
 mod scan;
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
         Command::Advisories(Advisories::Info(args)) => {
             advisories::info(&cli.global, args, &terminal)
         }
+        Command::Advisories(Advisories::Publish(args)) => {
+            publish::run(&cli.global, args, &terminal)
+        }
+        Command::Advisories(Advisories::Key(args)) => publish::key(args, &terminal),
         Command::Result(command) => result::run(command, &terminal),
         Command::Completions(args) => pages::completions(args, &terminal),
         Command::Man(args) => pages::man(args, &terminal),

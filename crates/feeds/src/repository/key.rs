@@ -111,7 +111,7 @@ impl std::fmt::Debug for SecretKey {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// It cannot be read.
-    #[error("cannot read the key {path}")]
+    #[error("cannot read the key file {path}")]
     Read {
         /// Where it lies.
         path: Utf8PathBuf,
@@ -119,7 +119,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// It cannot be written.
-    #[error("cannot write the key {path}")]
+    #[error("cannot write the key file {path}")]
     Write {
         /// Where it should lie.
         path: Utf8PathBuf,
@@ -127,7 +127,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// Others may read it.
-    #[error("the key {path} can be read by others than its owner (mode {mode:04o})")]
+    #[error("the key file {path} can be read by others than its owner (mode {mode:04o})")]
     Open {
         /// Where it lies.
         path: Utf8PathBuf,
@@ -205,7 +205,7 @@ mod tests {
                 .replace(path.as_str(), "PATH");
             assert_eq!(
                 error,
-                format!("the key PATH can be read by others than its owner (mode {mode:04o})")
+                format!("the key file PATH can be read by others than its owner (mode {mode:04o})")
             );
         }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -304,3 +304,13 @@ fn a_flipped_bit_is_never_believed() {
         );
     }
 }
+
+/// The index beside it is whole, and which file to remove is said.
+#[test]
+fn a_damaged_delta_is_named() {
+    let place = Place::with_index();
+    place.system("system.json.zst", &System::usual());
+    let delta = place.default_index().with_extension("idx.delta");
+    fs::write(delta, "SNOWDLT\n and no more").unwrap();
+    assert_shown!(place.run(&["scan", "system.json.zst"]));
+}

@@ -21,6 +21,7 @@ mod input;
 mod labels;
 mod output;
 mod pages;
+mod publish;
 mod result;
 mod sbom;
 mod scan;

@@ -1,0 +1,111 @@
+//! `snowguard advisories publish` and `key`: an index for a fleet, and the key that signs it.
+
+use std::fmt::Write as _;
+
+use jiff::SignedDuration;
+use snowguard_feeds::repository::{
+    KeyError, Publish as Publishing, PublishError, SecretKey, publish,
+};
+use snowguard_report::escape::line;
+
+use crate::Findings;
+use crate::cli::{Global, Key, Publish};
+use crate::config::Config;
+use crate::error::Failure;
+use crate::index::{self, parse_age};
+use crate::output::Terminal;
+
+pub(crate) fn run(
+    global: &Global,
+    args: &Publish,
+    terminal: &Terminal,
+) -> Result<Findings, Failure> {
+    let config = Config::load(global)?;
+    let index = global
+        .index
+        .clone()
+        .or(config.index)
+        .or_else(index::default_path)
+        .ok_or_else(|| {
+            Failure::message("there is no home directory with an index in it")
+                .hint("`--index FILE` says which index to publish")
+        })?;
+    let key = SecretKey::read(&args.key)?;
+    let next_key = args.next_key.as_deref().map(SecretKey::read).transpose()?;
+    let published = publish(&Publishing {
+        index: &index,
+        to: &args.to,
+        key: &key,
+        next_key: next_key.as_ref(),
+        now: crate::scan::now().0,
+        expires: duration(&args.expires)?,
+        root_expires: duration(&args.root_expires)?,
+        keep: usize::from(args.keep),
+    })?;
+    if !global.quiet {
+        let mut text = String::new();
+        let size =
+            |bytes: u64| crate::advisories::size(usize::try_from(bytes).unwrap_or(usize::MAX));
+        let _ = writeln!(text, "{}", line(args.to.as_str()));
+        let _ = writeln!(
+            text,
+            "version {}, root {}, until {}",
+            published.version, published.root, published.expires
+        );
+        let _ = write!(text, "base {}", size(published.base));
+        if let Some(delta) = published.delta {
+            let _ = write!(text, ", delta {}", size(delta));
+        }
+        for patch in &published.patches {
+            let _ = write!(text, ", patch {}", size(*patch));
+        }
+        text.push('\n');
+        terminal.data(text.as_bytes(), None)?;
+    }
+    Ok(Findings::None)
+}
+
+pub(crate) fn key(args: &Key, terminal: &Terminal) -> Result<Findings, Failure> {
+    let key = SecretKey::create(&args.file, &args.name)?;
+    let text = format!("{}\n", key.public()?);
+    terminal.data(text.as_bytes(), None)?;
+    Ok(Findings::None)
+}
+
+/// The time of an age like `7d`, which must be one.
+fn duration(text: &str) -> Result<SignedDuration, Failure> {
+    let seconds = parse_age(text)? * 86_400.0;
+    SignedDuration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| *duration > SignedDuration::ZERO)
+        .ok_or_else(|| {
+            Failure::message(format!("`{text}` is no time to be in force"))
+                .hint("write a number and a unit: 12h, 7d, 2w")
+        })
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let hint = error.hint();
+        hinted(Self::new(error), hint)
+    }
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Index(error) => error.into(),
+            error => {
+                let hint = error.hint();
+                hinted(Self::new(error), hint)
+            }
+        }
+    }
+}
+
+fn hinted(failure: Failure, hint: Option<&'static str>) -> Failure {
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
