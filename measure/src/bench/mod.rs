@@ -15,6 +15,7 @@ mod report;
 mod scan;
 mod server;
 mod times;
+mod update;
 mod vulnix;
 
 use anyhow::{Context as _, Result};
@@ -32,7 +33,8 @@ Examples:
   cargo xtask bench scan --data DIR --vulnix vulnix      beside the one in PATH
   cargo xtask bench packages --data DIR --runs 3
   cargo xtask bench packages --data DIR --alone          without vulnix
-  cargo xtask bench derivations --data DIR")]
+  cargo xtask bench derivations --data DIR
+  cargo xtask bench update --data DIR --format json")]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
@@ -46,6 +48,8 @@ enum What {
     Packages(Common),
     /// Parses all derivations of a package set, as JSON and as .drv files
     Derivations(Common),
+    /// Updates an index of all data by 1,000 changed records, and publishes it
+    Update(Common),
 }
 
 #[derive(clap::Args)]
@@ -88,6 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))
         }),
+        What::Update(common) => (common, |args| Ok(Report::Update(update::measure(args)?))),
     };
     std::fs::create_dir_all(&common.work)
         .with_context(|| format!("cannot make {}; --work names another place", common.work))?;

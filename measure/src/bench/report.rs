@@ -14,6 +14,56 @@ pub(super) enum Report {
     Scan(Scan),
     Packages(Packages),
     Derivations(Parsing),
+    Update(Update),
+}
+
+/// An update of an index by some records.
+#[derive(Serialize)]
+pub(super) struct Update {
+    /// From the changed records to the new delta on disk: the median.
+    pub(super) wall_s: f64,
+    /// All records.
+    pub(super) records: usize,
+    /// Those that changed.
+    pub(super) changed: usize,
+    pub(super) delta_mb: f64,
+    pub(super) delta_vulnerabilities: usize,
+    pub(super) base_mb: f64,
+    pub(super) store_mb: f64,
+    /// All records into an empty store.
+    pub(super) put_s: f64,
+    /// The same ones again, which changes nothing.
+    pub(super) put_again_s: f64,
+    /// A base out of the store.
+    pub(super) base_s: f64,
+    /// The same after the changes.
+    pub(super) compact_s: f64,
+    pub(super) lookups: Lookups,
+    pub(super) mirror: Mirror,
+    pub(super) runs: usize,
+}
+
+/// What a lookup costs, with reading up to 20 of the entries.
+#[derive(Serialize)]
+pub(super) struct Lookups {
+    pub(super) base_ns: f64,
+    pub(super) joined_ns: f64,
+    pub(super) ratio: f64,
+}
+
+/// What a client of a published index downloads.
+#[derive(Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a figure has its unit in its name"
+)]
+pub(super) struct Mirror {
+    /// The first time.
+    pub(super) base_mb: f64,
+    /// After the changes.
+    pub(super) delta_mb: f64,
+    /// After the base was made anew with them.
+    pub(super) patch_mb: f64,
 }
 
 #[derive(Serialize)]
@@ -161,6 +211,35 @@ impl Report {
                 }
                 let text = format!("median of {}, {} cores", read.runs, read.cores);
                 line(&mut out, &text);
+            }
+            Self::Update(update) => {
+                for text in [
+                    format!(
+                        "update: {:.2} s for {} of {} records, median of {}",
+                        update.wall_s, update.changed, update.records, update.runs
+                    ),
+                    format!(
+                        "delta: {:.2} MB with {} vulnerabilities; base: {:.1} MB; store: {:.1} MB",
+                        update.delta_mb,
+                        update.delta_vulnerabilities,
+                        update.base_mb,
+                        update.store_mb
+                    ),
+                    format!(
+                        "all records: {:.1} s to put, {:.1} s to put again, {:.1} s for a base, {:.1} s to compact",
+                        update.put_s, update.put_again_s, update.base_s, update.compact_s
+                    ),
+                    format!(
+                        "a lookup: {:.0} ns in the base, {:.0} ns with the delta, {:.2} times as long",
+                        update.lookups.base_ns, update.lookups.joined_ns, update.lookups.ratio
+                    ),
+                    format!(
+                        "a client downloads {:.2} MB at first, {:.2} MB for the delta, {:.2} MB for a new base",
+                        update.mirror.base_mb, update.mirror.delta_mb, update.mirror.patch_mb
+                    ),
+                ] {
+                    line(&mut out, &text);
+                }
             }
         }
         out
