@@ -106,7 +106,7 @@ fn packages(data: &Utf8Path) -> Result<Vec<Component>> {
     let mut components: Vec<Component> = set
         .components
         .into_iter()
-        .filter(|c| most_run.contains(&*c.pname.to_lowercase()) && c.is_plain())
+        .filter(|c| most_run.contains(&*c.pname.to_lowercase()) && c.language.is_none())
         .collect();
     for example in std::fs::read_dir("examples")? {
         let path = Utf8PathBuf::from_path_buf(example?.path()).unwrap_or_default();
