@@ -13,7 +13,7 @@ use snowguard_advisory::index::{Builder, Built, SourceKind};
 use snowguard_advisory::read::{Format, ReadError, split_list};
 use snowguard_advisory::record::Record;
 
-use crate::open::{self, ContainerError};
+use crate::open::{self, ContainerError, Limits};
 
 /// How many bytes of JSON lines are read before the cores get to work on them.
 const BATCH: usize = 8 << 20;
@@ -132,7 +132,9 @@ impl<'p> Import<'p> {
     fn file(&mut self, source: &str, path: &Utf8Path) -> Result<(), ImportError> {
         let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         (self.progress)(Event::File { path, size });
-        open::members(path, &mut |name, stream| self.member(source, name, stream))
+        open::members(path, Limits::IMPORT, &mut |name, stream| {
+            self.member(source, name, stream)
+        })
     }
 
     /// One member: JSON lines, one document, or a list of documents.
@@ -145,7 +147,7 @@ impl<'p> Import<'p> {
         if is_beside_the_point(name) {
             return Ok(());
         }
-        let io = |e| ImportError::Container(ContainerError::Io(name.to_owned(), e));
+        let io = |e| ImportError::Container(ContainerError::io(name, e));
         let mut batch = Vec::with_capacity(1 << 16);
         let mut line = 1;
         // The first line decides: a whole JSON document on it means JSON lines.

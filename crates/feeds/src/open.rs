@@ -4,17 +4,39 @@
     reason = "this room reads the files that are imported"
 )]
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use camino::Utf8Path;
 
-/// How deep archives may lie in archives: cvelistV5's release is a zip in a zip.
-const MAX_DEPTH: usize = 3;
-/// How large a member may be when unpacked. The largest feed as one document is below 2 GiB.
-const MAX_MEMBER: u64 = 8 << 30;
-/// How many members an archive may have: cvelistV5 has some 350,000.
-const MAX_MEMBERS: usize = 5_000_000;
+/// What a container may hold. Whatever goes beyond is an error: nothing is cut off in silence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'l> {
+    /// How deep archives and compression may lie in each other.
+    pub(crate) depth: usize,
+    /// How large a member may be when unpacked, in bytes.
+    pub(crate) member: u64,
+    /// How large all that is unpacked may be together, in bytes.
+    pub(crate) total: u64,
+    /// How many members an archive may have.
+    pub(crate) members: usize,
+    /// Where an archive in an archive is put meanwhile; else where the system puts such files.
+    pub(crate) scratch: Option<&'l Utf8Path>,
+}
+
+impl Limits<'_> {
+    /// Of files that a person hands over. cvelistV5's release is a zip in a zip with some 350,000
+    /// members; the largest feed as one document is below 2 GiB.
+    pub(crate) const IMPORT: Self = Self {
+        depth: 3,
+        member: 8 << 30,
+        total: 1 << 40,
+        members: 5_000_000,
+        scratch: None,
+    };
+}
+
 const BUFFER: usize = 1 << 18;
 
 /// Why a container cannot be read on.
@@ -34,44 +56,68 @@ pub enum ContainerError {
     Compression(String, &'static str),
 }
 
+impl ContainerError {
+    /// From an error while a member is read.
+    pub(crate) fn io(name: &str, error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(Exceeded(what)) => Self::Limit(name.to_owned(), what),
+            None => Self::Io(name.to_owned(), error),
+        }
+    }
+}
+
 /// Gives each plain member of a file to `each`, with a name that says where it lies.
 ///
 /// `each` may stop the walk by an error of its own kind.
 pub(crate) fn members<E: From<ContainerError>>(
     path: &Utf8Path,
+    limits: Limits<'_>,
     each: &mut dyn FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
     let name = path.as_str();
-    let io = |e| ContainerError::Io(name.to_owned(), e);
+    let budget = Budget {
+        limits,
+        left: Cell::new(limits.total),
+    };
+    let budget = &budget;
+    let io = |e| ContainerError::io(name, e);
     let file = File::open(path).map_err(io)?;
     if file.metadata().map_err(io)?.is_file() {
-        return walk_file(name, file, 0, each);
+        return walk_file(name, file, budget, 0, each);
     }
     // What comes through a pipe cannot be read twice, and comes in pieces of any size: the head, by
     // which the kind of container is told, is put together first.
     let mut head = Vec::with_capacity(512);
     (&file).take(512).read_to_end(&mut head).map_err(io)?;
     let whole = io::Cursor::new(head).chain(file);
-    walk_stream(name, &mut BufReader::with_capacity(BUFFER, whole), 0, each)
+    walk_stream(
+        name,
+        &mut BufReader::with_capacity(BUFFER, whole),
+        budget,
+        0,
+        each,
+    )
 }
 
 fn walk_file<E: From<ContainerError>>(
     name: &str,
     mut file: File,
+    budget: &Budget<'_>,
     depth: usize,
     each: &mut dyn FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
-    let io = |e| ContainerError::Io(name.to_owned(), e);
+    let io = |e| ContainerError::io(name, e);
     let mut head = [0; 4];
     file.seek(SeekFrom::Start(0)).map_err(io)?;
     let length = read_up_to(&mut file, &mut head).map_err(io)?;
     file.seek(SeekFrom::Start(0)).map_err(io)?;
     if head[..length].starts_with(b"PK\x03\x04") {
-        return walk_zip(name, file, depth, each);
+        return walk_zip(name, file, budget, depth, each);
     }
     walk_stream(
         name,
         &mut BufReader::with_capacity(BUFFER, file),
+        budget,
         depth,
         each,
     )
@@ -80,13 +126,14 @@ fn walk_file<E: From<ContainerError>>(
 fn walk_zip<E: From<ContainerError>>(
     name: &str,
     file: File,
+    budget: &Budget<'_>,
     depth: usize,
     each: &mut dyn FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
-    check_depth(name, depth)?;
+    budget.check_depth(name, depth)?;
     let broken = |e| ContainerError::Zip(name.to_owned(), e);
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
-    check_members(name, archive.len())?;
+    budget.check_members(name, archive.len())?;
     for at in 0..archive.len() {
         let member = archive.by_index(at).map_err(broken)?;
         if member.is_dir() {
@@ -95,7 +142,8 @@ fn walk_zip<E: From<ContainerError>>(
         let inner = format!("{name}/{}", member.name().map_err(broken)?);
         walk_stream(
             &inner,
-            &mut BufReader::with_capacity(BUFFER, member.take(MAX_MEMBER)),
+            &mut BufReader::with_capacity(BUFFER, budget.bound(member)),
+            budget,
             depth + 1,
             each,
         )?;
@@ -106,37 +154,43 @@ fn walk_zip<E: From<ContainerError>>(
 fn walk_stream<E: From<ContainerError>>(
     name: &str,
     stream: &mut dyn BufRead,
+    budget: &Budget<'_>,
     depth: usize,
     each: &mut dyn FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
-    let io = |e| ContainerError::Io(name.to_owned(), e);
+    let io = |e| ContainerError::io(name, e);
     let head = stream.fill_buf().map_err(io)?;
     if head.starts_with(b"PK\x03\x04") {
         // A zip's directory stands at its end: it must lie in a file to be read.
-        check_depth(name, depth)?;
-        let mut file = tempfile::tempfile().map_err(io)?;
-        let length = io::copy(&mut stream.take(MAX_MEMBER), &mut file).map_err(io)?;
-        check_size(name, length)?;
-        return walk_file(name, file, depth + 1, each);
+        budget.check_depth(name, depth)?;
+        let mut file = match budget.limits.scratch {
+            Some(directory) => tempfile::tempfile_in(directory),
+            None => tempfile::tempfile(),
+        }
+        .map_err(io)?;
+        io::copy(&mut budget.bound(stream), &mut file).map_err(io)?;
+        return walk_file(name, file, budget, depth + 1, each);
     }
     if head.starts_with(&[0x1f, 0x8b]) {
-        check_depth(name, depth)?;
-        let inner = flate2::bufread::MultiGzDecoder::new(stream).take(MAX_MEMBER);
+        budget.check_depth(name, depth)?;
+        let inner = budget.bound(flate2::bufread::MultiGzDecoder::new(stream));
         return walk_stream(
             name,
             &mut BufReader::with_capacity(BUFFER, inner),
+            budget,
             depth + 1,
             each,
         );
     }
     if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        check_depth(name, depth)?;
+        budget.check_depth(name, depth)?;
         let mut inner = zstd::stream::read::Decoder::with_buffer(stream).map_err(io)?;
         // Long-distance windows, as `zstd --long=27` makes them: 128 MiB.
         inner.window_log_max(27).map_err(io)?;
         return walk_stream(
             name,
-            &mut BufReader::with_capacity(BUFFER, inner.take(MAX_MEMBER)),
+            &mut BufReader::with_capacity(BUFFER, budget.bound(inner)),
+            budget,
             depth + 1,
             each,
         );
@@ -151,7 +205,7 @@ fn walk_stream<E: From<ContainerError>>(
         }
     }
     if head.get(257..262) == Some(b"ustar") {
-        return walk_tar(name, stream, depth, each);
+        return walk_tar(name, stream, budget, depth, each);
     }
     each(name, stream)
 }
@@ -159,14 +213,15 @@ fn walk_stream<E: From<ContainerError>>(
 fn walk_tar<E: From<ContainerError>>(
     name: &str,
     stream: &mut dyn BufRead,
+    budget: &Budget<'_>,
     depth: usize,
     each: &mut dyn FnMut(&str, &mut dyn BufRead) -> Result<(), E>,
 ) -> Result<(), E> {
-    check_depth(name, depth)?;
-    let io = |e| ContainerError::Io(name.to_owned(), e);
+    budget.check_depth(name, depth)?;
+    let io = |e| ContainerError::io(name, e);
     let mut archive = tar::Archive::new(stream);
     for (at, member) in archive.entries().map_err(io)?.enumerate() {
-        check_members(name, at)?;
+        budget.check_members(name, at)?;
         let member = member.map_err(io)?;
         if !member.header().entry_type().is_file() {
             continue;
@@ -174,7 +229,8 @@ fn walk_tar<E: From<ContainerError>>(
         let inner = format!("{name}/{}", String::from_utf8_lossy(&member.path_bytes()));
         walk_stream(
             &inner,
-            &mut BufReader::with_capacity(BUFFER, member.take(MAX_MEMBER)),
+            &mut BufReader::with_capacity(BUFFER, budget.bound(member)),
+            budget,
             depth + 1,
             each,
         )?;
@@ -182,36 +238,66 @@ fn walk_tar<E: From<ContainerError>>(
     Ok(())
 }
 
-fn check_depth(name: &str, depth: usize) -> Result<(), ContainerError> {
-    if depth < MAX_DEPTH {
-        Ok(())
-    } else {
-        Err(ContainerError::Limit(
-            name.to_owned(),
-            "nests archives too deep",
-        ))
+/// The limits of a walk, and what is left of the one on the whole.
+struct Budget<'l> {
+    limits: Limits<'l>,
+    left: Cell<u64>,
+}
+
+impl Budget<'_> {
+    fn check_depth(&self, name: &str, depth: usize) -> Result<(), ContainerError> {
+        self.check(name, depth < self.limits.depth, "nests archives too deep")
+    }
+
+    fn check_members(&self, name: &str, count: usize) -> Result<(), ContainerError> {
+        self.check(name, count <= self.limits.members, "has too many members")
+    }
+
+    #[expect(clippy::unused_self, reason = "the checks are the budget's")]
+    fn check(&self, name: &str, holds: bool, what: &'static str) -> Result<(), ContainerError> {
+        if holds {
+            Ok(())
+        } else {
+            Err(ContainerError::Limit(name.to_owned(), what))
+        }
+    }
+
+    fn bound<R>(&self, inner: R) -> Bounded<'_, R> {
+        Bounded {
+            inner,
+            member: self.limits.member,
+            total: &self.left,
+        }
     }
 }
 
-fn check_members(name: &str, count: usize) -> Result<(), ContainerError> {
-    if count <= MAX_MEMBERS {
-        Ok(())
-    } else {
-        Err(ContainerError::Limit(
-            name.to_owned(),
-            "has too many members",
-        ))
-    }
+/// A reader that fails where its member, or all members together, go beyond the limits.
+struct Bounded<'b, R> {
+    inner: R,
+    member: u64,
+    total: &'b Cell<u64>,
 }
 
-fn check_size(name: &str, length: u64) -> Result<(), ContainerError> {
-    if length < MAX_MEMBER {
-        Ok(())
-    } else {
-        Err(ContainerError::Limit(
-            name.to_owned(),
-            "is larger than 8 GiB",
-        ))
+/// The limit that was exceeded, on its way through an [`io::Error`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Exceeded(&'static str);
+
+impl<R: Read> Read for Bounded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let bytes = read as u64;
+        let Some(member) = self.member.checked_sub(bytes) else {
+            return Err(io::Error::other(Exceeded("unpacks to more than it may")));
+        };
+        let Some(total) = self.total.get().checked_sub(bytes) else {
+            return Err(io::Error::other(Exceeded(
+                "brings all that is unpacked to more than it may be",
+            )));
+        };
+        self.member = member;
+        self.total.set(total);
+        Ok(read)
     }
 }
 

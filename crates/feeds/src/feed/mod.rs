@@ -1,0 +1,236 @@
+//! The feeds: where each is, how it is brought up to date, and what may go wrong with it.
+//!
+//! A feed is fetched and read into one change of the record store together with its cursor, so that
+//! what is in force is always a whole edition: a feed that fails leaves the last good one.
+
+mod cve;
+mod epss;
+mod kev;
+mod nvd;
+mod osv;
+mod reader;
+mod settings;
+mod work;
+
+use std::fmt;
+use std::str::FromStr;
+
+use snowguard_http::HttpError;
+
+use crate::open::ContainerError;
+use crate::records::RecordsError;
+
+pub use self::osv::ECOSYSTEMS;
+pub use self::settings::{FeedSettings, Malicious, OsvSettings, Place};
+pub(crate) use self::work::Work;
+
+/// A feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feed {
+    /// CISA's catalogue of exploited vulnerabilities.
+    Kev,
+    /// FIRST's scores.
+    Epss,
+    /// The CVE list, version 5.
+    Cve,
+    /// NVD's yearly files, and what was modified lately.
+    Nvd,
+    /// OSV's archives, one per ecosystem; GitHub's advisories come with these.
+    Osv,
+}
+
+impl Feed {
+    /// All, those first that are small.
+    pub const ALL: [Self; 5] = [Self::Kev, Self::Epss, Self::Cve, Self::Nvd, Self::Osv];
+
+    /// Its name in settings, in options and as a source of the index.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kev => "kev",
+            Self::Epss => "epss",
+            Self::Cve => "cve",
+            Self::Nvd => "nvd",
+            Self::Osv => "osv",
+        }
+    }
+
+    /// Its parts, each of which succeeds or fails by itself, by name.
+    pub(crate) fn parts(self, settings: &FeedSettings) -> Vec<String> {
+        match self {
+            Self::Osv => {
+                let names = settings.osv.ecosystems.iter();
+                names.map(|name| format!("osv/{name}")).collect()
+            }
+            _ => vec![self.as_str().to_owned()],
+        }
+    }
+
+    /// Brings a part up to date.
+    pub(crate) fn update(
+        self,
+        part: &str,
+        settings: &FeedSettings,
+        work: &mut Work<'_>,
+    ) -> Result<Done, FeedError> {
+        match self {
+            Self::Kev => kev::update(work, settings),
+            Self::Epss => epss::update(work, settings),
+            Self::Cve => cve::update(work, settings),
+            Self::Nvd => nvd::update(work, settings),
+            Self::Osv => osv::update(work, settings, part.strip_prefix("osv/").unwrap_or(part)),
+        }
+    }
+}
+
+impl fmt::Display for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Feed {
+    type Err = UnknownFeed;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFeed> {
+        let found = Self::ALL.into_iter().find(|feed| feed.as_str() == text);
+        found.ok_or_else(|| UnknownFeed(text.to_owned()))
+    }
+}
+
+/// A name that no feed has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a feed; there are kev, epss, cve, nvd and osv")]
+pub struct UnknownFeed(String);
+
+/// What an update of a feed, or of a part of one, did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Which edition is in force now, as the feed itself names it.
+    pub edition: String,
+    /// Whether anything new was there.
+    pub fetched: bool,
+    /// Ids that are new.
+    pub added: u64,
+    /// Ids of which something else is said now.
+    pub changed: u64,
+    /// Ids that are gone.
+    pub removed: u64,
+    /// Records read.
+    pub records: u64,
+    /// Records that could not be read.
+    pub skipped: u64,
+    /// The first of these, with their places.
+    pub problems: Vec<String>,
+}
+
+impl Done {
+    /// Nothing new.
+    fn unchanged(edition: impl Into<String>) -> Self {
+        Self {
+            edition: edition.into(),
+            ..Self::default()
+        }
+    }
+
+    /// With what a further step did.
+    fn and(&mut self, other: Self) {
+        self.edition = other.edition;
+        self.fetched |= other.fetched;
+        self.added += other.added;
+        self.changed += other.changed;
+        self.removed += other.removed;
+        self.records += other.records;
+        self.skipped += other.skipped;
+        let room = reader::MAX_PROBLEMS.saturating_sub(self.problems.len());
+        self.problems.extend(other.problems.into_iter().take(room));
+    }
+}
+
+/// Why a feed was not brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// It did not arrive.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// What arrived is no whole archive, or holds too much.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// The records cannot be stored.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// What arrived is something else.
+    #[error("{address} is not {what}: {why}")]
+    NotThat {
+        /// Where it came from.
+        address: String,
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Nothing in it can be read.
+    #[error("{address} has no record that can be read")]
+    Empty {
+        /// Where it came from.
+        address: String,
+    },
+    /// A whole edition that has lost most of what there was.
+    #[error("{address} has {found} records; the edition in force has {had}")]
+    Shrunk {
+        /// Where it came from.
+        address: String,
+        /// Records in it.
+        found: u64,
+        /// Records before.
+        had: u64,
+    },
+    /// An edition that comes before the one in force.
+    #[error("{address} is of {found}, which is older than {have}, the edition in force")]
+    Older {
+        /// Where it came from.
+        address: String,
+        /// Its edition.
+        found: String,
+        /// The one in force.
+        have: String,
+    },
+    /// The person stopped it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl FeedError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Http(error) => error.hint(),
+            Self::Container(ContainerError::Limit(..)) => {
+                Some("this is not what that feed should hold; check the address")
+            }
+            Self::Container(ContainerError::Io(_, error))
+                if error.kind() == std::io::ErrorKind::StorageFull =>
+            {
+                Some("make room on that disk")
+            }
+            Self::Container(_) => {
+                Some("the archive is not whole; run it again, or use another mirror")
+            }
+            Self::Records(error) => Some(error.hint()),
+            Self::NotThat { .. } | Self::Empty { .. } => {
+                Some("check the address; a portal or a wrong mirror may have answered")
+            }
+            Self::Shrunk { .. } => {
+                Some("if that is right, say so with --accept-smaller; else use another mirror")
+            }
+            Self::Older { .. } => {
+                Some("the mirror lags behind; run it again later, or use another one")
+            }
+            Self::Interrupted => None,
+        }
+    }
+
+    /// Whether the person stopped it, at whatever point.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Http(HttpError::Interrupted))
+    }
+}

@@ -1,0 +1,237 @@
+//! One update: every feed that is wanted, then the index.
+//!
+//! Beside the index and its records lies a directory of the same name with the ending `.feeds`: the
+//! downloads that are under way, what is known of each feed, and the lock that keeps two updates apart.
+
+mod lock;
+mod status;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use snowguard_http::{Client, HttpError};
+
+use self::lock::Lock;
+pub use self::status::{Attempt, FeedStatus, Status};
+use crate::feed::{Done, Feed, FeedError, FeedSettings, Work};
+use crate::records::{RecordStore, RecordsError};
+use crate::segments::{self, Compact, SegmentsError, Written, records_path};
+
+/// What happens during an update, for who shows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'n> {
+    /// Another update is at work; this one waits for it.
+    Waiting,
+    /// A part of a feed is begun.
+    Begin {
+        /// Which.
+        part: &'n str,
+    },
+    /// So much of a file is here.
+    Here {
+        /// Of which part.
+        part: &'n str,
+        /// Which file.
+        file: &'n str,
+        /// In bytes.
+        length: u64,
+        /// Of how many, where it is known.
+        of: Option<u64>,
+    },
+    /// A download failed and is tried again.
+    Again {
+        /// Of which part.
+        part: &'n str,
+        /// Why.
+        error: &'n HttpError,
+        /// After how long.
+        after: Duration,
+    },
+    /// So many records have been read.
+    Reading {
+        /// Of which part.
+        part: &'n str,
+        /// How many.
+        records: u64,
+    },
+    /// A part of a feed is at its end.
+    End {
+        /// Which.
+        outcome: &'n Outcome,
+    },
+    /// The index is being made.
+    Assembling,
+}
+
+/// An update to be made.
+pub struct Update<'u> {
+    /// The index file.
+    pub index: &'u Utf8Path,
+    /// Which feeds, and from where.
+    pub settings: &'u FeedSettings,
+    /// Only these, if there are any.
+    pub only: &'u [Feed],
+    /// Fetches.
+    pub client: &'u Client,
+    /// Setting it ends the update as soon as may be; what is whole by then stays.
+    pub interrupted: &'u AtomicBool,
+    /// What time it is.
+    pub clock: &'u dyn Fn() -> Timestamp,
+}
+
+/// How a part of a feed came out.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its name: `kev`, `osv/npm`.
+    pub part: String,
+    /// What was done, or why not.
+    pub result: Result<Done, FeedError>,
+}
+
+/// What an update did.
+#[derive(Debug)]
+pub struct Report {
+    /// Of each part, in the order in which they came.
+    pub outcomes: Vec<Outcome>,
+    /// What was written of the index; none if there is nothing to write, or it was stopped.
+    pub index: Option<Written>,
+    /// How many bytes arrived.
+    pub received: u64,
+    /// Whether the person stopped it.
+    pub interrupted: bool,
+}
+
+impl Report {
+    /// Whether every part is up to date.
+    pub fn is_complete(&self) -> bool {
+        !self.interrupted && self.outcomes.iter().all(|outcome| outcome.result.is_ok())
+    }
+}
+
+impl Update<'_> {
+    /// Makes the update. A feed that fails is told in the report, and the others go on.
+    pub fn run(&self, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Report, UpdateError> {
+        let place = FeedsPlace::of(self.index);
+        let downloads = place.downloads();
+        std::fs::create_dir_all(&downloads).map_err(|source| UpdateError::Place {
+            path: downloads.clone(),
+            source,
+        })?;
+        let _lock = Lock::take(&place.lock(), self.interrupted, &mut || {
+            notices(Notice::Waiting);
+        })?;
+        let mut store = RecordStore::open(&records_path(self.index))?;
+        let mut status = Status::load(&place.status());
+        let before = self.client.received();
+        let mut outcomes = Vec::new();
+        let mut interrupted = false;
+        'feeds: for feed in self.settings.wanted(self.only) {
+            for part in feed.parts(self.settings) {
+                notices(Notice::Begin { part: &part });
+                let result = feed.update(
+                    &part,
+                    self.settings,
+                    &mut Work {
+                        client: self.client,
+                        store: &mut store,
+                        downloads: &downloads,
+                        interrupted: self.interrupted,
+                        notices,
+                        part: part.clone(),
+                        now: (self.clock)(),
+                    },
+                );
+                if result.as_ref().is_err_and(FeedError::is_interruption) {
+                    interrupted = true;
+                    break 'feeds;
+                }
+                let outcome = Outcome { part, result };
+                status.note(&outcome, (self.clock)());
+                status
+                    .save(&place.status())
+                    .map_err(|source| UpdateError::Place {
+                        path: place.status(),
+                        source,
+                    })?;
+                notices(Notice::End { outcome: &outcome });
+                outcomes.push(outcome);
+            }
+        }
+        // Who stops it does not want to wait; the next update makes up for it.
+        let index = if interrupted || store.sources()?.is_empty() {
+            None
+        } else {
+            notices(Notice::Assembling);
+            Some(segments::write(&mut store, self.index, Compact::WhenLarge)?)
+        };
+        Ok(Report {
+            outcomes,
+            index,
+            received: self.client.received() - before,
+            interrupted,
+        })
+    }
+}
+
+/// What lies beside an index that is updated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedsPlace(Utf8PathBuf);
+
+impl FeedsPlace {
+    /// Of an index file.
+    pub fn of(index: &Utf8Path) -> Self {
+        Self(index.with_extension("feeds"))
+    }
+
+    /// What is known of each feed.
+    pub fn status(&self) -> Utf8PathBuf {
+        self.0.join("status.json")
+    }
+
+    fn downloads(&self) -> Utf8PathBuf {
+        self.0.join("downloads")
+    }
+
+    fn lock(&self) -> Utf8PathBuf {
+        self.0.join("lock")
+    }
+}
+
+/// Why there was no update.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// The directory beside the index cannot be used.
+    #[error("cannot write {path}")]
+    Place {
+        /// What in it.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The records cannot be used.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The index cannot be written.
+    #[error(transparent)]
+    Index(#[from] SegmentsError),
+    /// The person stopped it while it waited for another.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl UpdateError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Place { .. } => Some("--index names an index in a directory that can be written"),
+            Self::Records(error) => Some(error.hint()),
+            Self::Index(SegmentsError::Records(error)) => Some(error.hint()),
+            Self::Index(SegmentsError::File(_)) => {
+                Some("move the index away: the next update makes it anew from the records")
+            }
+            Self::Interrupted => None,
+        }
+    }
+}
