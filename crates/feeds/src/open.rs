@@ -57,6 +57,17 @@ pub enum ContainerError {
 }
 
 impl ContainerError {
+    /// With the place from where a file came in the place of the file's own name.
+    pub(crate) fn from_place(self, file: &str, place: &str) -> Self {
+        let name = |name: String| name.replacen(file, place, 1);
+        match self {
+            Self::Io(at, error) => Self::Io(name(at), error),
+            Self::Zip(at, error) => Self::Zip(name(at), error),
+            Self::Limit(at, what) => Self::Limit(name(at), what),
+            Self::Compression(at, method) => Self::Compression(name(at), method),
+        }
+    }
+
     /// From an error while a member is read.
     pub(crate) fn io(name: &str, error: io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref()) {

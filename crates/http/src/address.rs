@@ -59,12 +59,14 @@ impl Address {
 
     /// The address of something in the folder that this names, whether or not it ends with `/`.
     ///
-    /// Each name becomes one segment: nothing in it leads out of the folder.
+    /// Each name becomes one segment, with `_` for slashes: nothing in it leads out of the folder.
     #[must_use]
     pub fn below(&self, names: &[&str]) -> Self {
         let mut url = self.0.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(names);
+            // In the address of a file, an escaped slash would be a slash.
+            let plain = names.iter().map(|name| name.replace(['/', '\0'], "_"));
+            segments.pop_if_empty().extend(plain);
         }
         Self(url)
     }
@@ -154,7 +156,7 @@ mod tests {
     fn names_stay_in_their_folder() {
         for base in ["https://x/mirror", "https://x/mirror/"] {
             let below = address(base).below(&["crates.io", "../all.zip"]);
-            assert_eq!(below.to_string(), "https://x/mirror/crates.io/..%2Fall.zip");
+            assert_eq!(below.to_string(), "https://x/mirror/crates.io/.._all.zip");
         }
     }
 }

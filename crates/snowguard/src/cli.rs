@@ -84,6 +84,7 @@ Examples:
         subcommand,
         after_help = "\
 Examples:
+  snowguard advisories update
   snowguard advisories info
   snowguard advisories import cvelistV5-main.zip osv/ kev.json"
     )]
@@ -416,6 +417,8 @@ pub(crate) struct ResultShow {
 
 #[derive(Subcommand)]
 pub(crate) enum Advisories {
+    /// Fetches the feeds and brings the index up to date
+    Update(Update),
     /// Builds the index from files, directories and archives of advisories
     Import(Import),
     /// Tells what is in the index, and how old each source is
@@ -471,6 +474,45 @@ pub(crate) struct Key {
     /// The name of the key, by which people tell it from others
     #[arg(long, value_name = "NAME", default_value = "snowguard-advisories-1")]
     pub(crate) name: String,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Feeds: kev (CISA's catalogue), epss (FIRST's scores), cve (the CVE list), nvd \
+(NVD 2.0), osv (OSV by ecosystem, GitHub's advisories among them). The first \
+update brings some 1.5 GB, later ones what has changed. A broken download goes on where \
+it stopped. A feed that fails leaves its last good edition in force: the \
+others go on, the index has what is good, and the exit status is 2.
+
+HTTPS_PROXY, ALL_PROXY and NO_PROXY are honoured; SNOWGUARD_GITHUB_TOKEN raises \
+GitHub's limit on lists of releases.
+
+Examples:
+  snowguard advisories update
+  snowguard advisories update --only kev,epss
+  snowguard advisories update --mirror https://mirror.example/advisories
+  snowguard advisories update --mirror file:///media/stick/advisories
+
+Exit status: 0 all are up to date, 2 one or more are not.")]
+pub(crate) struct Update {
+    /// Only these feeds, also those that are switched off: kev, epss, cve, nvd, osv
+    #[arg(long, value_name = "FEED", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// A folder that has each feed in a folder of its name: https://, http:// or file://
+    #[arg(long, value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// Certificates in PEM to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<Utf8PathBuf>,
+    /// Takes a new edition even if most records are gone from it
+    #[arg(long)]
+    pub(crate) accept_smaller: bool,
+    /// Uses no network: tells which feeds are here, and fails if one is missing or failed
+    #[arg(long)]
+    pub(crate) offline_check: bool,
+    /// Where the index goes [default: `$XDG_DATA_HOME/snowguard/advisories.idx`]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
 }
 
 #[derive(Args)]

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) identities: Vec<Utf8PathBuf>,
     /// As `--deep`.
     pub(crate) deep: Option<WhenDeep>,
+    /// Which feeds are fetched, and from where.
+    pub(crate) feeds: crate::advisories::Feeds,
     /// Decisions.
     pub(crate) suppress: Vec<toml::Spanned<Entry>>,
     /// Where it was read.
@@ -77,6 +79,7 @@ impl Config {
             .iter_mut()
             .chain(&mut config.identities)
             .chain(&mut config.index)
+            .chain(config.feeds.paths())
         {
             *listed = base.join(&*listed);
         }
@@ -88,6 +91,11 @@ impl Config {
         config.file = Some(path);
         config.text = text;
         Ok(config)
+    }
+
+    /// Where the settings were read; none if there is no file.
+    pub(crate) fn file(&self) -> Option<&Utf8Path> {
+        self.file.as_deref()
     }
 
     /// All decisions: of the file, and of VEX documents.

@@ -33,6 +33,9 @@ fn main() -> ExitCode {
         Command::Sbom(args) => scan::sbom(&cli.global, args, &terminal),
         Command::Explain(args) => explain::run(&cli.global, args, &terminal),
         Command::Diff(args) => diff::run(&cli.global, args, &terminal),
+        Command::Advisories(Advisories::Update(args)) => {
+            advisories::update(&cli.global, args, &terminal)
+        }
         Command::Advisories(Advisories::Import(args)) => {
             advisories::import(&cli.global, args, &terminal)
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod browser;
+pub mod feeds;
 pub mod nix;
 pub mod schema;
 pub mod web;

@@ -109,6 +109,7 @@ fn apply(
         name: next.edition(),
         cursor: ("cve", to_json(next)),
         address: &address,
+        file: Some(&fetched.path),
     };
     work.apply(edition, |reader| {
         let named = |name: &str| name.starts_with("CVE-") && name.ends_with(".json");

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::read::Format;
 use snowguard_advisory::record::Record;
-use snowguard_http::Expected;
+use snowguard_http::{Address, Expected};
 
 use super::reader::outcomes;
 use super::work::{Edition, Fetched, Known, not_older, not_that, place, to_json};
@@ -47,7 +47,7 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     let Some(fetched) = work.fetch(&address, FILE, known, expected)? else {
         return Ok(Done::unchanged(cursor.map_or(String::new(), |c| c.date)));
     };
-    let document = work.document(&fetched.path, MOST)?;
+    let document = work.document(&fetched.path, MOST, &address)?;
     let date = score_date(&document).ok_or_else(|| {
         not_that(
             &address,
@@ -59,7 +59,7 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     let last = work.downloads.join(LAST);
     let before = cursor
         .as_ref()
-        .and_then(|cursor| stored(work, &last, &cursor.sha256));
+        .and_then(|cursor| stored(work, &last, &cursor.sha256, &address));
     let sha256 = sha256(&document);
     let cursor = Cursor {
         date: date.clone(),
@@ -74,6 +74,7 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
         name: date,
         cursor: ("epss", to_json(&cursor)),
         address: &address,
+        file: None,
     };
     let scores = outcomes(Format::Epss, &document);
     let found = scores.iter().filter(|outcome| outcome.is_ok()).count();
@@ -121,8 +122,9 @@ fn stored(
     work: &Work<'_>,
     path: &Utf8Path,
     expected: &str,
+    address: &Address,
 ) -> Option<HashMap<AdvisoryId, (u32, u32)>> {
-    let document = work.document(path, MOST).ok()?;
+    let document = work.document(path, MOST, address).ok()?;
     (sha256(&document) == expected).then(|| {
         let records = outcomes(Format::Epss, &document).into_iter().flatten();
         records

@@ -42,7 +42,7 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     let Some(fetched) = work.fetch(&address, FILE, known, expected)? else {
         return Ok(Done::unchanged(cursor.map_or(String::new(), |c| c.edition)));
     };
-    let document = work.document(&fetched.path, MOST)?;
+    let document = work.document(&fetched.path, MOST, &address)?;
     let wrong = |why: String| not_that(&address, "the KEV catalogue", &why);
     let catalogue: Catalogue =
         serde_json::from_slice(&document).map_err(|error| wrong(error.to_string()))?;
@@ -70,6 +70,7 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
         name: edition,
         cursor: ("kev", to_json(&cursor)),
         address: &address,
+        file: None,
     };
     work.apply(edition, |reader| reader.document(FILE, &document))
 }

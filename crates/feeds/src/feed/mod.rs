@@ -55,7 +55,7 @@ impl Feed {
     }
 
     /// Its parts, each of which succeeds or fails by itself, by name.
-    pub(crate) fn parts(self, settings: &FeedSettings) -> Vec<String> {
+    pub fn parts(self, settings: &FeedSettings) -> Vec<String> {
         match self {
             Self::Osv => {
                 let names = settings.osv.ecosystems.iter();

@@ -118,7 +118,7 @@ fn file(
     let Some(fetched) = work.fetch(&address, &packed, None, expected)? else {
         return Ok(Done::unchanged(edition));
     };
-    let document = work.document(&fetched.path, MOST)?;
+    let document = work.document(&fetched.path, MOST, &address)?;
     drop(fetched);
     let found: [u8; 32] = Sha256::digest(&document).into();
     if found != published.sha256 {
@@ -145,6 +145,7 @@ fn file(
         name: edition,
         cursor: ("nvd", to_json(cursor)),
         address: &address,
+        file: None,
     };
     work.apply(change, |reader| {
         for place in &skipped {

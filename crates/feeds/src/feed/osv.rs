@@ -95,7 +95,7 @@ pub(super) fn update(
     let cursor = cursor.filter(|cursor| cursor.chosen == choice.fingerprint);
     let edition = cursor
         .as_ref()
-        .map_or_else(String::new, |c| c.newest.to_string());
+        .map_or_else(String::new, |c| shown(c.newest));
 
     let list = match list(work, &folder, ecosystem, cursor.as_ref()) {
         Ok(None) => return Ok(Done::unchanged(edition)),
@@ -111,7 +111,9 @@ pub(super) fn update(
     };
     if let (Some(cursor), Some(list)) = (&cursor, &list) {
         let address = folder.below(&[ecosystem, LIST]);
-        not_older(&address, &list.newest.to_string(), Some(&edition))?;
+        if list.newest < cursor.newest {
+            not_older(&address, &shown(list.newest), Some(&edition))?;
+        }
         let recent = work.now.duration_since(cursor.whole) < RENEWED;
         let new: Vec<&str> = list
             .entries
@@ -216,14 +218,19 @@ fn singly(
         list: list.known.clone(),
         ..cursor.clone()
     };
+    if new.is_empty() {
+        work.set_cursor(key, &to_json(&next))?;
+        return Ok(Done::unchanged(shown(next.newest)));
+    }
     let edition = Edition {
         source: key,
         format: Format::Osv,
         whole: false,
         accept_smaller: settings.accept_smaller,
-        name: next.newest.to_string(),
+        name: shown(next.newest),
         cursor: (key, to_json(&next)),
         address: &address,
+        file: None,
     };
     work.apply(edition, |reader| {
         // A record that is about something else now is another part's.
@@ -240,6 +247,11 @@ fn singly(
         }
         reader.documents(&documents, &|document| choice.wants(document))
     })
+}
+
+/// An edition as people read it: to the second.
+fn shown(newest: Timestamp) -> String {
+    newest.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn work_page(
@@ -282,7 +294,7 @@ fn archive(
             };
             work.set_cursor(key, &to_json(&next))?;
         }
-        let edition = cursor.map_or_else(String::new, |c| c.newest.to_string());
+        let edition = cursor.map_or_else(String::new, |c| shown(c.newest));
         return Ok(Done::unchanged(edition));
     };
     // The archive may be older than the list by some minutes: from its own newest record on, the
@@ -315,6 +327,7 @@ fn archive(
         name: String::new(),
         cursor: (key, to_json(&next(Timestamp::MIN))),
         address: &address,
+        file: Some(&fetched.path),
     };
     let mut done = work.apply(edition, |reader| {
         let named = |name: &str| {
@@ -337,7 +350,7 @@ fn archive(
     let newest = *newest
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.edition = newest.to_string();
+    done.edition = shown(newest);
     Ok(done)
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Edition<'e> {
     pub(super) cursor: (&'e str, String),
     /// Where it came from.
     pub(super) address: &'e Address,
+    /// The file that it came in, if that is read as it lies.
+    pub(super) file: Option<&'e Utf8Path>,
 }
 
 /// [`Conditions`] as they are kept.
@@ -180,7 +182,12 @@ impl Work<'_> {
             notices,
             part,
         );
-        read(&mut reader)?;
+        read(&mut reader).map_err(|error| match (error, edition.file) {
+            (FeedError::Container(error), Some(file)) => {
+                error.from_place(file.as_str(), &address()).into()
+            }
+            (error, _) => error,
+        })?;
         let tally = reader.finish();
         if edition.whole && tally.records == 0 {
             return Err(FeedError::Empty { address: address() });
@@ -209,7 +216,12 @@ impl Work<'_> {
     }
 
     /// The one document in a file, through compression.
-    pub(super) fn document(&self, path: &Utf8Path, most: u64) -> Result<Vec<u8>, FeedError> {
+    pub(super) fn document(
+        &self,
+        path: &Utf8Path,
+        most: u64,
+        address: &Address,
+    ) -> Result<Vec<u8>, FeedError> {
         let limits = Limits {
             depth: 1,
             member: most,
@@ -223,6 +235,12 @@ impl Work<'_> {
             let read = stream.read_to_end(&mut bytes);
             read.map_err(|error| ContainerError::io(name, error))?;
             Ok(())
+        })
+        .map_err(|error| match error {
+            FeedError::Container(error) => {
+                error.from_place(path.as_str(), &address.to_string()).into()
+            }
+            error => error,
         })?;
         Ok(bytes)
     }

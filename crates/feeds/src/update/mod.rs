@@ -226,8 +226,7 @@ impl UpdateError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Place { .. } => Some("--index names an index in a directory that can be written"),
-            Self::Records(error) => Some(error.hint()),
-            Self::Index(SegmentsError::Records(error)) => Some(error.hint()),
+            Self::Records(error) | Self::Index(SegmentsError::Records(error)) => Some(error.hint()),
             Self::Index(SegmentsError::File(_)) => {
                 Some("move the index away: the next update makes it anew from the records")
             }

@@ -26,4 +26,5 @@ mod result;
 mod sbom;
 mod scan;
 mod support;
+mod update;
 mod vex;

@@ -1,18 +1,26 @@
 //! `snowguard advisories`: building the index, and telling what is in it.
 
+mod settings;
+mod update;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 use serde_json::json;
 use snowguard_advisory::index::Source;
-use snowguard_feeds::{ContainerError, Event, Import as Importing, ImportError, IndexFile};
+use snowguard_feeds::{
+    ContainerError, Event, FeedsPlace, Import as Importing, ImportError, IndexFile, Status,
+};
 use snowguard_report::escape::line;
 use snowguard_report::text::{age, number};
 
+pub(crate) use self::settings::Feeds;
+pub(crate) use self::update::run as update;
 use crate::Findings;
 use crate::cli::{Global, Import, Info, PlainFormat};
 use crate::config::Config;
@@ -26,16 +34,7 @@ pub(crate) fn import(
     terminal: &Terminal,
 ) -> Result<Findings, Failure> {
     let config = Config::load(global)?;
-    let target = args
-        .output
-        .clone()
-        .or_else(|| global.index.clone())
-        .or(config.index)
-        .or_else(index::default_path)
-        .ok_or_else(|| {
-            Failure::message("there is no home directory to keep the index in")
-                .hint("`--output FILE` says where it goes")
-        })?;
+    let target = target(global, &config, args.output.as_deref())?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing.
@@ -110,6 +109,23 @@ pub(crate) fn import(
     Ok(Findings::None)
 }
 
+/// Where an index goes that is made.
+fn target(
+    global: &Global,
+    config: &Config,
+    output: Option<&Utf8Path>,
+) -> Result<Utf8PathBuf, Failure> {
+    output
+        .map(Utf8Path::to_owned)
+        .or_else(|| global.index.clone())
+        .or_else(|| config.index.clone())
+        .or_else(index::default_path)
+        .ok_or_else(|| {
+            Failure::message("there is no home directory to keep the index in")
+                .hint("`--output FILE` says where it goes")
+        })
+}
+
 const TAKES: &str = "it takes CVE 5, OSV, NVD 2.0, KEV, EPSS and facts, also in archives";
 
 fn failure(error: ImportError) -> Failure {
@@ -135,6 +151,10 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
     let index = chosen.index()?;
     let sources = index.sources()?;
     let today = crate::scan::now().1;
+    let status = chosen
+        .path()
+        .map(|path| Status::load(&FeedsPlace::of(path).status()))
+        .filter(|status| !status.feeds.is_empty());
     let days = |source: &Source<'_>| {
         source
             .newest
@@ -165,6 +185,7 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
                 "entries": index.entry_count(),
                 "identities": index.key_count(),
                 "sources": sources,
+                "feeds": status.as_ref().map(|status| &status.feeds),
             });
             serde_json::to_string_pretty(&document).map_err(Failure::new)? + "\n"
         }
@@ -216,11 +237,59 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
                     source.skipped,
                 );
             }
+            if let Some(status) = &status {
+                text.push('\n');
+                text.push_str(&feeds_table(status, Timestamp::now()));
+            }
             text
         }
     };
     terminal.data(text.as_bytes(), None)?;
     Ok(Findings::None)
+}
+
+/// When each feed was last up to date, and what went wrong since.
+fn feeds_table(status: &Status, now: Timestamp) -> String {
+    let width = status
+        .feeds
+        .keys()
+        .map(|part| line(part).chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let mut text = format!("{:<width$}  {:<24}  up to date\n", "feed", "edition");
+    for (part, known) in &status.feeds {
+        let edition = known.edition.as_deref().unwrap_or("none yet");
+        let when = known
+            .success
+            .map_or_else(|| "never".to_owned(), |time| ago(time, now));
+        let _ = writeln!(
+            text,
+            "{:<width$}  {:<24}  {when}",
+            line(part),
+            line(edition)
+        );
+        if let Some(failure) = &known.failure {
+            let _ = writeln!(
+                text,
+                "  failed {}: {}",
+                ago(failure.at, now),
+                line(&failure.error)
+            );
+        }
+    }
+    text
+}
+
+/// How long ago something was.
+fn ago(time: Timestamp, now: Timestamp) -> String {
+    let minutes = now.duration_since(time).as_secs() / 60;
+    match minutes {
+        i64::MIN..=1 => "just now".to_owned(),
+        2..=119 => format!("{minutes} minutes ago"),
+        120..=2_879 => format!("{} hours ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1_440),
+    }
 }
 
 fn of(count: u64, one: &str, many: &str) -> String {
