@@ -120,7 +120,7 @@ impl From<snowguard_feeds::IndexFileError> for Failure {
                 "`snowguard advisories import` builds the index anew"
             }
             snowguard_feeds::IndexFileError::Read { .. } => {
-                "`snowguard advisories import` makes an index; without --index the one in the program is used"
+                "`snowguard advisories update` makes an index; without --index the one in the program is used"
             }
             snowguard_feeds::IndexFileError::Delta { .. } => {
                 "remove that file: the index beside it is whole, but older; or build the index anew with \

@@ -121,14 +121,14 @@ pub(crate) fn check_age(
     {
         let told = format!("{told}; at most {asked} is allowed");
         return Err(Failure::message(told)
-            .hint("`snowguard advisories import` builds a newer index from downloaded feeds"));
+            .hint("`snowguard advisories update` fetches newer advisories"));
     }
     if !quiet && days.is_none_or(|days| days > STALE_AFTER_DAYS) {
         terminal.warning(&told);
         terminal.hint(if chosen.path().is_none() {
-            "they are a selection; `snowguard advisories import` takes whole, newer feeds"
+            "they are a selection; `snowguard advisories update` fetches whole, newer feeds"
         } else {
-            "`snowguard advisories import` builds a newer index from downloaded feeds"
+            "`snowguard advisories update` fetches newer advisories"
         });
     }
     Ok(())

@@ -11,6 +11,7 @@ const COMMANDS: [&[&str]; 10] = [
     &["diff"],
     &["sbom"],
     &["advisories"],
+    &["advisories", "update"],
     &["advisories", "import"],
     &["advisories", "info"],
     &["completions"],
