@@ -58,7 +58,7 @@ pub enum ContainerError {
 
 impl ContainerError {
     /// With the place from where a file came in the place of the file's own name.
-    pub(crate) fn from_place(self, file: &str, place: &str) -> Self {
+    pub(crate) fn in_terms_of(self, file: &str, place: &str) -> Self {
         let name = |name: String| name.replacen(file, place, 1);
         match self {
             Self::Io(at, error) => Self::Io(name(at), error),

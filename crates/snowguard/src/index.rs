@@ -120,8 +120,9 @@ pub(crate) fn check_age(
         && days.is_none_or(|days| f64::from(days) > limit)
     {
         let told = format!("{told}; at most {asked} is allowed");
-        return Err(Failure::message(told)
-            .hint("`snowguard advisories update` fetches newer advisories"));
+        return Err(
+            Failure::message(told).hint("`snowguard advisories update` fetches newer advisories")
+        );
     }
     if !quiet && days.is_none_or(|days| days > STALE_AFTER_DAYS) {
         terminal.warning(&told);

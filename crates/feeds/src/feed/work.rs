@@ -184,7 +184,7 @@ impl Work<'_> {
         );
         read(&mut reader).map_err(|error| match (error, edition.file) {
             (FeedError::Container(error), Some(file)) => {
-                error.from_place(file.as_str(), &address()).into()
+                error.in_terms_of(file.as_str(), &address()).into()
             }
             (error, _) => error,
         })?;
@@ -237,9 +237,9 @@ impl Work<'_> {
             Ok(())
         })
         .map_err(|error| match error {
-            FeedError::Container(error) => {
-                error.from_place(path.as_str(), &address.to_string()).into()
-            }
+            FeedError::Container(error) => error
+                .in_terms_of(path.as_str(), &address.to_string())
+                .into(),
             error => error,
         })?;
         Ok(bytes)

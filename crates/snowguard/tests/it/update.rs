@@ -453,13 +453,13 @@ fn editions_that_are_not_taken() {
         write!(told, "# {what}\n{}\n", run.stderr.replace(&host, "MIRROR")).unwrap();
     };
     attempt("an older KEV", "kev", &|bad| {
-        bad.kev("2019-11-19T12:00:00Z", &many)
+        bad.kev("2019-11-19T12:00:00Z", &many);
     });
     attempt("a KEV that lost entries", "kev", &|bad| {
-        bad.kev("2019-11-22T12:00:00Z", &many[..3])
+        bad.kev("2019-11-22T12:00:00Z", &many[..3]);
     });
     attempt("an older list of releases", "cve", &|bad| {
-        bad.cve_forget("0900Z")
+        bad.cve_forget("0900Z");
     });
     attempt("a zip bomb", "cve", &|bad| {
         bad.cve_delta("2019-11-20", Some("1100Z"), &[]).unwrap();
