@@ -267,6 +267,7 @@ fn broken(member: &str, floor: Floor, used: &str, other: Floor, kind: Use) -> Op
         }
         (Floor::Tests, _) => "the test kit uses nothing of ours, so that every crate can use it",
         (_, Floor::Measures | Floor::Chores) => "nobody uses the chores",
+        (Floor::Measures, Floor::Tests) => return None,
         (_, Floor::Tests) if kind == Use::Tests => return None,
         (_, Floor::Tests) => "the test kit is for tests: make it a dev-dependency",
         (floor, other) if other < floor => return None,
@@ -336,6 +337,7 @@ mod tests {
             ("snowguard-store", "snowguard-testkit", Use::Tests),
             ("snowguard-testkit", "tempfile", Use::Product),
             ("snowguard-measure", "snowguard-sources", Use::Product),
+            ("snowguard-measure", "snowguard-testkit", Use::Product),
         ]);
         assert_eq!(allowed.violations(), Vec::<String>::new());
     }

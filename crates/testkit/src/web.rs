@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,7 @@ struct Shared {
     pages: Mutex<BTreeMap<String, Page>>,
     faults: Mutex<BTreeMap<String, Faults>>,
     seen: Mutex<Vec<Request>>,
+    sent: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -173,6 +175,11 @@ impl Web {
         std::mem::take(&mut *lock(&self.shared.seen))
     }
 
+    /// How many bytes were sent since the last time, heads among them.
+    pub fn sent(&self) -> u64 {
+        self.shared.sent.swap(0, Ordering::Relaxed)
+    }
+
     fn serve(tls: Option<(Arc<rustls::ServerConfig>, String)>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -235,10 +242,31 @@ fn answer<S: Read + Write>(mut stream: BufReader<S>, shared: &Shared) -> io::Res
         .get_mut(&path)
         .and_then(|faults| faults.next.pop_front().or_else(|| faults.always.clone()));
     lock(&shared.seen).push(request.clone());
-    let out = stream.get_mut();
+    let out = &mut Counted {
+        inner: stream.get_mut(),
+        sent: &shared.sent,
+    };
     let sent = respond(out, &request, page, fault.as_ref());
     out.flush()?;
     sent
+}
+
+/// Counts what is sent.
+struct Counted<'c, W> {
+    inner: &'c mut W,
+    sent: &'c AtomicU64,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.sent.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn respond(

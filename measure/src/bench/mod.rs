@@ -6,6 +6,7 @@
 
 mod derivations;
 mod feed;
+mod feeds;
 mod meter;
 mod packages;
 mod peer;
@@ -34,7 +35,8 @@ Examples:
   cargo xtask bench packages --data DIR --runs 3
   cargo xtask bench packages --data DIR --alone          without vulnix
   cargo xtask bench derivations --data DIR
-  cargo xtask bench update --data DIR --format json")]
+  cargo xtask bench update --data DIR --format json
+  cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none")]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
@@ -50,6 +52,8 @@ enum What {
     Derivations(Common),
     /// Updates an index of all data by 1,000 changed records, and publishes it
     Update(Common),
+    /// Updates from a mirror on the loopback interface that has all data packed as feeds
+    Feeds(feeds::Args),
 }
 
 #[derive(clap::Args)]
@@ -89,6 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Packages(common) => (common, |args| {
             Ok(Report::Packages(packages::measure(args)?))
         }),
+        What::Feeds(args) => return feeds::run(args),
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))
         }),

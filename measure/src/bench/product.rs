@@ -126,7 +126,7 @@ impl Product {
     }
 }
 
-fn program() -> Result<Utf8PathBuf> {
+pub(super) fn program() -> Result<Utf8PathBuf> {
     say("building the program");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
