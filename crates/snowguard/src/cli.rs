@@ -492,12 +492,24 @@ Examples:
   snowguard advisories update --only kev,epss
   snowguard advisories update --mirror https://mirror.example/advisories
   snowguard advisories update --mirror file:///media/stick/advisories
+  snowguard advisories update --from https://fleet.example/advisories --key mirror.public
 
 Exit status: 0 all are up to date, 2 one or more are not.")]
 pub(crate) struct Update {
     /// Only these feeds, also those that are switched off: kev, epss, cve, nvd, osv
     #[arg(long, value_name = "FEED", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
+    /// Takes a published index in place of the feeds: https://, http:// or file://
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "key",
+        conflicts_with_all = ["only", "mirror", "accept_smaller", "offline_check"]
+    )]
+    pub(crate) from: Option<String>,
+    /// The public key that it must be signed with, as NAME:BASE64 or a file with it; or a root.json
+    #[arg(long, value_name = "KEY", requires = "from")]
+    pub(crate) key: Option<String>,
     /// A folder that has each feed in a folder of its name: https://, http:// or file://
     #[arg(long, value_name = "URL")]
     pub(crate) mirror: Option<String>,

@@ -88,6 +88,9 @@ pub enum FetchError {
     /// The connection, or a file that is not what the signed metadata says.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// What was given to be trusted is nothing of the kind.
+    #[error("{0} is neither a public key nor a root")]
+    NoAnchor(String),
     /// There is no repository.
     #[error("there is no signed index at {0}")]
     Nothing(String),
@@ -204,6 +207,9 @@ impl FetchError {
             Self::Http(error) => return error.hint(),
             Self::Nothing(_) => {
                 "check the address: it is that of the directory with `metadata` and `targets`"
+            }
+            Self::NoAnchor(_) => {
+                "give NAME:BASE64, as `snowguard advisories key` prints it, or a file with it"
             }
             Self::OtherKey { .. } => {
                 "check the key with whoever publishes; after a change of keys, take the new one from there"

@@ -45,6 +45,29 @@ pub enum Anchor {
     Root(Vec<u8>),
 }
 
+impl Anchor {
+    /// From what a person gives: a public key (`NAME:BASE64`), or a file with one or with a root.
+    pub fn given(text: &str) -> Result<Self, FetchError> {
+        if let Ok(key) = text.parse() {
+            return Ok(Self::Key(key));
+        }
+        let path = Utf8Path::new(text);
+        let bytes = std::fs::read(path).map_err(|source| FetchError::File {
+            what: "read the key or root",
+            path: path.to_owned(),
+            source,
+        })?;
+        let key = std::str::from_utf8(&bytes).ok().map(str::trim);
+        if let Some(key) = key.and_then(|text| text.parse().ok()) {
+            return Ok(Self::Key(key));
+        }
+        match serde_json::from_slice::<Signed<Root>>(&bytes) {
+            Ok(_) => Ok(Self::Root(bytes)),
+            Err(_) => Err(FetchError::NoAnchor(text.to_owned())),
+        }
+    }
+}
+
 /// What to fetch, and where it goes.
 pub struct Fetch<'f> {
     /// The published directory.

@@ -1,5 +1,6 @@
 //! `snowguard advisories`: building the index, and telling what is in it.
 
+mod mirror;
 mod settings;
 mod update;
 

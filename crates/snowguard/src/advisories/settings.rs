@@ -123,7 +123,7 @@ impl Feeds {
     }
 }
 
-fn address(text: &str) -> Result<Address, Failure> {
+pub(super) fn address(text: &str) -> Result<Address, Failure> {
     text.parse().map_err(|error| {
         // The text may hold a password.
         Failure::new(anyhow::Error::new(error).context("it is not the address of a mirror"))

@@ -32,6 +32,9 @@ pub(crate) fn run(
     args: &cli::Update,
     terminal: &Terminal,
 ) -> Result<Findings, Failure> {
+    if let (Some(from), Some(key)) = (&args.from, &args.key) {
+        return super::mirror::run(global, args, from, key, terminal);
+    }
     let config = Config::load(global)?;
     let settings = config.feeds.feeds(&config, args)?;
     let index = target(global, &config, args.output.as_deref())?;
@@ -305,7 +308,7 @@ fn failure(error: UpdateError) -> Failure {
     }
 }
 
-fn network(error: &HttpError, text: String) -> Failure {
+pub(super) fn network(error: &HttpError, text: String) -> Failure {
     let failure = Failure::message(text);
     match error.hint() {
         Some(hint) => failure.hint(hint),
@@ -314,7 +317,7 @@ fn network(error: &HttpError, text: String) -> Failure {
 }
 
 /// An error with its causes, on one line.
-fn error_text(error: &dyn std::error::Error) -> String {
+pub(super) fn error_text(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -327,7 +330,7 @@ fn error_text(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     size(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
@@ -335,7 +338,7 @@ fn count(count: u64) -> String {
     number(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-fn seconds(duration: Duration) -> String {
+pub(super) fn seconds(duration: Duration) -> String {
     match duration.as_secs_f64() {
         some if some < 10.0 => format!("{some:.1} s"),
         some if some < 120.0 => format!("{some:.0} s"),

@@ -55,3 +55,50 @@ fn an_index_is_published_and_published_again() {
     assert_shown!(publish(&place, &[]));
     assert_shown!(publish(&place, &["--expires", "0d"]));
 }
+
+#[test]
+fn a_published_index_is_taken_and_an_old_one_refused() {
+    let place = with_key();
+    publish(&place, &[]).exits(0);
+    let key = place.run(&["advisories", "key", "other"]).stdout;
+    let from = format!("file://{}", place.path("public").display());
+    let update = |key: &str| {
+        let args = [
+            "advisories",
+            "update",
+            "--from",
+            &from,
+            "--key",
+            key,
+            "--output",
+            "taken.idx",
+        ];
+        place.run(&args)
+    };
+    let run = update(key.trim());
+    assert!(run.stderr.contains("is not signed with the key"), "{run}");
+    run.exits(2);
+    // A root that was brought here in a safe way serves as well as a key.
+    fs::copy(
+        place.path("public/metadata/1.root.json"),
+        place.path("root.json"),
+    )
+    .unwrap();
+    let run = update("root.json");
+    run.exits(0).fits();
+    assert!(run.stdout.contains("a new index; "), "{run}");
+    let run = update("root.json");
+    assert!(run.stdout.contains("nothing new; 0.0 kB received"), "{run}");
+    assert_eq!(
+        fs::read(place.path("taken.idx")).unwrap(),
+        fs::read(place.default_index()).unwrap()
+    );
+    let old = fs::read(place.path("public/metadata/timestamp.json")).unwrap();
+    publish(&place, &[]).exits(0);
+    update("root.json").exits(0);
+    fs::write(place.path("public/metadata/timestamp.json"), old).unwrap();
+    let run = update("root.json");
+    run.exits(2);
+    assert!(run.stderr.contains("older state"), "{run}");
+    assert!(run.stderr.contains("hint: "), "{run}");
+}

@@ -1,0 +1,100 @@
+//! `snowguard advisories update --from`: the index as someone publishes it, signed.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use camino::Utf8PathBuf;
+use indicatif::{ProgressBar, ProgressStyle};
+use snowguard_feeds::repository::{Anchor, Fetch, FetchError, Taken, fetch};
+use snowguard_http::{Client, Event};
+use snowguard_report::escape::line;
+
+use super::update::{bytes, error_text, network, seconds};
+use super::{settings, target};
+use crate::Findings;
+use crate::cli::{Global, Update};
+use crate::config::Config;
+use crate::error::Failure;
+use crate::output::Terminal;
+
+pub(crate) fn run(
+    global: &Global,
+    args: &Update,
+    from: &str,
+    key: &str,
+    terminal: &Terminal,
+) -> Result<Findings, Failure> {
+    let config = Config::load(global)?;
+    let index = target(global, &config, args.output.as_deref())?;
+    let from = settings::address(from)?;
+    let anchor = Anchor::given(key).map_err(failure)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let client = Client::new(config.feeds.network(args), interrupted)
+        .map_err(|error| network(&error, error_text(&error)))?;
+    let bar = if terminal.shows_progress() && !global.quiet {
+        ProgressBar::new_spinner()
+    } else {
+        ProgressBar::hidden()
+    };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} index: {msg}") {
+        bar.set_style(style);
+    }
+    let fetched = fetch(
+        &Fetch {
+            from: &from,
+            anchor: &anchor,
+            state: &Utf8PathBuf::from(format!("{index}.trust")),
+            index: &index,
+            client: Arc::new(client),
+        },
+        &mut |event| match event {
+            Event::Here { length, of } => {
+                let of = of.map_or(String::new(), |of| format!(" of {}", bytes(of)));
+                bar.set_message(format!("{}{of}", bytes(length)));
+                bar.tick();
+            }
+            Event::Again { error, after } => {
+                let text = format!("{}; trying again in {}", error_text(error), seconds(after));
+                bar.suspend(|| terminal.warning(&text));
+            }
+        },
+    );
+    bar.finish_and_clear();
+    let fetched = fetched.map_err(failure)?;
+    if !global.quiet {
+        let what = match (fetched.base, fetched.delta) {
+            (Some(Taken::Whole), _) => "a new index",
+            (Some(Taken::Patch), _) => "a new index, by a patch to the old one",
+            (None, true) => "what changed since the last one",
+            (None, false) => "nothing new",
+        };
+        let mut text = String::new();
+        let _ = writeln!(text, "{}", line(index.as_str()));
+        let _ = writeln!(text, "{what}; {} received", bytes(fetched.bytes));
+        let _ = writeln!(
+            text,
+            "version {}, until {}",
+            fetched.version, fetched.expires
+        );
+        terminal.data(text.as_bytes(), None)?;
+    }
+    Ok(Findings::None)
+}
+
+fn failure(error: FetchError) -> Failure {
+    let hint = error.hint();
+    match error {
+        FetchError::Index(error) => error.into(),
+        error => {
+            let failure = Failure::new(error);
+            match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        }
+    }
+}
