@@ -19,6 +19,9 @@ pub enum Kind {
     Gemspec,
     /// `*.deps.json`.
     DotnetDeps,
+    /// A bill of materials that a package carries: `*.dist-info/sboms/*.json`, `META-INF/sbom/*.json`,
+    /// `*.cdx.json`, `*.cyclonedx.json`, `*.spdx.json`.
+    Sbom,
     /// `Cargo.lock`.
     CargoLock,
     /// `go.mod`.
@@ -113,21 +116,33 @@ pub(crate) fn by_name(path: &str) -> Option<Kind> {
         "Pipfile.lock" => Some(Kind::PipfileLock),
         _ if name.ends_with(".egg-info") => Some(Kind::PythonMetadata),
         _ if name.ends_with(".deps.json") => Some(Kind::DotnetDeps),
+        _ if name.ends_with(".json") && is_sbom(directory, name) => Some(Kind::Sbom),
         _ if name.ends_with(".gemspec") && is_specifications(directory) => Some(Kind::Gemspec),
         _ if name.ends_with(".txt") && is_requirements(parent, name) => Some(Kind::Requirements),
         _ => None,
     }
 }
 
-/// Directly in a package's directory: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`. Deeper
-/// ones are the package's own business: they set how modules are loaded, or are data of tests.
+/// Directly in a package's directory: `…/node_modules/NAME` or `…/node_modules/@SCOPE/NAME`, with
+/// Debian `…/share/nodejs/NAME`; or in the `package` of an unpacked tarball. Deeper ones are the
+/// package's own business: they set how modules are loaded, or are data of tests.
 fn is_installed_by_npm(directory: &str) -> bool {
-    let mut outwards = directory.rsplit('/').skip(1);
-    match outwards.next() {
-        Some("node_modules") => true,
-        Some(scope) if scope.starts_with('@') => outwards.next() == Some("node_modules"),
-        _ => false,
+    let is_home = |name| matches!(name, Some("node_modules" | "nodejs"));
+    let mut outwards = directory.rsplit('/');
+    let own = outwards.next();
+    let parent = outwards.next();
+    match parent {
+        Some(scope) if scope.starts_with('@') => is_home(outwards.next()),
+        parent => is_home(parent) || (own == Some("package") && parent.is_some()),
     }
+}
+
+/// PEP 770, Spring Boot's place in archives, and by the endings that both formats propose.
+fn is_sbom(directory: &str, name: &str) -> bool {
+    let endings = [".cdx.json", ".cyclonedx.json", ".spdx.json"];
+    directory.ends_with(".dist-info/sboms")
+        || directory.ends_with("META-INF/sbom")
+        || endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Where RubyGems keeps what is installed; those of gems that come with Ruby are one deeper.
@@ -177,6 +192,12 @@ mod tests {
         assert_eq!(kind("node_modules/a/node_modules/b/package.json"), npm);
         assert_eq!(kind("node_modules/a/dist/esm/package.json"), None);
         assert_eq!(kind("node_modules/package.json"), None);
+        assert_eq!(kind("usr/share/nodejs/@s/a/package.json"), npm);
+        assert_eq!(kind("driver/package/package.json"), npm);
+        let sbom = Some(Kind::Sbom);
+        assert_eq!(kind("a-1.dist-info/sboms/sbom.json"), sbom);
+        assert_eq!(kind("pip/_vendor/bom.cdx.json"), sbom);
+        assert_eq!(kind("sboms/sbom.json"), None);
         assert_eq!(kind("package.json"), None);
         assert_eq!(kind("vendor/modules.txt"), Some(Kind::GoVendor));
         assert_eq!(kind("modules.txt"), Some(Kind::GoVendor));

@@ -168,6 +168,8 @@ pub enum Declared {
     PomProperties,
     /// The manifest of a Java archive.
     JarManifest,
+    /// A bill of materials that the package carries.
+    Sbom,
     /// `Cargo.lock`.
     CargoLock,
     /// `go.mod`.
@@ -224,6 +226,7 @@ impl Declared {
             Self::DotnetDeps => ".NET deps file",
             Self::PomProperties => "pom.properties",
             Self::JarManifest => "JAR manifest",
+            Self::Sbom => "the package's bill of materials",
             Self::CargoLock => "Cargo.lock",
             Self::GoMod => "go.mod",
             Self::GoSum => "go.sum",
@@ -252,6 +255,7 @@ impl Declared {
             | Self::Gemspec
             | Self::DotnetDeps
             | Self::PomProperties
+            | Self::Sbom
             | Self::GoVendor
             | Self::ComposerInstalled => Evidence::Contained,
             Self::JarManifest => Evidence::NamedByManifest,

@@ -236,6 +236,7 @@ fn what_is(name: &str) -> What {
             | Kind::NpmInstalled
             | Kind::Gemspec
             | Kind::DotnetDeps
+            | Kind::Sbom
             | Kind::ComposerInstalled),
         ) => What::Text(kind),
         _ => What::Nothing,

@@ -4,6 +4,7 @@ pub(crate) mod dotnet;
 pub(crate) mod gemspec;
 pub(crate) mod npm;
 pub(crate) mod python;
+pub(crate) mod sbom;
 
 use std::borrow::Cow;
 use std::cell::Cell;
