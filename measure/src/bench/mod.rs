@@ -4,6 +4,7 @@
 //! Each run of the peer stands next to one of ours, so that whatever else the machine does meets
 //! both.
 
+mod deep;
 mod derivations;
 mod feed;
 mod feeds;
@@ -36,7 +37,9 @@ Examples:
   cargo xtask bench packages --data DIR --alone          without vulnix
   cargo xtask bench derivations --data DIR
   cargo xtask bench update --data DIR --format json
-  cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none")]
+  cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
+  cargo xtask bench deep                                 downloads 700 MB, needs 4 GB of disk
+  cargo xtask bench deep --peers syft --runs 5 --format json")]
 pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
@@ -54,6 +57,8 @@ enum What {
     Update(Common),
     /// Updates from a mirror on the loopback interface that has all data packed as feeds
     Feeds(feeds::Args),
+    /// Finds the libraries inside a tree of real programs and packages, beside cdxgen and syft
+    Deep(deep::Args),
 }
 
 #[derive(clap::Args)]
@@ -89,6 +94,9 @@ enum Format {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (common, measure): (_, fn(&Common) -> Result<Report>) = match &args.what {
+        What::Deep(args) => {
+            return print(&Report::Deep(Box::new(deep::measure(args)?)), args.format);
+        }
         What::Scan(common) => (common, |args| Ok(Report::Scan(scan::measure(args)?))),
         What::Packages(common) => (common, |args| {
             Ok(Report::Packages(packages::measure(args)?))
@@ -101,9 +109,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     std::fs::create_dir_all(&common.work)
         .with_context(|| format!("cannot make {}; --work names another place", common.work))?;
-    let report = measure(common)?;
-    match common.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
+    print(&measure(common)?, common.format)
+}
+
+fn print(report: &Report, format: Format) -> Result<()> {
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
         Format::Text => print!("{}", report.text()),
     }
     Ok(())

@@ -126,6 +126,7 @@ impl Product {
     }
 }
 
+/// Builds the program as people install it, beside this one.
 pub(super) fn program() -> Result<Utf8PathBuf> {
     say("building the program");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::deep;
 use super::feed::Served;
 use super::meter::Measured;
 use super::times::Times;
@@ -15,6 +16,7 @@ pub(super) enum Report {
     Packages(Packages),
     Derivations(Parsing),
     Update(Update),
+    Deep(Box<deep::Deep>),
 }
 
 /// An update of an index by some records.
@@ -195,6 +197,7 @@ impl Report {
                 line(&mut out, &text);
                 index(&mut out, &set.index);
             }
+            Self::Deep(deep) => return deep.text(),
             Self::Derivations(read) => {
                 let what = format!("{} derivations: {}", read.derivations, read.what);
                 line(&mut out, &what);
