@@ -6,11 +6,12 @@ use libfuzzer_sys::fuzz_target;
 use snowguard_parts::Kind;
 
 /// The first byte says which; `A` is the first.
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind::PythonMetadata,
     Kind::NpmPackage,
     Kind::Gemspec,
     Kind::DotnetDeps,
+    Kind::Sbom,
 ];
 
 fuzz_target!(|bytes: &[u8]| {
