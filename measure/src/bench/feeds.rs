@@ -3,7 +3,7 @@
 //! First all of it, then what changes on a day, then nothing. EPSS scores are made up: a score for
 //! each CVE, of which one in thirty moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -198,9 +198,12 @@ fn pack(data: &Utf8Path, changed: usize, mirror: &mut Mirror) -> Result<Day> {
     mirror.kev("2026-11-18T12:00:00Z", entries);
 
     let mut cves = Vec::new();
+    let mut ids = BTreeSet::new();
     for record in lines(&folder.join("cve5-vulnrichment.jsonl.zst"))? {
         let value: Value = serde_json::from_slice(&record)?;
-        if let Some(id) = value["cveMetadata"]["cveId"].as_str() {
+        if let Some(id) = value["cveMetadata"]["cveId"].as_str()
+            && ids.insert(id.to_owned())
+        {
             cves.push((id.to_owned(), record));
         }
     }
@@ -265,10 +268,14 @@ fn pack(data: &Utf8Path, changed: usize, mirror: &mut Mirror) -> Result<Day> {
         ("crates.io", "rustsec-raw"),
     ] {
         let mut records = Vec::new();
+        // An archive has one file per id; collected data may have several.
+        let mut seen = BTreeSet::new();
         for record in lines(&folder.join(format!("{file}.jsonl.zst")))? {
             let mut value: Value = serde_json::from_slice(&record)?;
             value["modified"] = "2026-11-18T00:00:00Z".into();
-            records.push(value);
+            if seen.insert(value["id"].to_string()) {
+                records.push(value);
+            }
         }
         mirror.osv(name, &records)?;
         ecosystems.insert(name.to_owned(), records);
