@@ -31,6 +31,8 @@ pub(crate) enum Role {
     Watch(Watch),
     /// Tells what changed
     Notify(Notify),
+    /// Signs the result of a scan, and sends it
+    Push(Push),
     /// Prints completions for a shell
     Completions(Completions),
     /// Writes the man pages
@@ -118,6 +120,53 @@ pub(crate) enum NotifierKind {
     Webhook,
     /// A file of JSON lines
     File,
+}
+
+#[derive(Args)]
+// The generated one, with --state, has more than 80 columns.
+#[command(override_usage = "snowguardd push [OPTIONS] --to <URL> --key-file <FILE> <FILE>")]
+#[command(after_help = "\
+Signs a result that `snowguard scan --format result` wrote, and sends it as a
+DSSE envelope by POST. What cannot be sent is kept, also across a crash, and
+sent the next time, the oldest first; there is room for 64. Every request has
+an Idempotency-Key, by which the receiver can tell that it has a result already.
+
+Examples:
+  snowguardd push result.json --to https://fleet.example.org/results \\
+    --key-file web-1.secret --state /var/lib/snowguard-push
+  snowguardd push result.json --to https://fleet.example.org/results \\
+    --key-file web-1.secret --state ./state --dry-run")]
+pub(crate) struct Push {
+    /// The result
+    #[arg(value_name = "FILE")]
+    pub(crate) result: Utf8PathBuf,
+    /// Where to
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// The secret key, as `nix key generate-secret` writes it: a file, or credential:NAME for one
+    /// that systemd hands over
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Utf8PathBuf,
+    /// Where it keeps what is not sent
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "STATE_DIRECTORY",
+        hide_env_values = true
+    )]
+    pub(crate) state: Utf8PathBuf,
+    /// A file with the value of the Authorization header, or credential:NAME
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authorization_file: Option<Utf8PathBuf>,
+    /// Certificates in PEM to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<Utf8PathBuf>,
+    /// Allows a server that is not this machine to be reached without encryption
+    #[arg(long)]
+    pub(crate) allow_plain_http: bool,
+    /// Says what would be sent, and sends and keeps nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args)]

@@ -9,6 +9,8 @@ mod failure;
 mod metrics;
 mod notify;
 mod pages;
+mod push;
+mod spool;
 mod watch;
 
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let outcome = match &Cli::parse().role {
         Role::Watch(args) => watch::run(args),
         Role::Notify(args) => notify::run(args),
+        Role::Push(args) => push::run(args),
         Role::Completions(args) => pages::completions(args),
         Role::Man(args) => pages::man(args),
     };

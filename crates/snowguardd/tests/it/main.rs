@@ -8,5 +8,6 @@
 mod kill;
 mod notify;
 mod pages;
+mod push;
 mod support;
 mod watch;

@@ -4,7 +4,14 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::Place;
 
-const ROLES: [&[&str]; 5] = [&[], &["watch"], &["notify"], &["completions"], &["man"]];
+const ROLES: [&[&str]; 6] = [
+    &[],
+    &["watch"],
+    &["notify"],
+    &["push"],
+    &["completions"],
+    &["man"],
+];
 
 #[test]
 fn help() {
