@@ -408,9 +408,7 @@ fn object_of(subject: &Subject, node: snowguard_closure::NodeId) -> String {
     };
     let outputs = object.recipe.iter().flat_map(|recipe| &recipe.outputs);
     let mut paths = outputs.filter_map(|(_, path)| path.as_deref());
-    let output = paths
-        .next()
-        .filter(|_| object.id.ends_with(".drv"));
+    let output = paths.next().filter(|_| object.id.ends_with(".drv"));
     output.unwrap_or(&object.id).to_owned()
 }
 
