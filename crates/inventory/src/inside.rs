@@ -205,6 +205,8 @@ pub(crate) fn scope(places: &[Place], of: impl Fn(NodeId) -> Scope) -> Scope {
         .iter()
         .map(|place| match place.need {
             Need::Build | Need::Development => Scope::BuildTime,
+            // That it would be fetched proves nothing of where it went.
+            _ if place.proof == Proof::Locked => Scope::Unknown,
             Need::Runtime | Need::Optional | Need::Unknown => of(place.node),
         })
         // One that is there at run time decides; then one of which nothing is known.

@@ -8,7 +8,7 @@ use snowguard_advisory::index::{Corrupt, Index};
 use snowguard_advisory::range::Outside;
 use snowguard_advisory::severity::{Rating, Severity as Statement};
 use snowguard_inventory::component::{Component, Identity};
-use snowguard_inventory::{ComponentId, Gap, Inventory, Nature, Role, Subject};
+use snowguard_inventory::{ComponentId, Gap, Inventory, Nature, Object, Role, Subject};
 use snowguard_matching::suppress::{Applied, Judged, Suppression};
 use snowguard_matching::{
     Certainty, Claim, Decision, Finding as Found, FixedIn, Matches, Outcome, ProofKind, Status,
@@ -172,7 +172,9 @@ fn not_looked_at(inventory: &Inventory, matches: &Matches<'_>) -> Vec<ComponentR
         .iter()
         .filter_map(|id| inventory.get(*id))
         // What a program's own tree adds to it is the program.
-        .filter(|component| !component.is_identified() && !component.is_local)
+        .filter(|component| {
+            !component.is_identified() && !(component.is_part() && component.is_local)
+        })
         .map(|component| ComponentRef {
             name: display_name(component),
             version: component.version.to_string(),
@@ -322,7 +324,14 @@ fn package(
             .filter_map(|node| facts.subject.object(*node));
         store_paths = objects
             .filter(|object| object.id.starts_with('/'))
-            .map(|object| object.id.to_string())
+            .map(|object| {
+                // The files of a derivation are those of its output.
+                if component.is_part() {
+                    output_of(object).to_owned()
+                } else {
+                    object.id.to_string()
+                }
+            })
             .collect();
     }
     let whereabouts = component.whereabouts();
@@ -389,7 +398,9 @@ pub(crate) fn place(
     let host = component.hosts.iter().find(|host| host.node == at.node);
     Place {
         inside: host.map(|host| host.label.to_string()),
-        object: object_of(subject, at.node),
+        object: subject
+            .object(at.node)
+            .map_or(String::new(), |object| output_of(object).to_owned()),
         file: at.file.to_string(),
         member: at.member.as_deref().map(str::to_owned),
         offset: at.offset,
@@ -402,14 +413,11 @@ pub(crate) fn place(
 }
 
 /// The path of an object: of a derivation that of its output, which is where its files are.
-fn object_of(subject: &Subject, node: snowguard_closure::NodeId) -> String {
-    let Some(object) = subject.object(node) else {
-        return String::new();
-    };
+fn output_of(object: &Object) -> &str {
     let outputs = object.recipe.iter().flat_map(|recipe| &recipe.outputs);
     let mut paths = outputs.filter_map(|(_, path)| path.as_deref());
     let output = paths.next().filter(|_| object.id.ends_with(".drv"));
-    output.unwrap_or(&object.id).to_owned()
+    output.unwrap_or(&object.id)
 }
 
 /// The purl of a component: of its registry where there is one, else generic.

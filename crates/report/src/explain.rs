@@ -8,8 +8,8 @@ use snowguard_inventory::{ComponentId, Inventory, Subject};
 use snowguard_matching::suppress::{self, Suppression};
 use snowguard_matching::{Finding as Found, Matcher};
 
-use crate::build::{display_name, evidence, reason, suppressed, url_of};
-use crate::model::{Evidence, Finding, Suppressed};
+use crate::build::{display_name, evidence, place, reason, suppressed, url_of};
+use crate::model::{Evidence, Finding, OtherVersion, Place, Suppressed};
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "snowguard-explain/1";
@@ -72,6 +72,12 @@ pub struct Explained {
     pub strangers: Vec<Stranger>,
     /// What the package is called elsewhere, and why.
     pub identities: Vec<IdentityRef>,
+    /// Where bytes declare it.
+    pub places: Vec<Place>,
+    /// Found inside of others only.
+    pub inside: bool,
+    /// Versions that its own bytes declare of it, other than the one it goes by.
+    pub other_versions: Vec<OtherVersion>,
     /// Names of its patches.
     pub patches: Vec<String>,
     /// Whether its recipe could be read: without it, patches are unknown.
@@ -264,7 +270,7 @@ fn package(
         ),
     };
     let path = component
-        .nodes
+        .whereabouts()
         .iter()
         .filter_map(|node| subject.graph.shortest_paths().to(*node))
         .min_by_key(Vec::len);
@@ -284,6 +290,20 @@ fn package(
             .map(|(identity, reason)| IdentityRef {
                 identity: identity.to_string(),
                 reason: reason.to_string(),
+            })
+            .collect(),
+        places: component
+            .places
+            .iter()
+            .map(|at| place(subject, component, at))
+            .collect(),
+        inside: component.is_part(),
+        other_versions: component
+            .other_versions
+            .iter()
+            .map(|other| OtherVersion {
+                version: other.version.to_string(),
+                place: place(subject, component, &other.place),
             })
             .collect(),
         patches: component

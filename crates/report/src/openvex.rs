@@ -6,10 +6,11 @@
 //! Deliberately absent: what is fixed by its version or not affected, of which the report has only
 //! the count, and where a decision stands, which is nobody else's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use snowguard_closure::NodeId;
 use snowguard_formats::openvex::{
-    Document, Justification, Product, Statement, Status, Vulnerability,
+    Document, Justification, Product, Statement, Status, Subcomponent, Vulnerability,
 };
 use snowguard_formats::{Layout, Timestamp};
 use snowguard_inventory::ComponentId;
@@ -34,18 +35,24 @@ pub struct Issuer<'i> {
 pub fn document(facts: &Facts<'_, '_>, report: &Report, issuer: Issuer<'_>) -> Option<Document> {
     let cpes = Cpes::of(facts);
     let components = Components::of(facts.inventory);
+    let owners: HashMap<NodeId, ComponentId> = facts
+        .inventory
+        .iter()
+        .flat_map(|(id, component)| component.nodes.iter().map(move |node| (*node, id)))
+        .collect();
     let mut statements: BTreeMap<Key, Statement> = BTreeMap::new();
     for package in &report.packages {
-        let product = product(package, components.get(package), &cpes);
-        for finding in &package.findings {
-            let statement = statement(finding, product.clone());
-            match statements.get_mut(&key(&statement)) {
-                Some(known) if !known.products.contains(&product) => {
-                    known.products.push(product.clone());
-                }
-                Some(_) => {}
-                None => {
-                    statements.insert(key(&statement), statement);
+        for product in products(facts, package, components.get(package), &cpes, &owners) {
+            for finding in &package.findings {
+                let statement = statement(package, finding, product.clone());
+                match statements.get_mut(&key(&statement)) {
+                    Some(known) if !known.products.contains(&product) => {
+                        known.products.push(product.clone());
+                    }
+                    Some(_) => {}
+                    None => {
+                        statements.insert(key(&statement), statement);
+                    }
                 }
             }
         }
@@ -81,6 +88,41 @@ fn key(statement: &Statement) -> Key {
     )
 }
 
+/// What a package is to others: itself, or a part of each package that contains it.
+fn products(
+    facts: &Facts<'_, '_>,
+    package: &Package,
+    id: Option<ComponentId>,
+    cpes: &Cpes,
+    owners: &HashMap<NodeId, ComponentId>,
+) -> Vec<Product> {
+    let component = id.and_then(|id| facts.inventory.get(id));
+    let Some(component) = component.filter(|component| component.is_part()) else {
+        return vec![product(package, id, cpes)];
+    };
+    let mut products: Vec<Product> = Vec::new();
+    for host in &component.hosts {
+        let owner = owners.get(&host.node).copied();
+        let made = match owner.and_then(|id| Some((id, facts.inventory.get(id)?))) {
+            Some((owner, host)) => {
+                let product = Product::purl(crate::build::purl(host));
+                let mut product = match cpes.get(owner).first() {
+                    Some(cpe) => product.with_cpe23(cpe),
+                    None => product,
+                };
+                product.subcomponents = vec![Subcomponent::purl(&package.purl)];
+                product
+            }
+            // What it is in has no name to others.
+            None => product(package, id, cpes),
+        };
+        if !products.contains(&made) {
+            products.push(made);
+        }
+    }
+    products
+}
+
 fn product(package: &Package, id: Option<ComponentId>, cpes: &Cpes) -> Product {
     let product = Product::purl(&package.purl);
     match id.and_then(|id| cpes.get(id).first()) {
@@ -89,7 +131,7 @@ fn product(package: &Package, id: Option<ComponentId>, cpes: &Cpes) -> Product {
     }
 }
 
-fn statement(finding: &Finding, product: Product) -> Statement {
+fn statement(package: &Package, finding: &Finding, product: Product) -> Statement {
     let mut statement = Statement::new(&finding.id, product, Status::Affected);
     let mut aliases = finding.aliases.clone();
     aliases.sort();
@@ -119,7 +161,7 @@ fn statement(finding: &Finding, product: Product) -> Statement {
     }
     match finding.status {
         "affected" => {
-            statement.action_statement = Some(words::fix(finding));
+            statement.action_statement = Some(words::fix(package, finding));
         }
         "patched" => {
             statement.status = Status::Fixed;

@@ -135,7 +135,7 @@ fn result(report: &Report, package: &Package, finding: &Finding) -> ReportingRes
     }
     if kind.is_none() {
         message.push(' ');
-        message.push_str(&words::fix(finding));
+        message.push_str(&words::fix(package, finding));
     }
     let mut result = ReportingResult::new(&finding.id, level, message).with_fingerprint(format!(
         "{} {}",
@@ -143,7 +143,7 @@ fn result(report: &Report, package: &Package, finding: &Finding) -> ReportingRes
         finding.id
     ));
     result.kind = kind;
-    result.locations = vec![location(report, package)];
+    result.locations = locations(report, package);
     result
         .suppressions
         .extend(finding.suppressed.as_ref().map(|decision| Suppression {
@@ -174,6 +174,27 @@ fn key(package: &Package) -> String {
         None => package.name.clone(),
     }
 }
+
+/// The files that declare it, if any do; what shows one location shows the first.
+fn locations(report: &Report, package: &Package) -> Vec<Location> {
+    let inside = package.places.iter().filter(|place| place.inside.is_some());
+    let list: Vec<Location> = inside
+        .take(MOST_LOCATIONS)
+        .map(|place| {
+            let file = words::location(place);
+            let line = place.line.unwrap_or(1).max(1);
+            Location::file(file.trim_start_matches('/'), line.into())
+                .with_logical(format!("{}-{}", package.name, package.version), "package")
+        })
+        .collect();
+    if list.is_empty() || !package.inside {
+        return vec![location(report, package)];
+    }
+    list
+}
+
+/// A library of a language's own may be in hundreds of programs.
+const MOST_LOCATIONS: usize = 20;
 
 /// GitHub shows only what has a file. A store path is none of its files, but it is the place.
 fn location(report: &Report, package: &Package) -> Location {
@@ -239,7 +260,7 @@ fn invocation(report: &Report) -> Invocation {
             format!(
                 "{} of {} components have no known identity: no advisory could be held against them.",
                 report.not_looked_at.len(),
-                report.subject.components
+                report.subject.components + report.subject.parts
             ),
         ));
     }

@@ -1,6 +1,6 @@
 //! Sentences that several faces say, each in one place.
 
-use crate::model::{Exploited, Finding, Package, Patch, Place, Severity};
+use crate::model::{Exploited, Finding, Package, Patch, Place, Severity, SubjectInfo};
 
 /// The file in which something is declared, as people write it: members of archives after `!/`.
 pub(crate) fn location(place: &Place) -> String {
@@ -42,8 +42,65 @@ pub(crate) fn places(package: &Package) -> Option<String> {
     })
 }
 
+/// How much was scanned: `1,650 packages`, `11 packages and libraries`.
+pub(crate) fn population(subject: &SubjectInfo) -> String {
+    match (subject.components, subject.parts) {
+        (packages, 0) => format!("{} packages", number(packages)),
+        (0, parts) => counted(parts, "library", "libraries"),
+        (packages, parts) => format!("{} packages and libraries", number(packages + parts)),
+    }
+}
+
+/// Where in the file, or in its member: `1,234 bytes at 0x40`, `line 7`.
+pub(crate) fn span(place: &Place) -> Option<String> {
+    match (place.offset, place.length, place.line) {
+        (Some(offset), Some(length), _) => {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            Some(format!(
+                "{} at {offset:#x}",
+                counted(length, "byte", "bytes")
+            ))
+        }
+        (Some(offset), None, _) => Some(format!("at {offset:#x}")),
+        (None, _, Some(line)) => Some(format!("line {line}")),
+        (None, _, None) => None,
+    }
+}
+
+/// What something is inside of: `in ripgrep 13.0.0 and 2 more`; none if it is inside of nothing.
+pub(crate) fn in_short(package: &Package) -> Option<String> {
+    if !package.inside {
+        return None;
+    }
+    let mut hosts: Vec<&str> = Vec::new();
+    for place in &package.places {
+        if let Some(host) = place.inside.as_deref().filter(|host| !hosts.contains(host)) {
+            hosts.push(host);
+        }
+    }
+    let (first, others) = hosts.split_first()?;
+    Some(match others.len() {
+        0 => format!("in {first}"),
+        more => format!("in {first} and {} more", number(more)),
+    })
+}
+
 /// What to do about one finding, as a sentence.
-pub(crate) fn fix(finding: &Finding) -> String {
+pub(crate) fn fix(package: &Package, finding: &Finding) -> String {
+    if package.inside {
+        let name = &package.name;
+        return match (&finding.fixed_in, &finding.last_affected) {
+            (Some(version), _) => {
+                format!("Update what contains it to a build with {name} {version} or later.")
+            }
+            (None, Some(version)) => {
+                format!(
+                    "Update what contains it to a build with {name} newer than {version}, the last that is named as affected."
+                )
+            }
+            (None, None) => "No record names a fix.".into(),
+        };
+    }
     match (&finding.fixed_in, &finding.last_affected) {
         (Some(version), _) => format!("Update to {version} or later."),
         (None, Some(version)) => {

@@ -3,5 +3,6 @@
 pub mod browser;
 pub mod feeds;
 pub mod nix;
+pub mod programs;
 pub mod schema;
 pub mod web;

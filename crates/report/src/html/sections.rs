@@ -330,8 +330,23 @@ impl Anchors {
 
 /// What was scanned, by kinds.
 pub(super) fn scanned(subject: &SubjectInfo) -> String {
+    let inside = match (subject.looked_into, subject.parts) {
+        (0, _) => String::new(),
+        (objects, parts) => format!(
+            " {} inside of them, found in {} that {} looked into.",
+            counted(parts, "library", "libraries"),
+            counted(objects, "object", "objects"),
+            if objects == 1 { "was" } else { "were" },
+        ),
+    };
+    if subject.nature == "files" {
+        return format!(
+            "Files, which declare {} in different versions.",
+            counted(subject.parts, "library", "libraries")
+        );
+    }
     format!(
-        "{}: {} in different versions, {}, and {} without a version.",
+        "{}: {} in different versions, {}, and {} without a version.{inside}",
         counted(subject.objects, "object", "objects"),
         counted(subject.components, "package", "packages"),
         counted(

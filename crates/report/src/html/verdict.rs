@@ -24,7 +24,7 @@ pub(super) struct Verdict {
 impl Verdict {
     pub(super) fn of(report: &Report, rows: &[Row<'_>]) -> Self {
         let summary = &report.summary;
-        let packages = number(report.subject.components);
+        let packages = words::population(&report.subject);
         let exploited = rows.iter().filter(|row| !row.exploited.is_empty()).count();
         let (what, href, rest, pressing) = if summary.exploited > 0 {
             (
@@ -35,7 +35,7 @@ impl Verdict {
                 ),
                 Some("#show=exploited"),
                 format!(
-                    "{} {exploited} of {packages} packages. Start with these.",
+                    "{} {exploited} of {packages}. Start with these.",
                     if summary.exploited == 1 {
                         "affects"
                     } else {
@@ -49,7 +49,7 @@ impl Verdict {
                 counted(summary.affected, "vulnerability", "vulnerabilities"),
                 Some("#packages"),
                 format!(
-                    "{} {} of {packages} packages. None is known to be exploited. The most pressing:",
+                    "{} {} of {packages}. None is known to be exploited. The most pressing:",
                     if summary.affected == 1 {
                         "affects"
                     } else {
@@ -63,14 +63,14 @@ impl Verdict {
             (
                 counted(summary.needs_review, "finding", "findings"),
                 Some("#show=review"),
-                format!("to look at. Nothing else is known to affect these {packages} packages."),
+                format!("to look at. Nothing else is known to affect these {packages}."),
                 0,
             )
         } else if report.index.vulnerabilities == 0 {
             let what = "Nothing was found, because the index of advisories is empty.".into();
             (what, Some("#sources"), String::new(), 0)
         } else {
-            let what = format!("No known vulnerability affects these {packages} packages.");
+            let what = format!("No known vulnerability affects these {packages}.");
             (what, None, String::new(), 0)
         };
         let first = pressing

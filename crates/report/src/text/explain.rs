@@ -7,6 +7,7 @@ use super::scan::decision;
 use crate::escape::line;
 use crate::explain::{Explained, Explanation};
 use crate::model::Evidence;
+use crate::words;
 
 /// How many records' words are shown before it says how many more there are.
 const SHOWN: usize = 8;
@@ -169,6 +170,7 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
             );
         }
     }
+    places(out, package, paint, width);
     patches(out, package, paint, width);
     if matches!(package.status, "affected" | "needs_review") {
         let _ = writeln!(out, "\n  {}", paint.heading("What to do"));
@@ -177,6 +179,10 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
             _ if package.status == "needs_review" => {
                 "Read the advisory and decide. If this version is not affected, a [[suppress]] entry in snowguard.toml keeps that. If it is about another product, a line `package not vendor:product # reason` in a file for --identities does.".to_owned()
             }
+            Some((Some(version), _)) if package.inside => format!(
+                "Update what contains it to a build with version {} or later.",
+                line(version)
+            ),
             Some((Some(version), _)) => format!("Update to {} or later.", line(version)),
             Some((None, Some(last))) => format!("Update to a version after {}, the last one affected.", line(last)),
             _ => "No record knows a fix.".to_owned(),
@@ -209,6 +215,43 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
             "    and {} more names",
             package.identities.len() - SHOWN
         );
+    }
+}
+
+/// The files that declare it: which bytes or line, and who put them there.
+fn places(out: &mut String, package: &Explained, paint: Paint, width: usize) {
+    if !package.places.is_empty() {
+        let _ = writeln!(out, "\n  {}", paint.heading("What declares it"));
+    }
+    for place in package.places.iter().take(SHOWN) {
+        let what = match &place.inside {
+            Some(host) => format!("{}, inside {}", line(&place.by), line(host)),
+            None => format!("{}, of its own", line(&place.by)),
+        };
+        wrap(out, 4, &what, width);
+        let span = words::span(place).map_or(String::new(), |span| format!(", {span}"));
+        let location = words::location(place);
+        wrap(out, 6, &format!("{}{span}", line(&location)), width);
+        let need = match place.need {
+            "build" => Some("for building only"),
+            "development" => Some("for development only"),
+            "optional" => Some("works without it"),
+            _ => None,
+        };
+        if let Some(need) = need {
+            wrap(out, 6, need, width);
+        }
+    }
+    if package.places.len() > SHOWN {
+        let _ = writeln!(out, "    and {} more places", package.places.len() - SHOWN);
+    }
+    for other in &package.other_versions {
+        let text = format!(
+            "Its own bytes give another version, {}: {}",
+            line(&other.version),
+            line(&words::location(&other.place))
+        );
+        wrap(out, 4, &text, width);
     }
 }
 
@@ -249,6 +292,10 @@ fn patches(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         return;
     };
     if !matches!(package.status, "affected" | "needs_review" | "patched") {
+        return;
+    }
+    // Patches of what contains it decide as far as they speak of it, and the reason says so.
+    if package.inside {
         return;
     }
     let _ = writeln!(out, "\n  {}", paint.heading("What speaks against it"));

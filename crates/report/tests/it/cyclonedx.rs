@@ -32,6 +32,12 @@ fn a_typical_system() {
 }
 
 #[test]
+fn what_is_inside_is_nested_with_the_files_that_declare_it() {
+    let [_, bom] = both(&support::inside());
+    insta::assert_snapshot!(String::from_utf8(bom.to_json(Layout::Pretty).unwrap()).unwrap());
+}
+
+#[test]
 fn every_component_and_every_finding_is_there() {
     let scanned = support::typical();
     let [plain, full] = both(&scanned);

@@ -23,6 +23,7 @@ fn every_report_is_valid() {
         support::typical(),
         support::nasty(),
         support::large(),
+        support::inside(),
     ] {
         let document = made(&scanned, ISSUER).unwrap();
         let errors: Vec<_> = document
@@ -36,6 +37,13 @@ fn every_report_is_valid() {
         let read = Document::read(&json, &Limits::default()).unwrap();
         assert_eq!(read.statements.len(), document.statements.len());
     }
+}
+
+#[test]
+fn what_is_inside_is_a_part_of_what_contains_it() {
+    let document = made(&support::inside(), ISSUER).unwrap();
+    let json = document.to_json(Layout::Pretty).unwrap();
+    insta::assert_snapshot!(String::from_utf8(json).unwrap());
 }
 
 #[test]

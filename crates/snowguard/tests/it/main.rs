@@ -12,6 +12,7 @@ mod advisories;
 mod book;
 mod colour;
 mod config;
+mod deep;
 mod diff;
 mod explain;
 mod formats;

@@ -37,6 +37,7 @@ pub(crate) fn walk(
 ) -> io::Result<Look> {
     let metadata = root.symlink_metadata()?;
     let walk = Walk {
+        root,
         device: metadata.dev(),
         limits,
         effort,
@@ -62,6 +63,7 @@ pub(crate) fn walk(
 }
 
 struct Walk<'w> {
+    root: &'w Path,
     device: u64,
     limits: &'w DeepLimits,
     effort: &'w Effort,
@@ -121,7 +123,7 @@ impl Walk<'_> {
             }
         } else if kind.is_file() {
             let relative = join(above, name);
-            if may_declare(&relative) {
+            if may_declare(&relative) || (self.stamps && self.is_told_by_root(&relative)) {
                 self.file(&entry.path(), relative, name);
             }
         }
@@ -143,8 +145,7 @@ impl Walk<'_> {
             }
             stamp = settled(&metadata);
         }
-        let told_by = if relative.is_empty() { name } else { &relative };
-        let told_by = String::from_utf8_lossy(told_by);
+        let told_by = self.name_of(&relative, name);
         let (parts, problem) = match self.read(path, &told_by) {
             Ok(parts) => {
                 let problem = parts.problems.first().map(|problem| {
@@ -166,6 +167,29 @@ impl Walk<'_> {
             problem,
             failed: false,
         });
+    }
+
+    fn is_told_by_root(&self, relative: &[u8]) -> bool {
+        kind_of(&self.name_of(relative, &[]), &[]).is_some()
+    }
+
+    /// By what the kind of a file is told: its path from the object on. A plain directory may itself
+    /// be one of those whose names tell (`node_modules`, `vendor`).
+    fn name_of(&self, relative: &[u8], name: &[u8]) -> String {
+        if relative.is_empty() {
+            return String::from_utf8_lossy(name).into_owned();
+        }
+        let plain = String::from_utf8_lossy(relative);
+        let root = match self.root.file_name().map(OsStr::to_string_lossy) {
+            Some(root) if self.stamps && kind_of(&plain, &[]).is_none() => root,
+            _ => return plain.into_owned(),
+        };
+        let whole = format!("{root}/{plain}");
+        if kind_of(&whole, &[]).is_some() {
+            whole
+        } else {
+            plain.into_owned()
+        }
     }
 
     fn read(&self, path: &Path, told_by: &str) -> Result<Parts, Failure> {

@@ -9,6 +9,7 @@
 
 mod derivations;
 mod documents;
+mod inside;
 mod live;
 mod packages;
 mod support;

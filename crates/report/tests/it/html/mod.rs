@@ -18,6 +18,11 @@ fn a_typical_page_says() {
 }
 
 #[test]
+fn a_page_about_what_is_inside_says() {
+    insta::assert_snapshot!(text::of(&made(&support::inside())));
+}
+
+#[test]
 fn an_empty_page_says() {
     insta::assert_snapshot!(text::of(&made(&support::empty())));
 }

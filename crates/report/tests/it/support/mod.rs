@@ -4,17 +4,19 @@
 mod worlds;
 
 use serde_json::{Value, json};
+use snowguard_advisory::identity::PackageKey;
 use snowguard_advisory::index::{Builder, Index, SourceKind};
 use snowguard_advisory::record::Record;
 use snowguard_inventory::{
-    Gap, IdentityTable, Inventory, Nature, Object, PatchText, Recipe, Subject, SubjectBuilder,
+    Declaration, Gap, IdentityTable, Inventory, Nature, Need, Object, Origin, PatchText, Place,
+    Proof, Recipe, Subject, SubjectBuilder,
 };
 use snowguard_matching::suppress::{self, Judged, Suppression};
 use snowguard_matching::{Matcher, Options};
 use snowguard_report::model::Report;
 use snowguard_report::{Facts, build};
 
-pub(crate) use worlds::{all, empty, large, nasty, small, typical};
+pub(crate) use worlds::{all, empty, inside, large, nasty, small, typical};
 
 /// Something to scan, and what to scan it against.
 pub(crate) struct World {
@@ -24,6 +26,7 @@ pub(crate) struct World {
     index: Builder,
     suppressions: Vec<Suppression>,
     index_path: Option<String>,
+    inside: Vec<Declaration>,
 }
 
 /// A world, scanned.
@@ -43,7 +46,52 @@ impl World {
             index: Builder::new(),
             suppressions: Vec::new(),
             index_path: None,
+            inside: Vec::new(),
         }
+    }
+
+    /// A file of a package declares a library.
+    pub(crate) fn declares(
+        &mut self,
+        package: &str,
+        file: &str,
+        purl: &str,
+        need: Need,
+    ) -> &mut Self {
+        let node = self.subject.find(&drv(package)).unwrap();
+        let (name, version) = purl.split_once('@').unwrap();
+        let package = PackageKey::from_purl(name).unwrap();
+        let locked = file.ends_with(".lock");
+        self.inside.push(Declaration {
+            name: package.name().into(),
+            package,
+            version: version.into(),
+            root: false,
+            origin: Origin::Registry,
+            place: Place {
+                node,
+                file: file.into(),
+                member: file
+                    .ends_with(".jar")
+                    .then(|| "META-INF/maven/pom.properties".into()),
+                offset: (!locked).then_some(4_096),
+                length: (!locked).then_some(1_234),
+                line: locked.then_some(7),
+                by: if locked {
+                    "Cargo.lock"
+                } else {
+                    "cargo-auditable data"
+                }
+                .into(),
+                need,
+                proof: if locked {
+                    Proof::Locked
+                } else {
+                    Proof::Contained
+                },
+            },
+        });
+        self
     }
 
     /// A derivation; what `fill` sets stays.
@@ -134,8 +182,15 @@ impl World {
     }
 
     pub(crate) fn finish(self) -> Scanned {
+        let mut subject = self.subject.build(self.title, self.nature);
+        subject.looked_into = if self.inside.is_empty() {
+            0
+        } else {
+            subject.objects.len()
+        };
+        subject.inside = self.inside;
         Scanned {
-            subject: self.subject.build(self.title, self.nature),
+            subject,
             index: self.index.finish().bytes,
             suppressions: self.suppressions,
             index_path: self.index_path,

@@ -1,7 +1,7 @@
 //! The worlds that the tests look at.
 
 use serde_json::json;
-use snowguard_inventory::{Gap, Meta, Nature};
+use snowguard_inventory::{Gap, Meta, Nature, Need};
 use snowguard_matching::suppress::{Judged, Justification};
 
 use super::{Scanned, World, affects, decision, out};
@@ -14,8 +14,73 @@ pub(crate) fn empty() -> Scanned {
 }
 
 /// Each world once.
-pub(crate) fn all() -> [Scanned; 4] {
-    [empty(), typical(), nasty(), large()]
+pub(crate) fn all() -> [Scanned; 5] {
+    [empty(), typical(), nasty(), large(), inside()]
+}
+
+/// Programs with libraries inside: the same in three of them, one for building only, one in a lock
+/// file, one that a patch around it speaks of, and one whose own package is patched.
+pub(crate) fn inside() -> Scanned {
+    let mut world = World::new("nixos-system-inside-26.05", Nature::RunTime);
+    let root = "nixos-system-inside-26.05";
+    world.package(root, |_| {}).root(root);
+    for name in ["ripgrep-13.0.0", "fd-8.0.0", "bat-0.18.0"] {
+        let _ = world.package(name, |_| {}).edges(root, &[name]);
+        world.declares(name, "bin/x", "pkg:cargo/regex@1.5.4", Need::Runtime);
+    }
+    let _ = world
+        .package("mended-1.0", |recipe| {
+            recipe.patches = vec![out("CVE-2021-45707.patch").into()];
+        })
+        .package("python3.11-requests-2.20.0", |recipe| {
+            recipe.pname = Some("requests".into());
+            recipe.patches = vec![out("CVE-2023-32681.patch").into()];
+        })
+        .edges(root, &["mended-1.0", "python3.11-requests-2.20.0"]);
+    world
+        .declares("ripgrep-13.0.0", "bin/x", "pkg:cargo/cc@1.0.1", Need::Build)
+        .declares("mended-1.0", "bin/x", "pkg:cargo/nix@0.20.0", Need::Runtime)
+        .declares(
+            "mended-1.0",
+            "share/app.jar",
+            "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.0",
+            Need::Runtime,
+        )
+        .declares(
+            "bat-0.18.0",
+            "src/Cargo.lock",
+            "pkg:cargo/time@0.1.43",
+            Need::Unknown,
+        )
+        .declares(
+            "bat-0.18.0",
+            "lib/pip/_vendor/x",
+            "pkg:pypi/requests@2.20.0",
+            Need::Runtime,
+        );
+    for (id, purl, rule, score) in [
+        ("CVE-2022-24713", "pkg:cargo/regex", "<1.5.5", "A:H"),
+        ("CVE-2023-0001", "pkg:cargo/cc", "<1.0.2", "A:L"),
+        ("CVE-2021-45707", "pkg:cargo/nix", "<0.20.2", "A:H"),
+        ("CVE-2020-26235", "pkg:cargo/time", "<0.2.23", "A:H"),
+        ("CVE-2023-32681", "pkg:pypi/requests", "<2.31.0", "A:L"),
+        (
+            "CVE-2021-44228",
+            "pkg:maven/org.apache.logging.log4j/log4j-core",
+            "<2.15.0",
+            "A:H",
+        ),
+    ] {
+        world.record(
+            "facts",
+            json!({
+                "id": id, "published": "2022-03-08",
+                "severities": [{"vector": format!("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/{score}")}],
+                "affects": [affects(purl, None, false, rule)],
+            }),
+        );
+    }
+    world.finish()
 }
 
 /// A small system with something of every kind.
