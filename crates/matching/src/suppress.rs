@@ -9,6 +9,7 @@ use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
 use snowguard_advisory::index::ProductView;
 use snowguard_inventory::component::{Component, Identity};
+use snowguard_inventory::naming::Language;
 use snowguard_inventory::{Inventory, Subject as Objects, naming};
 
 use crate::finding::{Finding, Status};
@@ -166,6 +167,17 @@ impl Subject {
     }
 }
 
+/// Whether a decision is about a component's version. Go's modules are known by tags, which begin
+/// with `v`; advisories and components leave that out.
+fn is_version(version: &str, component: &Component) -> bool {
+    let tag = || {
+        version
+            .strip_prefix('v')
+            .filter(|_| component.language == Some(Language::Go))
+    };
+    *version == *component.version || tag() == Some(&*component.version)
+}
+
 fn has(component: &Component, is: impl Fn(&Identity) -> bool) -> bool {
     component
         .identities
@@ -210,7 +222,7 @@ pub fn apply<'a>(
                 (id == finding.id || names.contains(&id))
                     && s.version
                         .as_ref()
-                        .is_none_or(|version| *version == component.version)
+                        .is_none_or(|version| is_version(version, component))
                     && s.component.is(component, finding, objects)
             };
             let mut chosen = None;

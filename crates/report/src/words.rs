@@ -67,22 +67,22 @@ pub(crate) fn span(place: &Place) -> Option<String> {
     }
 }
 
-/// What something is inside of: `in ripgrep 13.0.0 and 2 more`; none if it is inside of nothing.
+/// What something is inside of: `in ripgrep 13.0.0, bin/rg and 2 more`; none if it is inside of
+/// nothing.
 pub(crate) fn in_short(package: &Package) -> Option<String> {
-    if !package.inside {
-        return None;
+    let places = &package.places;
+    let first = places.first().filter(|_| package.inside)?;
+    let mut text = format!("in {}", first.inside.as_deref().unwrap_or_default());
+    if let Some(file) = Some(&first.file).filter(|file| !file.is_empty()) {
+        text.push_str(", ");
+        text.push_str(file);
     }
-    let mut hosts: Vec<&str> = Vec::new();
-    for place in &package.places {
-        if let Some(host) = place.inside.as_deref().filter(|host| !hosts.contains(host)) {
-            hosts.push(host);
-        }
+    if places.len() > 1 {
+        text.push_str(" and ");
+        text.push_str(&number(places.len() - 1));
+        text.push_str(" more");
     }
-    let (first, others) = hosts.split_first()?;
-    Some(match others.len() {
-        0 => format!("in {first}"),
-        more => format!("in {first} and {} more", number(more)),
-    })
+    Some(text)
 }
 
 /// What to do about one finding, as a sentence.

@@ -504,3 +504,67 @@ fn a_hundred_thousand_files() {
     let cut = |gap: &Gap| matches!(gap, Gap::CutShort { count: 1, example } if example.contains("1000 directory entries"));
     assert!(subject.gaps.iter().any(cut), "{:?}", subject.gaps);
 }
+
+/// A source that was fetched beforehand has what the build could see, and nothing of what it did.
+#[test]
+fn a_vendored_source_is_no_proof_of_what_became_of_it() {
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let vendor = store.scratch().join("tool-1.0-vendor");
+    fs::create_dir(&vendor).unwrap();
+    let lock = "version = 3\n\n[[package]]\nname = \"regex\"\nversion = \"1.5.4\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    fs::write(vendor.join("Cargo.lock"), lock).unwrap();
+    let vendor = vendor.to_str().unwrap();
+    store
+        .run(
+            "nix-store",
+            &[],
+            ["--add-fixed", "--recursive", "sha256", vendor],
+        )
+        .unwrap();
+    let hash = store
+        .run("nix-hash", &[], ["--type", "sha256", vendor])
+        .unwrap();
+    let hash = lines(&hash).remove(0);
+    let expression = format!(
+        r#"
+        let make = args: derivation ({{ system = "x86_64-linux"; builder = "/bin/sh"; }} // args); in
+        make {{
+          name = "tool-1.0";
+          pname = "tool";
+          version = "1.0";
+          cargoDeps = make {{
+            name = "tool-1.0-vendor";
+            outputHashMode = "recursive";
+            outputHashAlgo = "sha256";
+            outputHash = "{hash}";
+          }};
+        }}"#
+    );
+    store.instantiate(&expression, &[]).unwrap();
+    let drv = fs::read_dir(store.dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_str().unwrap().ends_with("-tool-1.0.drv"))
+        .unwrap();
+    let options = |mode| Options {
+        store: Some(Store::with_dirs(
+            store.dir().to_str().unwrap().parse().unwrap(),
+            &store.scratch().join("var"),
+        )),
+        deep: Deep {
+            mode,
+            ..Deep::default()
+        },
+        ..Options::default()
+    };
+    let look = |mode| {
+        let input = Input::detect(&drv, &options(mode)).unwrap();
+        read(vec![input], Vec::new(), &options(mode)).unwrap()
+    };
+    insta::assert_snapshot!(told(&look(Mode::Always)), @r"
+    inside Rust regex 1.5.4 (unknown)
+        tool-1.0-vendor: Cargo.lock Cargo.lock, unknown
+    whole  tool 1.0 (unknown)
+    ");
+    assert_eq!(look(Mode::Auto).inside, []);
+}
