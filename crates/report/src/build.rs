@@ -173,7 +173,8 @@ fn not_looked_at(inventory: &Inventory, matches: &Matches<'_>) -> Vec<ComponentR
         .filter_map(|id| inventory.get(*id))
         // What a program's own tree adds to it is the program.
         .filter(|component| {
-            !component.is_identified() && !(component.is_part() && component.is_local)
+            let is_its_own = component.is_part() && component.is_local;
+            !component.is_identified() && !is_its_own
         })
         .map(|component| ComponentRef {
             name: display_name(component),
