@@ -10,4 +10,5 @@ mod notify;
 mod pages;
 mod push;
 mod support;
+mod units;
 mod watch;
