@@ -79,6 +79,8 @@ Examples:
   snowguard result verify web-1.dsse.json --key fleet.public"
     )]
     Result(ResultCommand),
+    /// Tells what the watcher found, since when, and how it does
+    Status(Status),
     /// Manages the advisory index
     #[command(
         subcommand,
@@ -413,6 +415,39 @@ pub(crate) struct ResultShow {
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) format: PlainFormat,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Reads what `snowguardd watch` wrote down, and scans nothing.
+
+Examples:
+  snowguard status
+  snowguard status --advisory CVE-2021-3711   when it came, when it was fixed
+  snowguard status --format json
+
+Exit status: 0 nothing affected, 1 something is, 2 failure.")]
+pub(crate) struct Status {
+    /// The history [default: /run/snowguard/history.sqlite]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SNOWGUARD_HISTORY",
+        hide_env_values = true
+    )]
+    pub(crate) history: Option<Utf8PathBuf>,
+    /// What happened to one advisory
+    #[arg(long, value_name = "ID", conflicts_with = "component")]
+    pub(crate) advisory: Option<String>,
+    /// Only these packages: a name or `*name*`
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) component: Option<String>,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: PlainFormat,
+    /// Shows everything, and not the first of each section
+    #[arg(long, short)]
+    pub(crate) all: bool,
 }
 
 #[derive(Subcommand)]

@@ -107,6 +107,13 @@ impl From<snowguard_matching::MatchError> for Failure {
     }
 }
 
+impl From<snowguard_watch::HistoryError> for Failure {
+    fn from(error: snowguard_watch::HistoryError) -> Self {
+        let hint = error.hint();
+        Self::new(error).hint(hint)
+    }
+}
+
 impl From<snowguard_feeds::IndexFileError> for Failure {
     fn from(error: snowguard_feeds::IndexFileError) -> Self {
         let hint = match &error {

@@ -17,6 +17,7 @@ mod publish;
 mod read;
 mod result;
 mod scan;
+mod status;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Sbom(args) => scan::sbom(&cli.global, args, &terminal),
         Command::Explain(args) => explain::run(&cli.global, args, &terminal),
         Command::Diff(args) => diff::run(&cli.global, args, &terminal),
+        Command::Status(args) => status::run(&cli.global, args, &terminal),
         Command::Advisories(Advisories::Update(args)) => {
             advisories::update(&cli.global, args, &terminal)
         }

@@ -26,6 +26,7 @@ mod publish;
 mod result;
 mod sbom;
 mod scan;
+mod status;
 mod support;
 mod update;
 mod vex;

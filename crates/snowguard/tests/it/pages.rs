@@ -4,12 +4,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::{Place, assert_shown};
 
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 12] = [
     &[],
     &["scan"],
     &["explain"],
     &["diff"],
     &["sbom"],
+    &["status"],
     &["advisories"],
     &["advisories", "update"],
     &["advisories", "import"],
@@ -120,4 +121,19 @@ fn completions_for_every_shell() {
 #[test]
 fn completions_for_a_shell_that_is_none() {
     Place::new().run(&["completions", "cmd"]).fails_with("cmd");
+}
+
+/// What the unit that fetches advisories starts is a command with these options.
+#[test]
+fn the_unit_for_updates_starts_a_command() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let unit = std::fs::read_to_string(root.join("units/snowguard-update.service")).unwrap();
+    let command = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/snowguard "))
+        .unwrap();
+    let mut args: Vec<&str> = command.split(' ').collect();
+    assert_eq!(args[..2], ["advisories", "update"]);
+    args.push("--help");
+    Place::new().run(&args).exits(0);
 }
