@@ -39,6 +39,7 @@
               ./data
               ./examples
               ./measure
+              ./units
               ./xtask
             ];
           };
@@ -49,19 +50,37 @@
           cargoTestFlags = [
             "--package"
             "snowguard"
+            "--package"
+            "snowguardd"
             "--bins"
           ];
 
+          cargoBuildFlags = [
+            "--package"
+            "snowguard"
+            "--package"
+            "snowguardd"
+          ];
+
           nativeBuildInputs = [ installShellFiles ];
-          # Both come out of the definition of the command line, so the program has to run.
-          postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-            $out/bin/snowguard man man
-            installManPage man/*
-            installShellCompletion --cmd snowguard \
-              --bash <($out/bin/snowguard completions bash) \
-              --fish <($out/bin/snowguard completions fish) \
-              --zsh <($out/bin/snowguard completions zsh)
-          '';
+          postInstall =
+            # The units name programs where a distribution has them.
+            ''
+              install -D --mode=644 --target-directory=$out/lib/systemd/system units/*.service units/*.timer
+              install -D --mode=644 --target-directory=$out/lib/systemd/user units/user/*.service
+              substituteInPlace $out/lib/systemd/{system,user}/*.service --replace-quiet /usr/bin/ $out/bin/
+            ''
+            # Both come out of the definition of the command line, so the programs have to run.
+            + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+              for program in snowguard snowguardd; do
+                $out/bin/$program man man
+                installShellCompletion --cmd $program \
+                  --bash <($out/bin/$program completions bash) \
+                  --fish <($out/bin/$program completions fish) \
+                  --zsh <($out/bin/$program completions zsh)
+              done
+              installManPage man/*
+            '';
 
           meta = {
             description = "Vulnerability scanner for Nix systems: patch-aware, offline, every verdict explained";
@@ -81,6 +100,16 @@
         default = snowguard;
       });
 
+      nixosModules = rec {
+        snowguard =
+          { lib, pkgs, ... }:
+          {
+            imports = [ ./nix/module.nix ];
+            services.snowguard.package = lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.snowguard;
+          };
+        default = snowguard;
+      };
+
       devShells = forEachSystem (pkgs: {
         default = pkgs.mkShell {
           # What `cargo xtask test` would install elsewhere.
@@ -90,10 +119,12 @@
             cargo-nextest
             chromium
             clippy
+            dbus
             nix
             rust-analyzer
             rustc
             rustfmt
+            systemd
           ];
         };
       });
@@ -115,7 +146,7 @@
             touch "$out"
           '';
           layout = pkgs.runCommand "snowguard-flake-layout" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
-            nixfmt --check ${./flake.nix}
+            nixfmt --check ${./flake.nix} ${./nix/module.nix}
             touch "$out"
           '';
         }

@@ -49,7 +49,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "flake",
-        about: "flake.nix is an expression that Nix parses",
+        about: "flake.nix and the module are expressions that Nix parses",
         needs: &[NIX],
         run: flake,
     },
@@ -138,7 +138,7 @@ fn whole_tree(job: &mut Job<'_>) -> Result<String> {
 
 fn flake(job: &mut Job<'_>) -> Result<String> {
     let mut nix = job.workspace.command("nix-instantiate");
-    job.run(nix.args(["--parse", "flake.nix"]))?;
+    job.run(nix.args(["--parse", "flake.nix", "nix/module.nix"]))?;
     Ok(String::new())
 }
 
