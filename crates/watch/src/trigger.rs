@@ -125,30 +125,26 @@ pub fn root_of(input: &Utf8Path) -> String {
         .map_or(String::new(), Utf8PathBuf::into_string)
 }
 
-/// Which files of advisories there are: the index, and what lies beside it under its name. Files are
-/// replaced by rename, so another one has another inode.
+/// Which files of advisories there are: the index and its delta. What an update keeps beside them does
+/// not count: it changes all the while. Files are replaced by rename, so another one has another inode.
 pub fn fingerprint(index: &Utf8Path) -> String {
-    let (Some(directory), Some(stem)) = (index.parent(), index.file_stem()) else {
-        return String::new();
-    };
-    let Ok(entries) = directory.read_dir_utf8() else {
-        return String::new();
-    };
-    let mut files = BTreeSet::new();
-    for entry in entries.flatten() {
-        if !entry.file_name().starts_with(stem) {
-            continue;
-        }
-        if let Ok(data) = entry.metadata()
+    let mut text = String::new();
+    let delta = Utf8PathBuf::from(format!("{index}.delta"));
+    for path in [index, &delta] {
+        if let Ok(data) = path.metadata()
             && data.is_file()
         {
-            let mut text = entry.file_name().to_owned();
+            let name = path.file_name().unwrap_or_default();
             let (time, nanoseconds) = (data.mtime(), data.mtime_nsec());
-            let _ = write!(text, ":{}:{}:{time}.{nanoseconds}", data.len(), data.ino());
-            files.insert(text);
+            let _ = write!(
+                text,
+                "{name}:{}:{}:{time}.{nanoseconds} ",
+                data.len(),
+                data.ino()
+            );
         }
     }
-    files.into_iter().collect::<Vec<_>>().join(" ")
+    text
 }
 
 /// Tells when something in some directories changed.
@@ -331,9 +327,11 @@ mod tests {
         assert_eq!(fingerprint(&index), "");
         std::fs::write(&index, "1").unwrap();
         let before = fingerprint(&index);
-        std::fs::write(root.join("run/advisories.delta"), "1").unwrap();
+        std::fs::write(root.join("run/advisories.idx.delta"), "1").unwrap();
         let delta = fingerprint(&index);
-        assert!(before != delta && delta.contains("advisories.delta"));
+        assert!(before != delta && delta.contains("advisories.idx.delta"));
+        std::fs::write(root.join("run/advisories.records"), "1").unwrap();
+        assert_eq!(fingerprint(&index), delta);
     }
 
     #[test]
