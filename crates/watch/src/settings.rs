@@ -22,8 +22,6 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Read by `snowguardd notify`.
     pub notify: toml::Table,
-    /// Read by `snowguardd push`.
-    pub push: toml::Table,
 }
 
 /// What is scanned, and when.
