@@ -154,6 +154,8 @@ pub enum Declared {
     CargoAuditable,
     /// The build information that the Go linker writes.
     GoBuildInfo,
+    /// The version that a language runtime writes into its own program or library.
+    Runtime,
     /// The metadata of an installed Python distribution, or of a wheel.
     PythonMetadata,
     /// The `package.json` of a package under `node_modules`.
@@ -219,6 +221,7 @@ impl Declared {
         match self {
             Self::CargoAuditable => "cargo-auditable data",
             Self::GoBuildInfo => "Go build information",
+            Self::Runtime => "the runtime's own version text",
             Self::PythonMetadata => "Python metadata",
             Self::NpmPackage => "package.json",
             Self::NpmInstalled => "npm's record of what it installed",
@@ -249,6 +252,7 @@ impl Declared {
         match self {
             Self::CargoAuditable
             | Self::GoBuildInfo
+            | Self::Runtime
             | Self::PythonMetadata
             | Self::NpmPackage
             | Self::NpmInstalled

@@ -92,7 +92,7 @@ pub fn read<'data, R: ReadRef<'data>>(
 ) -> Result<Parts, PartsError> {
     let mut sink = Sink::new(*limits);
     match kind {
-        Kind::Executable => binary::read(data, &mut sink)?,
+        Kind::Executable => binary::read(path, data, &mut sink)?,
         Kind::Archive => archive::read(path, data, &mut sink)?,
         _ => read_text(kind, whole(data, limits)?, &mut sink)?,
     }

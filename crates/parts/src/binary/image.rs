@@ -39,6 +39,10 @@ pub(super) struct Image {
     pub(super) go: Vec<Region>,
     /// Whether [`Image::go`] is a section of its own, as opposed to a place to search.
     pub(super) go_section: bool,
+    /// Constants, in ELF: `.rodata`.
+    pub(super) constants: Option<Region>,
+    /// What the compilers wrote about themselves, in ELF: `.comment`.
+    pub(super) comment: Option<Region>,
 }
 
 /// More architectures in one file are not looked at.
@@ -161,6 +165,12 @@ fn elf<'data, Elf: FileHeader<Endian = Endianness>, R: ReadRef<'data>>(
             Ok(b".go.buildinfo") => {
                 image.go.push(region);
                 image.go_section = true;
+            }
+            Ok(b".rodata") => {
+                image.constants.get_or_insert(region);
+            }
+            Ok(b".comment") => {
+                image.comment.get_or_insert(region);
             }
             Ok(_) => {}
             Err(_) => nameless = true,

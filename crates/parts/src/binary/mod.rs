@@ -6,6 +6,7 @@
 mod auditable;
 mod go;
 mod image;
+mod runtime;
 mod wasm;
 mod window;
 
@@ -17,8 +18,13 @@ use object::ReadRef;
 use crate::read::{PartsError, Sink};
 use image::Image;
 
-/// What a program declares: nothing, if it has neither of the sections.
-pub(crate) fn read<'data, R: ReadRef<'data>>(data: R, sink: &mut Sink) -> Result<(), PartsError> {
+/// What a program declares: nothing, if it has none of the sections. `path` only tells how it is
+/// called.
+pub(crate) fn read<'data, R: ReadRef<'data>>(
+    path: &str,
+    data: R,
+    sink: &mut Sink,
+) -> Result<(), PartsError> {
     let whole = Window::new(data)?;
     if let Some(section) = wasm::auditable(whole)? {
         auditable::read(whole, section, sink);
@@ -29,6 +35,7 @@ pub(crate) fn read<'data, R: ReadRef<'data>>(data: R, sink: &mut Sink) -> Result
             auditable::read(window, section, sink);
         }
         go::read(window, &image, sink);
+        runtime::read(window, path, &image, sink);
     }
     Ok(())
 }

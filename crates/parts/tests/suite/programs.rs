@@ -1,4 +1,4 @@
-//! Programs: cargo-auditable and Go.
+//! Programs: cargo-auditable, Go and runtimes.
 
 use std::io::Write as _;
 
@@ -244,4 +244,47 @@ fn no_windows_program_after_the_magic() {
     // As programs of DOS begin, and texts may.
     let text = b"MZ".repeat(64);
     assert_eq!(declared("x.exe", &text), Parts::default());
+}
+
+/// A program with a section of its own.
+fn with(section: &str, content: &[u8]) -> Vec<u8> {
+    let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    let id = object.add_section(Vec::new(), section.into(), SectionKind::ReadOnlyData);
+    object.append_section_data(id, content, 1);
+    object.write().unwrap()
+}
+
+#[test]
+fn runtimes_say_their_version() {
+    let node = with(
+        ".rodata",
+        b"host\0node.js/v\0node.js/v24.19.0Protocol-Version\0",
+    );
+    let parts = declared("lib/driver/node", &node);
+    assert_snapshot!(table(&parts), @"nodejs | pkg:generic/nodejs | 24.19.0 | runtime | 16 bytes at 0x4f");
+    let part = parts.parts.first().unwrap();
+    assert_eq!(part.by, Declared::Runtime);
+    assert_eq!(proof(&node, part.place.span), b"node.js/v24.19.0");
+
+    let std = with(
+        ".comment",
+        b"GCC: (GNU) 13\0rustc version 1.95.0 (59807616e 2026-04-14)\0",
+    );
+    assert_snapshot!(table(&declared("lib/libstd-0123456789abcdef.so", &std)), @"rustc | pkg:generic/rustc | 1.95.0 | runtime | 20 bytes at 0x4e");
+}
+
+#[test]
+fn only_a_runtime_is_a_runtime() {
+    let node = with(".rodata", b"node.js/v24.19.0\0");
+    let std = with(".comment", b"rustc version 1.95.0 (59807616e 2026-04-14)\0");
+    for (path, program) in [
+        ("bin/curl", &node),
+        ("bin/rg", &std),
+        ("lib/libstd-x.so", &node),
+        ("bin/node", &std),
+    ] {
+        assert_eq!(declared(path, program).parts, [], "{path}");
+    }
+    let cut = with(".rodata", b"node.js/v24.19");
+    assert_eq!(declared("bin/node", &cut).parts, []);
 }

@@ -298,7 +298,9 @@ impl<'a> Names<'a> {
                     .filter_map(directory)
                     .any(|it| ours.contains(&it))
             };
-            if other.kind == key.kind {
+            if let Some(other) = Some(*other).filter(|other| runtime(key) == Some(&other.name)) {
+                Some((other, "a runtime, which we call as Nixpkgs does"))
+            } else if other.kind == key.kind {
                 Some((*other, "the same name and version in another namespace"))
             } else if other.kind == "generic" && together() {
                 Some((
@@ -312,8 +314,20 @@ impl<'a> Names<'a> {
     }
 }
 
+/// What Nixpkgs calls a runtime.
+fn runtime(key: &Key) -> Option<&'static str> {
+    match (key.kind.as_str(), key.name.as_str()) {
+        ("generic", "node") => Some("nodejs"),
+        ("generic", "rust") => Some("rustc"),
+        _ => None,
+    }
+}
+
 fn folded(key: &Key) -> String {
-    key.short().to_ascii_lowercase().replace(['_', '.'], "-")
+    runtime(key)
+        .unwrap_or(key.short())
+        .to_ascii_lowercase()
+        .replace(['_', '.'], "-")
 }
 
 /// What kind of file a place is.
