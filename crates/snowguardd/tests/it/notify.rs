@@ -118,7 +118,19 @@ fn what_cannot_be_told_is_an_error_once_and_tried_again_otherwise() {
         .map(|run| String::from_utf8_lossy(&run.stderr).into_owned())
         .collect();
     insta::assert_snapshot!(told.concat());
-    let running = Running::start(notify(&place, "file", &[]).stderr(Stdio::null()));
+    // Before it is ready, the signal ends it as it ends any process.
+    let systemd = UnixDatagram::bind(place.path("notify")).unwrap();
+    systemd
+        .set_read_timeout(Some(Duration::from_mins(1)))
+        .unwrap();
+    let running = Running::start(
+        notify(&place, "file", &[])
+            .env("NOTIFY_SOCKET", place.path("notify"))
+            .stderr(Stdio::null()),
+    );
+    let mut buffer = [0; 100];
+    let length = systemd.recv(&mut buffer).unwrap();
+    assert!(buffer[..length].starts_with(b"READY=1"));
     assert_eq!(running.stop(), Some(0));
 }
 
