@@ -182,6 +182,9 @@ pub(crate) struct Scan {
     /// Who makes the statements of OpenVEX: a name or an IRI [default: Unknown Author]
     #[arg(long, value_name = "WHO")]
     pub(crate) author: Option<String>,
+    /// Also writes the result that can be signed, as --format result does, to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<Utf8PathBuf>,
     /// The label of this machine in a result [default: none]
     #[arg(long, value_name = "LABEL")]
     pub(crate) host: Option<String>,

@@ -36,9 +36,14 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
         return Err(Failure::message("--component narrows the table only")
             .hint("`snowguard explain ADVISORY PACKAGE --format json` has one package as data"));
     }
-    if args.host.is_some() && args.format != ScanFormat::Result {
+    if args.host.is_some() && args.format != ScanFormat::Result && args.result.is_none() {
+        return Err(Failure::message("--host labels a result only")
+            .hint("`--format result` or `--result FILE` writes one"));
+    }
+    if args.result.as_deref().is_some_and(|path| path == "-") {
         return Err(
-            Failure::message("--host labels a result only").hint("`--format result` writes one")
+            Failure::message("--result names a file: stdout is for what --format writes")
+                .hint("`--format result` prints a result"),
         );
     }
     let config = Config::load(global)?;
@@ -61,6 +66,9 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
         .transpose()?;
     let evidence = args.format != ScanFormat::Table;
     context.scan(&subject, &inventory, evidence, |facts, report| {
+        if let Some(path) = &args.result {
+            terminal.data(&signable(args, facts, report)?, Some(path))?;
+        }
         match render(args, facts, report, terminal)? {
             Some(bytes) => terminal.data(&bytes, args.output.as_deref())?,
             // OpenVEX has no document without a statement.
@@ -153,13 +161,15 @@ fn render(
         }
         ScanFormat::Html => html::page(report).into_bytes(),
         ScanFormat::Csv => csv::scan(report).into_bytes(),
-        ScanFormat::Result => {
-            let statement = result::statement(facts, report, args.host.as_deref());
-            let statement = statement.map_err(Failure::new)?;
-            document(statement.to_json(Layout::Pretty))?
-        }
+        ScanFormat::Result => signable(args, facts, report)?,
     };
     Ok(Some(bytes))
+}
+
+/// The result that can be signed.
+fn signable(args: &Scan, facts: &Facts<'_, '_>, report: &Report) -> Result<Vec<u8>, Failure> {
+    let statement = result::statement(facts, report, args.host.as_deref()).map_err(Failure::new)?;
+    document(statement.to_json(Layout::Pretty))
 }
 
 fn document(written: Result<Vec<u8>, WriteError>) -> Result<Vec<u8>, Failure> {

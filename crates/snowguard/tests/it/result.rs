@@ -145,6 +145,39 @@ fn what_does_not_hold_is_told_with_its_remedy() {
     insta::assert_snapshot!(told);
 }
 
+#[test]
+fn a_result_beside_another_output() {
+    let place = place();
+    let run = place.run(&[
+        "scan",
+        "system.json.zst",
+        "--format",
+        "json",
+        "--result",
+        "beside.json",
+        "--host",
+        "web-1",
+        "--quiet",
+    ]);
+    run.exits(1);
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["schema"], "snowguard-scan/1");
+    let read = |name: &str| -> Value {
+        let mut statement: Value =
+            serde_json::from_slice(&fs::read(place.path(name)).unwrap()).unwrap();
+        // Another second, maybe.
+        statement["predicate"]["scanned_at"].take();
+        statement
+    };
+    assert_eq!(read("beside.json"), read("result.json"));
+    let run = place.run(&["scan", "system.json.zst", "--result", "-"]);
+    run.exits(2);
+    insta::assert_snapshot!(run.stderr, @r"
+    error: --result names a file: stdout is for what --format writes
+    hint: `--format result` prints a result
+    ");
+}
+
 /// Every byte of the payload and of the signature counts.
 #[test]
 fn no_change_goes_unnoticed() {
