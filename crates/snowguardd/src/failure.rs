@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use snowguard_watch::results::ResultsError;
 use snowguard_watch::service::ServiceError;
 use snowguard_watch::{HistoryError, SettingsError};
 
@@ -69,6 +70,12 @@ impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         let hint = error.hint();
         Self::new(error).hint(hint)
+    }
+}
+
+impl From<ResultsError> for Failure {
+    fn from(error: ResultsError) -> Self {
+        Self::new(error).hint("check that the directory is there and not full")
     }
 }
 

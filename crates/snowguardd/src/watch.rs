@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use snowguard_watch::ready::Manager;
+use snowguard_watch::results::Results;
 use snowguard_watch::service::{self, Listener, Service, Wake};
 use snowguard_watch::{History, Reading, Settings, metrics};
 
@@ -30,6 +31,7 @@ pub(crate) fn run(args: &Watch) -> Result<(), Failure> {
             .unwrap_or_else(|| state.clone())
             .join("history.sqlite")
     });
+    let results = Results::new(state, &copy)?;
     let path = state.join("watch.sqlite");
     let history = History::open(&path, &service::new_instance(&path, &chance()?))?;
     let text = Arc::new(RwLock::new(String::new()));
@@ -53,6 +55,7 @@ pub(crate) fn run(args: &Watch) -> Result<(), Failure> {
         cache: directory("CACHE_DIRECTORY"),
         history,
         copy,
+        results,
         manager: Manager::new(
             variable("NOTIFY_SOCKET").as_deref(),
             variable("WATCHDOG_USEC").as_deref(),

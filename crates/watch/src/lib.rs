@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod observation;
 pub mod policy;
 pub mod ready;
+pub mod results;
 pub mod scanner;
 pub mod service;
 pub mod settings;

@@ -37,6 +37,10 @@ pub struct Scanner {
     pub time_limit: Length,
     /// Where it may keep what it need not find out twice.
     pub cache: Option<Utf8PathBuf>,
+    /// Where it writes the result that can be signed: an absolute path.
+    pub result: Option<Utf8PathBuf>,
+    /// The label of this machine in that.
+    pub host: Option<String>,
 }
 
 /// A scan that gave no result.
@@ -78,8 +82,13 @@ pub enum ScanError {
 }
 
 impl Scanner {
-    /// From the settings. `program` is used where they name none.
-    pub fn new(settings: &Watch, program: &Utf8Path, cache: Option<Utf8PathBuf>) -> Self {
+    /// From the settings. `program` is used where they name none; `result` is where the result goes.
+    pub fn new(
+        settings: &Watch,
+        program: &Utf8Path,
+        cache: Option<Utf8PathBuf>,
+        result: Utf8PathBuf,
+    ) -> Self {
         Self {
             program: settings
                 .scanner
@@ -90,6 +99,8 @@ impl Scanner {
             deep: settings.deep,
             time_limit: settings.time_limit,
             cache,
+            result: Some(result),
+            host: settings.host.clone(),
         }
     }
 
@@ -149,6 +160,13 @@ impl Scanner {
         arguments.extend(["scan", "--format", "json", "--fail-on", "never"].map(String::from));
         if self.deep {
             arguments.push("--deep".into());
+        }
+        if let Some(result) = &self.result {
+            arguments.extend(["--result".into(), result.to_string()]);
+            if let Some(host) = &self.host {
+                // In one: a label may begin as an option does.
+                arguments.push(format!("--host={host}"));
+            }
         }
         arguments.extend(["--".into(), input.to_string()]);
         arguments
@@ -248,6 +266,8 @@ mod tests {
             deep: false,
             time_limit: Length::seconds(30),
             cache: None,
+            result: None,
+            host: None,
         }
     }
 
@@ -265,11 +285,13 @@ mod tests {
         let mut scanner = scanner(&directory, "");
         scanner.index = Some("/i".into());
         scanner.deep = true;
+        scanner.result = Some("/s/r".into());
+        scanner.host = Some("-a".into());
         assert_eq!(
             scanner
                 .arguments(Utf8Path::new("/run/current-system"))
                 .join(" "),
-            "--color never --quiet --index /i scan --format json --fail-on never --deep -- /run/current-system"
+            "--color never --quiet --index /i scan --format json --fail-on never --deep --result /s/r --host=-a -- /run/current-system"
         );
     }
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::history::{About, History, HistoryError, Reading};
 use crate::observation::Observation;
 use crate::ready::Manager;
+use crate::results::{Results, ResultsError};
 use crate::scanner::{Failed, Scanner};
 use crate::settings::{Target, Watch};
 use crate::trigger::{self, Due, Now, Reason, Watcher};
@@ -54,6 +55,8 @@ pub struct Service {
     pub history: History,
     /// The copy for readers.
     pub copy: Utf8PathBuf,
+    /// The latest result of each target.
+    pub results: Results,
     /// Who is told how it goes.
     pub manager: Manager,
     /// Ends after the first scan of each target.
@@ -90,6 +93,8 @@ impl Service {
         let watcher = Watcher::new().map_err(ServiceError::Inotify)?;
         listen(&watcher, wake.clone());
         let instance = self.publish(listener)?;
+        let names = self.settings.target.iter().map(|target| &*target.name);
+        tell(self.results.restore(names), listener);
         self.manager.ready();
         let mut state = Running::default();
         loop {
@@ -189,7 +194,12 @@ impl Service {
         let (target, reason) = (target.clone(), reason.as_str().to_owned());
         self.manager
             .status(&format!("scanning {}: {reason}", target.name));
-        let scanner = Scanner::new(&self.settings, &self.program, self.cache.clone());
+        let scanner = Scanner::new(
+            &self.settings,
+            &self.program,
+            self.cache.clone(),
+            self.results.next(&target.name),
+        );
         let (wake, stop) = (wake.clone(), Arc::clone(&state.stop));
         let index = self.settings.index.clone();
         state.scanning = Some(std::thread::spawn(move || {
@@ -225,7 +235,13 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let Scanned { about, outcome } = scanned;
         let told = match &outcome {
-            Ok(seen) => self.history.record(&about, seen)?,
+            Ok(seen) => {
+                // First: of a scan that is recorded there is no second one soon.
+                if tell(self.results.keep(&about.target), listener) == Some(false) {
+                    listener.log(&format!("the scan of {} wrote no result", about.target));
+                }
+                self.history.record(&about, seen)?
+            }
             Err(failed) => {
                 let text = in_full(&failed.error);
                 listener.log(&format!("cannot scan {}: {text}", about.target));
@@ -250,6 +266,11 @@ impl Service {
         listener.published(&reading);
         Ok(reading.instance()?)
     }
+}
+
+/// A result that cannot be kept is no reason to end: the history goes on.
+fn tell<T>(done: Result<T, ResultsError>, listener: &mut dyn Listener) -> Option<T> {
+    done.map_err(|error| listener.log(&in_full(&error))).ok()
 }
 
 /// What goes on.

@@ -12,6 +12,9 @@ pub const DEFAULT_INDEX: &str = "/var/lib/snowguard/advisories.idx";
 /// Where the copy of the history for readers lies.
 pub const DEFAULT_HISTORY: &str = "/run/snowguard/history.sqlite";
 
+/// Where the latest result of each target lies, for whoever sends it.
+pub const DEFAULT_RESULTS: &str = "/run/snowguard/results";
+
 /// The settings of the watcher; those of notifiers are theirs to read.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -36,6 +39,8 @@ pub struct Watch {
     pub config: Option<Utf8PathBuf>,
     /// Also looks inside files.
     pub deep: bool,
+    /// The label of this machine in results.
+    pub host: Option<String>,
     /// How long after a scan the next one is made, whatever happens.
     pub schedule: Length,
     /// Up to so much later, so that not all machines scan at once.
@@ -79,6 +84,7 @@ impl Default for Watch {
             index: DEFAULT_INDEX.into(),
             config: None,
             deep: false,
+            host: None,
             schedule: Length::seconds(86_400),
             jitter: Length::seconds(3_600),
             settle: Length::seconds(5),
@@ -218,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
         let wrong = |text| parse(text).unwrap_err();
-        insta::assert_snapshot!(wrong("[watch]\nschedul = \"1h\""), @"watch.toml, line 2: unknown field `schedul`, expected one of `scanner`, `index`, `config`, `deep`, `schedule`, `jitter`, `settle`, `time-limit`, `retry`, `retry-at-most`, `target`");
+        insta::assert_snapshot!(wrong("[watch]\nschedul = \"1h\""), @"watch.toml, line 2: unknown field `schedul`, expected one of `scanner`, `index`, `config`, `deep`, `host`, `schedule`, `jitter`, `settle`, `time-limit`, `retry`, `retry-at-most`, `target`");
         insta::assert_snapshot!(wrong("[watch]\nschedule = \"1\""), @"watch.toml, line 2: `1` is not a length of time; write a number and a unit: 90s, 5m, 24h, 7d");
         insta::assert_snapshot!(wrong("[watch]\ntarget = []"), @"watch.toml: `watch.target` is empty: there is nothing to scan");
         insta::assert_snapshot!(wrong("[[watch.target]]\nname = \"a\"\ninput = \"b\""), @"watch.toml: the input of `a` is not an absolute path");

@@ -47,6 +47,8 @@ fn scanner(place: &Place) -> Scanner {
             .then(|| path(place, "snowguard.toml")),
         deep: false,
         time_limit: Length::seconds(300),
+        result: None,
+        host: None,
         cache: None,
     }
 }
