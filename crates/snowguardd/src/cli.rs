@@ -124,24 +124,33 @@ pub(crate) enum NotifierKind {
 
 #[derive(Args)]
 // The generated one, with --state, has more than 80 columns.
-#[command(override_usage = "snowguardd push [OPTIONS] --to <URL> --key-file <FILE> <FILE>")]
+#[command(override_usage = "snowguardd push [OPTIONS] --to <URL> --key-file <FILE> [FILE]")]
 #[command(after_help = "\
-Signs a result that `snowguard scan --format result` wrote, and sends it as a
-DSSE envelope by POST. What cannot be sent is kept, also across a crash, and
+Signs the latest results that `snowguardd watch` keeps, or one that `snowguard
+scan --format result` wrote, and sends what it has not sent as a DSSE envelope
+by POST. What cannot be sent is kept, also across a crash, and
 sent the next time, the oldest first; there is room for 64. Every request has
 an Idempotency-Key, by which the receiver can tell that it has a result already.
 
 Examples:
+  snowguardd push --to https://fleet.example.org/results \\
+    --key-file web-1.secret --state /var/lib/snowguard-push
   snowguardd push result.json --to https://fleet.example.org/results \\
     --key-file web-1.secret --state /var/lib/snowguard-push
   snowguardd push result.json --to https://fleet.example.org/results \\
     --key-file web-1.secret --state ./state --dry-run")]
 pub(crate) struct Push {
-    /// The result
+    /// The result, or a directory of them [default: /run/snowguard/results, where the watcher keeps
+    /// the latest of each target]
     #[arg(value_name = "FILE")]
-    pub(crate) result: Utf8PathBuf,
+    pub(crate) result: Option<Utf8PathBuf>,
     /// Where to
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SNOWGUARD_PUSH_TO",
+        hide_env_values = true
+    )]
     pub(crate) to: String,
     /// The secret key, as `nix key generate-secret` writes it: a file, or credential:NAME for one
     /// that systemd hands over

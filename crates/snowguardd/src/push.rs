@@ -1,7 +1,7 @@
 //! `snowguardd push`: signs the result of a scan, and sends it.
 //!
-//! It holds the key, so it does nothing else: it reads one statement that `snowguard scan --format
-//! result` wrote, with limits, and neither scans nor watches. What is signed is put into a spool before
+//! It holds the key, so it does nothing else: it reads statements that a scan wrote, with limits, and
+//! neither scans nor watches. What is signed is put into a spool before
 //! anything is sent, and leaves it when the receiver has taken it; a process that is killed in between
 //! sends it again under the same key, by which the receiver tells that it has it.
 
@@ -16,35 +16,50 @@ use snowguard_formats::{Layout, Limits};
 use snowguard_http::{Address, Client, HttpError, Post, Settings};
 use snowguard_report::result::PREDICATE_TYPE;
 use snowguard_store::{Hash, HashAlgo, Notation, SecretKey};
+use snowguard_watch::settings::DEFAULT_RESULTS;
 
 use crate::cli::Push;
 use crate::environment::{directory, say};
 use crate::failure::Failure;
-use crate::spool::Spool;
+use crate::spool::{self, Spool};
 
 pub(crate) fn run(args: &Push) -> Result<(), Failure> {
     let address = address(args)?;
     let key = secret_key(&args.key_file)?;
-    let statement = statement(&args.result)?;
-    let (id, envelope) = sign(&key, &statement)?;
+    let mut signed = Vec::new();
+    for path in results(args.result.as_deref())? {
+        signed.push(sign(&key, &statement(&path)?)?);
+    }
     if args.dry_run {
-        say(&format!(
-            "would send {} bytes, signed by {}, to {address} under the key {id}",
-            envelope.len(),
-            key.name()
-        ));
+        for (id, envelope) in &signed {
+            say(&format!(
+                "would send {} bytes, signed by {}, to {address} under the key {id}",
+                envelope.len(),
+                key.name()
+            ));
+        }
         return Ok(());
     }
     let mut spool = Spool::open(&args.state)?;
-    if spool.is_last_sent(&id)? {
-        say("this result was sent before");
-    } else {
-        let dropped = spool.put(&id, &envelope)?;
-        if dropped > 0 {
-            say(&format!(
-                "left out {dropped} older results that could not be sent: there is no room for more"
-            ));
+    let mut dropped = 0;
+    let mut refused = 0;
+    // Who names a file wants it sent, also if it was refused; from a directory, each is sent once.
+    let is_named = args.result.as_deref().is_some_and(|path| !path.is_dir());
+    for (id, envelope) in &signed {
+        if spool.was_sent(id)? {
+            if is_named {
+                say("this result was sent before");
+            }
+        } else if !is_named && spool.was_refused(id)? {
+            refused += 1;
+        } else {
+            dropped += spool.put(id, envelope)?;
         }
+    }
+    if dropped > 0 {
+        say(&format!(
+            "left out {dropped} older results that could not be sent: there is no room for more"
+        ));
     }
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
@@ -57,7 +72,48 @@ pub(crate) fn run(args: &Push) -> Result<(), Failure> {
         &client,
         &address,
         authorization(args)?.as_deref(),
-    )
+    )?;
+    if refused > 0 {
+        return Err(Failure::message(format!(
+            "{address} refused {refused} of the latest results before"
+        ))
+        .hint("the next scan makes new ones; `snowguardd push FILE` sends one of these again"));
+    }
+    Ok(())
+}
+
+/// What is to be sent: a file, or those in a directory, sorted by name.
+fn results(named: Option<&Utf8Path>) -> Result<Vec<Utf8PathBuf>, Failure> {
+    let path = named.unwrap_or(Utf8Path::new(DEFAULT_RESULTS));
+    let cannot =
+        |source: std::io::Error| Failure::new(source).context(format!("cannot read {path}"));
+    let mut found = Vec::new();
+    if path.is_dir() {
+        for entry in path.read_dir_utf8().map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            // What begins with a dot is being written.
+            if entry.path().extension() == Some("json") && !entry.file_name().starts_with('.') {
+                found.push(entry.into_path());
+            }
+        }
+        found.sort();
+    } else if named.is_some() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if found.is_empty() {
+        // What is in the spool is sent all the same.
+        say(&format!(
+            "there is no result in {path}: `snowguardd watch` puts one there after each scan"
+        ));
+    }
+    if found.len() > spool::MAX_FILES {
+        return Err(Failure::message(format!(
+            "{path} has {} results; no more than {} are sent at once",
+            found.len(),
+            spool::MAX_FILES
+        )));
+    }
+    Ok(found)
 }
 
 /// Sends what is in the spool, the oldest first.

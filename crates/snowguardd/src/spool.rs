@@ -13,13 +13,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::failure::Failure;
 
 /// How many results are kept.
-const MAX_FILES: usize = 64;
+pub(crate) const MAX_FILES: usize = 64;
 /// How many bytes they may have in all.
 const MAX_BYTES: u64 = 256 << 20;
 /// How many refused results are kept, for whoever looks why.
 const MAX_ASIDE: usize = 8;
-/// Names the last result that was taken.
+/// Names the last results that were taken, each on a line, the newest last.
 const LAST: &str = "last-sent";
+/// How many of them: the latest of every target is among these.
+const MAX_NAMED: usize = 2 * MAX_FILES;
 
 /// The directory of one sender.
 pub(crate) struct Spool {
@@ -65,12 +67,21 @@ impl Spool {
         })
     }
 
-    /// Whether that result was the last one to be taken.
-    pub(crate) fn is_last_sent(&self, id: &str) -> Result<bool, Failure> {
+    /// Whether that result was one of the last to be taken.
+    pub(crate) fn was_sent(&self, id: &str) -> Result<bool, Failure> {
+        Ok(self.last_sent()?.iter().any(|sent| sent == id))
+    }
+
+    /// Whether that result is among those that were refused.
+    pub(crate) fn was_refused(&self, id: &str) -> Result<bool, Failure> {
+        Ok(entries(&self.aside)?.iter().any(|entry| entry.id == id))
+    }
+
+    fn last_sent(&self) -> Result<Vec<String>, Failure> {
         let path = self.state.join(LAST);
         match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.trim() == id),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(source) => Err(failed("read", &path, source)),
         }
     }
@@ -107,7 +118,11 @@ impl Spool {
 
     /// A result was taken. That is written down before it goes, so that it is not signed again.
     pub(crate) fn sent(&mut self, entry: &Entry) -> Result<(), Failure> {
-        write(&self.state, LAST, entry.id.as_bytes())?;
+        let mut sent = self.last_sent()?;
+        sent.retain(|id| *id != entry.id);
+        sent.push(entry.id.clone());
+        let from = sent.len().saturating_sub(MAX_NAMED);
+        write(&self.state, LAST, sent[from..].join("\n").as_bytes())?;
         self.remove(entry)
     }
 

@@ -58,10 +58,22 @@ impl World {
     }
 
     fn push(&self, more: &[&str]) -> Output {
+        self.push_what("result.json", more)
+    }
+
+    fn push_what(&self, what: &str, more: &[&str]) -> Output {
         let url = self.web.url("/results");
-        let mut args = vec!["push", "result.json", "--to", &url, "--key-file", "key"];
+        let mut args = vec!["push", what, "--to", &url, "--key-file", "key"];
         args.extend(more);
         self.place.command(&args).output().unwrap()
+    }
+
+    /// What the next scan of the watcher leaves for a target.
+    fn latest(&self, target: &str, number: u32) {
+        self.result(number);
+        std::fs::create_dir_all(self.place.path("results")).unwrap();
+        let to = self.place.path(&format!("results/{target}.json"));
+        std::fs::rename(self.place.path("result.json"), to).unwrap();
     }
 
     fn spooled(&self) -> usize {
@@ -113,6 +125,111 @@ fn a_result_is_sent_once() {
     assert_eq!(told(&again), "this result was sent before\nsent 0\n");
     assert_eq!(received(&world.web.seen()), [1]);
     assert_eq!(world.spooled(), 0);
+}
+
+#[test]
+fn of_the_latest_results_what_is_new_is_sent() {
+    let world = World::new();
+    let push = |code| {
+        let run = world.push_what("results", &[]);
+        exits(&run, code);
+        told(&run)
+    };
+    std::fs::create_dir(world.place.path("results")).unwrap();
+    insta::assert_snapshot!(push(0), @r"
+    there is no result in results: `snowguardd watch` puts one there after each scan
+    sent 0
+    ");
+    world.latest("alice", 1);
+    world.latest("system", 2);
+    // One that is being written.
+    std::fs::write(world.place.path("results/.system.json.new"), "{").unwrap();
+    assert_eq!(push(0), "sent 2\n");
+    assert_eq!(push(0), "sent 0\n");
+    world.latest("system", 3);
+    assert_eq!(push(0), "sent 1\n");
+    assert_eq!(push(0), "sent 0\n");
+    assert_eq!(received(&world.web.seen()), [1, 2, 3]);
+    // What is refused is not sent again and again.
+    world.latest("alice", 4);
+    world.web.fail("/results", [Fault::Status(422, Vec::new())]);
+    push(2);
+    assert_eq!(received(&world.web.seen()), [4]);
+    let said = push(2).replace(&world.web.url("/results"), "[URL]");
+    insta::assert_snapshot!(said, @r"
+    sent 0
+    error: [URL] refused 1 of the latest results before
+    hint: the next scan makes new ones; `snowguardd push FILE` sends one of these again
+    ");
+    assert!(world.web.seen().is_empty());
+    // Unless it is named.
+    exits(&world.push_what("results/alice.json", &[]), 0);
+    assert_eq!(received(&world.web.seen()), [4]);
+    assert_eq!(push(0), "sent 0\n");
+}
+
+#[test]
+fn where_to_may_stand_in_the_environment() {
+    let world = World::new();
+    let run = world
+        .place
+        .command(&["push", "result.json", "--key-file", "key"])
+        .env("SNOWGUARD_PUSH_TO", world.web.url("/results"))
+        .output()
+        .unwrap();
+    exits(&run, 0);
+    assert_eq!(received(&world.web.seen()), [1]);
+}
+
+/// From a scan to the receiver, as the units have it.
+#[test]
+fn what_the_watcher_keeps_is_sent() {
+    let place = Place::with_scanner();
+    let web = Web::start().unwrap();
+    web.put("/results", "taken");
+    place.write("key", SECRET);
+    std::fs::set_permissions(place.path("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    place.finds("1.1.1g", &["CVE-2026-1"]);
+    // What `snowguard scan --result` does: the file, and the report on stdout.
+    let script = "#!/bin/sh\ncd \"${0%/*}\"\nwhile test $# -gt 0; do\n\
+        case $1 in --result) cp statement.json \"$2\";; esac\nshift\ndone\nexec cat scan.json\n";
+    std::fs::write(place.path("scanner"), script).unwrap();
+    let world = World { place, web };
+    world.result(7);
+    std::fs::rename(
+        world.place.path("result.json"),
+        world.place.path("statement.json"),
+    )
+    .unwrap();
+    std::fs::create_dir(world.place.path("run")).unwrap();
+    let watch = |args: &[&str]| {
+        let mut all = vec!["watch", "--config", "watch.toml", "--once"];
+        all.extend(["--history", "run/history.sqlite"]);
+        all.extend(args);
+        let run = world.place.command(&all).output().unwrap();
+        exits(&run, 0);
+    };
+    watch(&[]);
+    exits(
+        &world.push_what("run/results", &["--state", "push-state"]),
+        0,
+    );
+    assert_eq!(received(&world.web.seen()), [7]);
+    // The directory of the copy goes with the unit, and comes back without a scan.
+    std::fs::remove_dir_all(world.place.path("run")).unwrap();
+    std::fs::create_dir(world.place.path("run")).unwrap();
+    std::fs::remove_file(world.place.path("statement.json")).unwrap();
+    watch(&[]);
+    let run = world.push_what("run/results", &["--state", "push-state"]);
+    exits(&run, 0);
+    assert_eq!(told(&run), "sent 0\n");
+    assert!(
+        world
+            .place
+            .path("run/results/system.json")
+            .metadata()
+            .is_ok()
+    );
 }
 
 #[test]

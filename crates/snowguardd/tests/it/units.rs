@@ -20,7 +20,7 @@ fn units() -> Vec<PathBuf> {
         })
         .collect();
     units.sort();
-    assert!(units.len() >= 8, "{units:?}");
+    assert!(units.len() >= 10, "{units:?}");
     units
 }
 
@@ -103,4 +103,5 @@ fn what_they_start_is_there() {
         );
     }
     assert!(started.contains(&"watch --scanner".to_owned()));
+    assert!(started.contains(&"push --key-file".to_owned()));
 }
