@@ -274,6 +274,22 @@ in
       };
     };
 
+    push = {
+      enable = mkEnableOption "signing the latest results and sending them to a server";
+      to = mkOption {
+        type = types.nullOr (types.strMatching "https?://[^[:space:]]+");
+        default = null;
+        example = "https://fleet.example/results";
+        description = "Where to.";
+      };
+      keyFile = mkOption {
+        type = secret;
+        default = null;
+        example = "/run/secrets/snowguard-push";
+        description = "A file with the secret key, as `nix key generate-secret` writes it.";
+      };
+    };
+
     settings = mkOption {
       type = types.submodule { freeformType = format.type; };
       default = { };
@@ -299,6 +315,14 @@ in
           cfg.notifiers.webhook.enable
           -> (cfg.notifiers.webhook.url == null) != (cfg.notifiers.webhook.urlFile == null);
         message = "services.snowguard.notifiers.webhook needs one of url and urlFile.";
+      }
+      {
+        assertion = cfg.push.enable -> cfg.push.to != null;
+        message = "services.snowguard.push.to is not set: name where results are sent.";
+      }
+      {
+        assertion = cfg.push.enable -> cfg.push.keyFile != null;
+        message = "services.snowguard.push.keyFile is not set: name the key that signs results.";
       }
     ];
 
@@ -354,6 +378,8 @@ in
       ];
     };
 
+    systemd.timers.snowguard-push = mkIf cfg.push.enable { wantedBy = [ "timers.target" ]; };
+
     systemd.services = mkMerge [
       {
         snowguard-watch = {
@@ -394,6 +420,17 @@ in
           optional (webhook.urlFile != null) "url:${webhook.urlFile}"
           ++ optional (webhook.secretFile != null) "secret:${webhook.secretFile}"
           ++ optional (webhook.authorizationFile != null) "authorization:${webhook.authorizationFile}";
+      })
+      (mkIf (cfg.push.enable && cfg.push.to != null && cfg.push.keyFile != null) {
+        snowguard-push = {
+          # In a unit, a percent sign begins a specifier.
+          environment.SNOWGUARD_PUSH_TO = lib.replaceStrings [ "%" ] [ "%%" ] cfg.push.to;
+          # The first, empty value takes back that of the package.
+          serviceConfig.LoadCredential = [
+            ""
+            "key:${cfg.push.keyFile}"
+          ];
+        };
       })
       (mkIf privilegedMail {
         snowguard-notify-mail.serviceConfig = {
