@@ -99,6 +99,23 @@ pub fn write(
     Ok(Written::of(WrittenFile::Base, &built))
 }
 
+/// Whether there is an index at a path that can be read and was not made from this store.
+pub fn is_of_others(store: &mut RecordStore, index: &Utf8Path) -> Result<bool, SegmentsError> {
+    let base = store.lock()?.state()?.base;
+    match IndexFile::open(index) {
+        Ok(file) => {
+            let is_ours = base.is_some() && SegmentDigest::of(file.base_bytes()) == base;
+            Ok(!is_ours && file.index().is_ok())
+        }
+        Err(IndexFileError::Read { source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A delta of a base; none if the base should be made anew instead.
 fn delta(
     lock: &crate::records::Lock<'_>,

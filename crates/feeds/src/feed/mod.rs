@@ -18,7 +18,7 @@ use std::str::FromStr;
 use snowguard_http::HttpError;
 
 use crate::open::ContainerError;
-use crate::records::RecordsError;
+use crate::records::{RecordStore, RecordsError};
 
 pub use self::osv::ECOSYSTEMS;
 pub use self::settings::{FeedSettings, Malicious, OsvSettings, Place};
@@ -63,6 +63,15 @@ impl Feed {
             }
             _ => vec![self.as_str().to_owned()],
         }
+    }
+
+    /// Whether a store holds an edition of a part, and not only the beginning of one.
+    pub(crate) fn is_held(self, part: &str, store: &RecordStore) -> Result<bool, RecordsError> {
+        let cursor = store.cursor(part)?;
+        Ok(match self {
+            Self::Nvd => cursor.is_some_and(|cursor| nvd::is_whole(&cursor)),
+            _ => cursor.is_some(),
+        })
     }
 
     /// Brings a part up to date.

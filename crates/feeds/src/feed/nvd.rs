@@ -92,6 +92,11 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     Ok(done)
 }
 
+/// Whether all years are here: the file of what was modified comes after them.
+pub(super) fn is_whole(cursor: &str) -> bool {
+    serde_json::from_str::<Cursor>(cursor).is_ok_and(|cursor| cursor.files.contains_key("modified"))
+}
+
 /// Brings in one file, unless it is the one that is here.
 fn file(
     work: &mut Work<'_>,

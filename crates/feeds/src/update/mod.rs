@@ -95,8 +95,12 @@ pub struct Outcome {
 pub struct Report {
     /// Of each part, in the order in which they came.
     pub outcomes: Vec<Outcome>,
-    /// What was written of the index; none if there is nothing to write, or it was stopped.
+    /// What was written of the index; none if there is nothing to write, or it was stopped, or the
+    /// index that is there stays.
     pub index: Option<Written>,
+    /// The parts of which there is no edition yet, where the index was made elsewhere and stays for
+    /// that: without them the new one would know less.
+    pub lacking: Vec<String>,
     /// How many bytes arrived.
     pub received: u64,
     /// Whether the person stopped it.
@@ -104,9 +108,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every part is up to date.
+    /// Whether every part is up to date, and in the index.
     pub fn is_complete(&self) -> bool {
-        !self.interrupted && self.outcomes.iter().all(|outcome| outcome.result.is_ok())
+        !self.interrupted
+            && self.lacking.is_empty()
+            && self.outcomes.iter().all(|outcome| outcome.result.is_ok())
     }
 }
 
@@ -160,7 +166,12 @@ impl Update<'_> {
             }
         }
         // Who stops it does not want to wait; the next update makes up for it.
-        let index = if interrupted || store.sources()?.is_empty() {
+        let lacking = if interrupted {
+            Vec::new()
+        } else {
+            self.lacking(&mut store)?
+        };
+        let index = if interrupted || !lacking.is_empty() || store.sources()?.is_empty() {
             None
         } else {
             notices(Notice::Assembling);
@@ -169,9 +180,27 @@ impl Update<'_> {
         Ok(Report {
             outcomes,
             index,
+            lacking,
             received: self.client.received() - before,
             interrupted,
         })
+    }
+
+    /// What the store lacks to take the place of an index that was not made from it.
+    fn lacking(&self, store: &mut RecordStore) -> Result<Vec<String>, UpdateError> {
+        let mut lacking = Vec::new();
+        if !segments::is_of_others(store, self.index)? {
+            return Ok(lacking);
+        }
+        // Not only those that this update was about: the index may know of all.
+        for feed in self.settings.wanted(&[]) {
+            for part in feed.parts(self.settings) {
+                if !feed.is_held(&part, store)? {
+                    lacking.push(part);
+                }
+            }
+        }
+        Ok(lacking)
     }
 }
 

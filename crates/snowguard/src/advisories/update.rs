@@ -74,10 +74,11 @@ pub(crate) fn run(
         let text = summary(&report, &index, start.elapsed())?;
         terminal.data(text.as_bytes(), None)?;
     }
-    outcome(&report)
+    let status = Status::load(&FeedsPlace::of(&index).status());
+    outcome(&report, &status)
 }
 
-fn outcome(report: &Report) -> Result<Findings, Failure> {
+fn outcome(report: &Report, status: &Status) -> Result<Findings, Failure> {
     if report.interrupted {
         return Err(
             Failure::message("interrupted; what was whole by then is kept")
@@ -90,19 +91,56 @@ fn outcome(report: &Report) -> Result<Findings, Failure> {
         .filter(|outcome| outcome.result.is_err())
         .map(|outcome| outcome.part.as_str())
         .collect();
-    if failed.is_empty() {
-        return Ok(Findings::None);
-    }
-    let some = if failed.len() > 5 {
-        format!("{} and {} more", failed[..5].join(", "), failed.len() - 5)
-    } else {
-        failed.join(", ")
+    let all = report.outcomes.len();
+    let few = |parts: &[&str]| match parts {
+        [first @ .., _] if parts.len() > 5 => {
+            format!("{} and {} more", first[..5].join(", "), parts.len() - 5)
+        }
+        _ => parts.join(", "),
     };
-    Err(Failure::message(format!(
-        "{} of {} feeds failed: {some}; their last good editions stay in force",
-        failed.len(),
-        report.outcomes.len(),
-    )))
+    let here = |part: &&str| {
+        let known = status.feeds.get(*part);
+        known.is_some_and(|known| known.edition.is_some())
+    };
+    let failure = if failed.is_empty() {
+        None
+    } else {
+        Some(format!(
+            "{} of {all} feeds failed: {}",
+            failed.len(),
+            few(&failed)
+        ))
+    };
+    if !report.lacking.is_empty() {
+        let lacking: Vec<&str> = report.lacking.iter().map(String::as_str).collect();
+        let stays = format!(
+            "the index stays as it was: it was not made from these feeds, and without {} the new one \
+             would know less",
+            few(&lacking)
+        );
+        let text = match failure {
+            Some(failure) => format!("{failure}; {stays}"),
+            None => stays,
+        };
+        return Err(Failure::message(text).hint(
+            "an update of all feeds replaces it; a feed that you do without is switched off in the \
+             settings",
+        ));
+    }
+    let Some(failure) = failure else {
+        return Ok(Findings::None);
+    };
+    let missing: Vec<&str> = failed.iter().copied().filter(|part| !here(part)).collect();
+    Err(Failure::message(if missing.is_empty() {
+        format!("{failure}; their last good editions stay in force")
+    } else if missing.len() == failed.len() {
+        format!("{failure}; no edition of them is here yet")
+    } else {
+        format!(
+            "{failure}; no edition of {} is here yet, the others' last good ones stay in force",
+            few(&missing)
+        )
+    }))
 }
 
 /// Progress on a terminal, and at once what a person must know.

@@ -551,6 +551,71 @@ fn editions_that_are_not_taken() {
     });
 }
 
+/// An index that was made elsewhere stays until the feeds know as much as it may know.
+#[test]
+fn half_an_update_does_not_replace_an_index_that_was_made_elsewhere() {
+    let (mirror, web, place) = served();
+    update(&place, &[]).exits(0);
+    let index = place.default_index();
+    for ending in ["records", "feeds"] {
+        let path = index.with_extension(ending);
+        let removed = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
+        removed.unwrap();
+    }
+    let whole = std::fs::read(&index).unwrap();
+
+    let run = update(&place, &["--only", "kev"]);
+    run.exits(2);
+    still_answers(&place);
+    assert_update!(run, web, @"
+    exit status 2
+    ----- stdout -----
+    kev  2019.11.20                1 new
+    [PLACE]/home/.local/share/snowguard/advisories.idx
+    [SIZE] received in [TIME]
+
+    ----- stderr -----
+    error: the index stays as it was: it was not made from these feeds, and without epss, cve, nvd, osv/PyPI the new one would know less
+    hint: an update of all feeds replaces it; a feed that you do without is switched off in the settings
+    ");
+
+    web.fail_always("/cve/releases.json", Fault::Status(403, vec![]));
+    // Years are here then, and not all: that is no edition.
+    web.fail_always("/nvd/nvdcve-2.0-2021.meta", Fault::Status(403, vec![]));
+    let run = update(&place, &[]);
+    run.exits(2);
+    still_answers(&place);
+    assert_eq!(std::fs::read(&index).unwrap(), whole);
+    assert_update!(run, web, @"
+    exit status 2
+    ----- stdout -----
+    kev       2019.11.20                nothing new
+    epss      2019-11-20                2 new
+    cve       none yet                  failed
+    nvd       none yet                  failed
+    osv/PyPI  2019-11-19T00:00:00Z      1 new
+    [PLACE]/home/.local/share/snowguard/advisories.idx
+    [SIZE] received in [TIME]
+
+    ----- stderr -----
+    error: cve: MIRROR answered 403 Forbidden to http://MIRROR/cve/releases.json
+    hint: it refuses this client; a mirror may serve it, and some hosts want a token
+    error: nvd: MIRROR answered 403 Forbidden to http://MIRROR/nvd/nvdcve-2.0-2021.meta
+    hint: it refuses this client; a mirror may serve it, and some hosts want a token
+    error: 2 of 5 feeds failed: cve, nvd; the index stays as it was: it was not made from these feeds, and without cve, nvd the new one would know less
+    hint: an update of all feeds replaces it; a feed that you do without is switched off in the settings
+    ");
+
+    web.heal();
+    mirror.serve(&web);
+    update(&place, &[]).exits(0);
+    still_answers(&place);
+    web.fail_always("/cve/releases.json", Fault::Status(403, vec![]));
+    let run = update(&place, &[]);
+    run.exits(2);
+    assert!(run.stderr.contains("last good editions"), "{run}");
+}
+
 #[test]
 fn a_record_that_cannot_be_read_is_told_and_the_rest_is_taken() {
     let (mut mirror, web, place) = served();
@@ -652,7 +717,7 @@ fn certificates_of_ones_own() {
     ----- stderr -----
     error: kev: MIRROR has a certificate that is not trusted here: error sending request: client error (Connect): invalid peer certificate: UnknownIssuer
     hint: if that host or your proxy has a certificate authority of its own, name its file with --ca-file
-    error: 1 of 1 feeds failed: kev; their last good editions stay in force
+    error: 1 of 1 feeds failed: kev; no edition of them is here yet
     ");
     place.write("ca.pem", web.authority().unwrap());
     update(&place, &["--only", "kev", "--ca-file", "ca.pem"]).exits(0);
