@@ -1,7 +1,7 @@
 //! OSV: an archive per ecosystem, and a list of when each record was last modified.
 //!
 //! The list says what is new: a few records are fetched one by one, more come with the archive, which
-//! also comes where the list is missing, where a record is gone, and once a month.
+//! also comes where the list or a listed record is missing, where a record is gone, and once a month.
 //!
 //! A record about several ecosystems lies in the archive of each. It is taken from the first of the
 //! chosen ones that it is about, so that it is in the index once. What is in `GIT` is about
@@ -101,12 +101,7 @@ pub(super) fn update(
         Ok(None) => return Ok(Done::unchanged(edition)),
         Ok(Some(list)) => Some(list),
         // A mirror may have the archives alone.
-        Err(FeedError::Http(HttpError::Status { status, .. })) if status.as_u16() == 404 => None,
-        Err(FeedError::Http(HttpError::File { source, .. }))
-            if source.kind() == std::io::ErrorKind::NotFound =>
-        {
-            None
-        }
+        Err(error) if is_missing(&error) => None,
         Err(error) => return Err(error),
     };
     if let (Some(cursor), Some(list)) = (&cursor, &list) {
@@ -123,7 +118,10 @@ pub(super) fn update(
             .filter(|id| choice.malicious != Malicious::None || !id.starts_with("MAL-"))
             .collect();
         if recent && new.len() <= MOST_SINGLE && list.entries.len() >= cursor.listed {
-            return singly(work, settings, &folder, &key, &choice, cursor, list, &new);
+            let done = singly(work, settings, &folder, &key, &choice, cursor, list, &new)?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
         }
     }
     archive(
@@ -168,7 +166,19 @@ fn list(
     }))
 }
 
-/// Fetches what is new, record by record.
+/// Whether there is no such file.
+fn is_missing(error: &FeedError) -> bool {
+    match error {
+        FeedError::Http(HttpError::Status { status, .. }) => status.as_u16() == 404,
+        FeedError::Http(HttpError::File { source, .. }) => {
+            source.kind() == std::io::ErrorKind::NotFound
+        }
+        _ => false,
+    }
+}
+
+/// Fetches what is new, record by record. None if one is not there: it is listed, so it is not gone,
+/// and a mirror may have the archive alone.
 #[expect(
     clippy::too_many_arguments,
     reason = "one step of one function, apart to be read"
@@ -182,10 +192,9 @@ fn singly(
     cursor: &Cursor,
     list: &List,
     new: &[&str],
-) -> Result<Done, FeedError> {
+) -> Result<Option<Done>, FeedError> {
     let address = folder.below(&[choice.ecosystem, LIST]);
     let mut documents = Vec::new();
-    let mut gone = Vec::new();
     for some in new.chunks(AT_ONCE) {
         let fetched: Vec<Result<Option<Page>, FeedError>> = some
             .par_iter()
@@ -199,12 +208,7 @@ fn singly(
                 Ok(page) => {
                     documents.push((format!("{id}.json"), page.unwrap_or_default().body));
                 }
-                // It was in the list and is in the folder no more.
-                Err(FeedError::Http(HttpError::Status { status, .. }))
-                    if status.as_u16() == 404 =>
-                {
-                    gone.push(*id);
-                }
+                Err(error) if is_missing(&error) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
@@ -220,7 +224,7 @@ fn singly(
     };
     if new.is_empty() {
         work.set_cursor(key, &to_json(&next))?;
-        return Ok(Done::unchanged(shown(next.newest)));
+        return Ok(Some(Done::unchanged(shown(next.newest))));
     }
     let edition = Edition {
         source: key,
@@ -232,21 +236,20 @@ fn singly(
         address: &address,
         file: None,
     };
-    work.apply(edition, |reader| {
+    let done = work.apply(edition, |reader| {
         // A record that is about something else now is another part's.
-        let gone = gone.iter().copied().chain(
-            documents
-                .iter()
-                .filter(|(_, document)| !choice.wants(document))
-                .filter_map(|(name, _)| name.strip_suffix(".json")),
-        );
+        let gone = documents
+            .iter()
+            .filter(|(_, document)| !choice.wants(document))
+            .filter_map(|(name, _)| name.strip_suffix(".json"));
         for id in gone {
             if let Ok(id) = id.parse::<AdvisoryId>() {
                 reader.change().remove(key, &id)?;
             }
         }
         reader.documents(&documents, &|document| choice.wants(document))
-    })
+    })?;
+    Ok(Some(done))
 }
 
 /// An edition as people read it: to the second.

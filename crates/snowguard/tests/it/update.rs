@@ -660,6 +660,31 @@ fn a_mirror_may_be_a_folder() {
     assert!(again.stdout.contains("nothing new"), "{again}");
 }
 
+/// With the list and without the single records, the archive is taken: what is listed is not gone.
+#[test]
+fn a_mirror_may_lack_the_single_records() {
+    let (mut mirror, web, place) = served();
+    update(&place, &[]).exits(0);
+    let folder = place.path("stick");
+    let first = osv("PYSEC-2024-1", "2019-11-21T00:00:00Z", "3.0.4");
+    for (more, address) in [
+        ("PYSEC-2026-2", web.base()),
+        ("PYSEC-2026-3", format!("file://{}", folder.display())),
+    ] {
+        let modified = format!("2019-11-2{}T00:00:00Z", &more[11..]);
+        let records = [first.clone(), osv(more, &modified, "9.0")];
+        mirror.osv("PyPI", &records).unwrap();
+        mirror.remove(&format!("osv/PyPI/{more}.json"));
+        mirror.remove("osv/PyPI/PYSEC-2024-1.json");
+        mirror.serve(&web);
+        mirror.write(&folder).unwrap();
+        update(&place, &["--only", "osv", "--mirror", &address]).exits(0);
+        still_answers(&place);
+        let scan = place.run(&["scan", "system.json.zst", "--format", "json"]);
+        assert!(scan.stdout.contains(more), "{more} is not found\n{scan}");
+    }
+}
+
 #[test]
 fn a_proxy_is_asked() {
     let (_, web, _) = served();
