@@ -519,6 +519,60 @@ fn a_key_is_replaced_and_clients_follow() {
     );
 }
 
+/// A root that was given is not passed over where there is state: after a theft of the key, a client
+/// that goes on with the old one would follow the thief.
+#[test]
+fn a_root_that_is_given_must_be_of_the_chain_that_is_known() {
+    let mut world = World::new();
+    world.publish(&base(1), None);
+    let root = |world: &World, version: u64| {
+        let path = world.at(&format!("public/metadata/{version}.root.json"));
+        Anchor::Root(std::fs::read(path).unwrap())
+    };
+    let first = root(&world, 1);
+    for client in ["pinned", "late"] {
+        world.fetch_as(client, &first).unwrap();
+    }
+    world.fetch().unwrap();
+    let other = World::new();
+    other.publish(&base(2), None);
+    let foreign = root(&other, 1);
+    for client in ["pinned", "client"] {
+        let error = world.fetch_as(client, &foreign).unwrap_err();
+        assert!(matches!(error, FetchError::OtherState { .. }), "{error}");
+        insta::allow_duplicates! { insta::assert_snapshot!(error.to_string().replace(world.at(client).as_str(), "STATE"), @"STATE belongs to an index that is signed with another key than that of the root given"); }
+    }
+
+    for number in 2..=3 {
+        let next = SecretKey::create(&world.at(&format!("next{number}")), "mirror").unwrap();
+        let published = world.publish_at(Timestamp::now(), Some(&next)).unwrap();
+        assert_eq!(published.root, number);
+        world.key = next;
+    }
+    let newest = root(&world, 3);
+    // One that is newer than what is known, one that is older, and the one that is known.
+    assert_eq!(world.fetch_as("late", &newest).unwrap().version, 3);
+    assert_eq!(world.fetch_as("pinned", &first).unwrap().version, 3);
+    world.fetch_as("client", &first).unwrap();
+    world.fetch_as("client", &root(&world, 2)).unwrap();
+    world.fetch_as("client", &first).unwrap();
+    world.fetch_as("client", &newest).unwrap();
+    let error = world.fetch_as("client", &foreign).unwrap_err();
+    assert!(matches!(error, FetchError::OtherState { .. }), "{error}");
+    // Of a higher number, and of another chain.
+    let next = SecretKey::create(&other.at("next"), "mirror").unwrap();
+    other.publish_at(Timestamp::now(), Some(&next)).unwrap();
+    other.fetch_as("client", &root(&other, 2)).unwrap();
+    let state = other.at("client");
+    std::fs::copy(
+        world.at("public/metadata/1.root.json"),
+        state.join("root.json"),
+    )
+    .unwrap();
+    let error = other.fetch_as("client", &root(&other, 2)).unwrap_err();
+    assert!(matches!(error, FetchError::OtherState { .. }), "{error}");
+}
+
 #[test]
 fn a_root_is_renewed_before_it_expires() {
     let world = World::new();

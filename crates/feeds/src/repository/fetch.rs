@@ -36,6 +36,9 @@ const STATE: [&str; 5] = [
     "latest_known_time.json",
 ];
 
+/// How many roots may lie between one that is known and the newest.
+const MAX_ROOTS: u64 = 1024;
+
 /// What is trusted to begin with.
 #[derive(Debug, Clone)]
 pub enum Anchor {
@@ -216,7 +219,7 @@ fn metadata(fetch: &Fetch<'_>, state: &State<'_>) -> Result<Repository, FetchErr
             max_targets_size: MAX_METADATA,
             max_timestamp_size: MAX_METADATA,
             max_snapshot_size: MAX_METADATA,
-            max_root_updates: 1024,
+            max_root_updates: MAX_ROOTS,
         })
         .datastore(copy_path.as_std_path());
     let loaded = runtime.block_on(loader.load());
@@ -239,10 +242,11 @@ fn metadata(fetch: &Fetch<'_>, state: &State<'_>) -> Result<Repository, FetchErr
 fn trusted_root(fetch: &Fetch<'_>, state: &State<'_>) -> Result<Vec<u8>, FetchError> {
     let known = state.read("root.json")?;
     match (fetch.anchor, known) {
-        (Anchor::Root(root), None) => Ok(root.clone()),
+        (Anchor::Root(root), None) => {
+            replace_file(&state.0.join("anchor.json"), root)?;
+            Ok(root.clone())
+        }
         (Anchor::Root(root), Some(known)) => {
-            // A root that was given must lead to the one that is known, or be led to by it: the
-            // newer is taken, and `tough` checks the chain from there on.
             let given: Signed<Root> =
                 serde_json::from_slice(root).map_err(|source| FetchError::Malformed {
                     from: fetch.from.to_string(),
@@ -250,11 +254,24 @@ fn trusted_root(fetch: &Fetch<'_>, state: &State<'_>) -> Result<Vec<u8>, FetchEr
                     source: source.into(),
                 })?;
             let old: Signed<Root> = parse(state, "root.json", &known)?;
-            Ok(if given.signed.version > old.signed.version {
-                root.clone()
+            // One must lead to the other; the newer is taken, and `tough` checks the chain from there
+            // on.
+            let (is_one, newer) = if given.signed.version > old.signed.version {
+                (leads_to(fetch, old, &given)?, root.clone())
+            } else if given.signed == old.signed
+                || state.read("anchor.json")?.as_ref() == Some(root)
+            {
+                (true, known)
             } else {
-                known
-            })
+                (leads_to(fetch, given, &old)?, known)
+            };
+            if !is_one {
+                return Err(FetchError::OtherState {
+                    state: fetch.state.to_owned(),
+                    key: "that of the root given".to_owned(),
+                });
+            }
+            Ok(newer)
         }
         (Anchor::Key(key), Some(known)) => {
             let old: Signed<Root> = parse(state, "root.json", &known)?;
@@ -307,6 +324,38 @@ fn parse<T: serde::de::DeserializeOwned>(
     bytes: &[u8],
 ) -> Result<T, FetchError> {
     serde_json::from_slice(bytes).map_err(|_| FetchError::State(state.0.join(name)))
+}
+
+/// Whether a newer root follows from an older one: each root is signed by the one before it. Those
+/// between them are asked of the server, which cannot sign them.
+fn leads_to(
+    fetch: &Fetch<'_>,
+    mut older: Signed<Root>,
+    newer: &Signed<Root>,
+) -> Result<bool, FetchError> {
+    for _ in 0..MAX_ROOTS {
+        let next = older.signed.version.get().saturating_add(1);
+        if next > newer.signed.version.get() {
+            return Ok(false);
+        }
+        if older.signed.verify_role(newer).is_ok() {
+            return Ok(true);
+        }
+        let address = fetch
+            .from
+            .below(&["metadata", &format!("{next}.root.json")]);
+        let Some(bytes) = get(&fetch.client, &address)? else {
+            return Ok(false);
+        };
+        let Ok(between) = serde_json::from_slice::<Signed<Root>>(&bytes) else {
+            return Ok(false);
+        };
+        if between.signed.version.get() != next || older.signed.verify_role(&between).is_err() {
+            return Ok(false);
+        }
+        older = between;
+    }
+    Ok(false)
 }
 
 /// Whether a root is signed with a key and names it.
