@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::civil::Date;
+use snowguard_inventory::{Gap, Subject};
 use snowguard_report::text::number;
 use snowguard_sources::{Deep, Effort, Mode};
 
@@ -40,6 +41,25 @@ impl<'t> Look<'t> {
             quiet,
             terminal,
         }
+    }
+
+    /// The same, without looking into anything.
+    pub(crate) fn never(&self) -> Self {
+        Self {
+            when: WhenDeep::Never,
+            ..*self
+        }
+    }
+
+    /// Whether each of two sides may have been looked into less far than the other: what one of them
+    /// has in the cache, or has room for, says nothing about the other.
+    pub(crate) fn is_uneven(&self, sides: [&Subject; 2]) -> bool {
+        let is_whole = |side: &&Subject| {
+            let left_out = |gap: &Gap| matches!(gap, Gap::NotLookedInto { .. });
+            side.looked_into > 0 && !side.gaps.iter().any(left_out)
+        };
+        let was_any = sides.iter().any(|side| side.looked_into > 0);
+        self.when == WhenDeep::Auto && was_any && !sides.iter().all(is_whole)
     }
 
     /// What whoever reads must know.

@@ -18,8 +18,20 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
     let fail_on = config.fail_on(&args.fail_on)?;
     let chosen = Chosen::new(global, &config)?;
     let deep = Look::new(&config, &args.reading, global.quiet, terminal);
-    let old = subject(std::slice::from_ref(&args.old), &args.reading, &deep)?;
-    let new = subject(std::slice::from_ref(&args.new), &args.reading, &deep)?;
+    let both = |deep: &Look<'_>| {
+        let side = |input| subject(std::slice::from_ref(input), &args.reading, deep);
+        Ok::<_, Failure>((side(&args.old)?, side(&args.new)?))
+    };
+    let (mut old, mut new) = both(&deep)?;
+    // What only one side was looked into for would be called fixed, or brought.
+    if deep.is_uneven([&old, &new]) {
+        (old, new) = both(&deep.never())?;
+        if !global.quiet {
+            terminal.note(
+                "what is inside of files is not compared: not all of both sides is known (--deep reads it)",
+            );
+        }
+    }
     let context = Context::new(
         &config,
         &chosen,

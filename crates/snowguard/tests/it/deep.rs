@@ -332,3 +332,29 @@ fn killed_scans_leave_a_cache_that_holds() {
     let fresh = place.run_with(&args, &[("CACHE_DIRECTORY", "/nonexistent/of/nobody")]);
     assert_eq!(packages(&fresh), 301);
 }
+
+#[test]
+fn a_difference_is_none_that_only_one_side_was_looked_into_for() {
+    let (store, objects) = store();
+    let place = place();
+    // Nobody can look into what is only described.
+    place.system(
+        "old.json.zst",
+        &crate::support::System::new("old", [crate::support::Package::new("ripgrep-13.0.0")]),
+    );
+    let named = format!(
+        "local?store={}&state={}",
+        store.dir().display(),
+        store.scratch().join("var").display()
+    );
+    let old = "old.json.zst";
+    let diff = |more: &[&str]| {
+        let mut args = vec!["diff", "--store", &named, old, &objects[0]];
+        args.extend(more);
+        place.run(&args)
+    };
+    let run = diff(&[]);
+    assert!(!run.exits(0).stdout.contains("regex"), "{run}");
+    assert!(run.stderr.contains("is not compared"), "{run}");
+    assert!(diff(&["--deep"]).exits(1).stdout.contains("regex"));
+}
