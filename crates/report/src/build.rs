@@ -161,8 +161,23 @@ fn subject_info(subject: &Subject, inventory: &Inventory) -> SubjectInfo {
         components: inventory.components.len() - parts,
         parts,
         looked_into: subject.looked_into,
+        unread: subject.gaps.iter().map(unread).sum(),
         sources: inventory.sources,
         unversioned: inventory.unversioned,
+    }
+}
+
+/// How many objects or files are left out of what is inside.
+fn unread(gap: &Gap) -> usize {
+    match gap {
+        Gap::NotLookedInto { count, .. }
+        | Gap::UnreadFiles { count, .. }
+        | Gap::CutShort { count, .. } => *count,
+        Gap::NoDerivations { .. }
+        | Gap::MissingInputs { .. }
+        | Gap::UnreadPatches { .. }
+        | Gap::NoDependencies
+        | Gap::Unreadable { .. } => 0,
     }
 }
 

@@ -58,6 +58,8 @@ pub struct SubjectInfo {
     pub parts: usize,
     /// How many objects were looked into for that.
     pub looked_into: usize,
+    /// How many objects and files could not be looked into, or not to their end.
+    pub unread: usize,
     /// How many are sources, patches and downloads.
     pub sources: usize,
     /// How many have no version: scripts, hooks, configuration.

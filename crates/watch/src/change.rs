@@ -163,7 +163,8 @@ pub struct Around {
     pub system: bool,
     /// The advisories or the program are others.
     pub knowledge: bool,
-    /// What is not seen may be there: the advisories are fewer or older than they were.
+    /// What is not seen may be there: the advisories are fewer or older than they were, or
+    /// files could not be read.
     pub blind: bool,
 }
 
@@ -219,8 +220,9 @@ pub fn steps<'o>(
             continue;
         }
         let cause = cause_of_gone(subject, was, seen, around);
-        // Nothing is called fixed by a scan that knew less than the one before.
-        let blind = around.blind && cause != Cause::System;
+        // Nothing is called fixed by a scan that knew less than the one before: whether the system
+        // or what is not seen of it made the difference, it cannot tell.
+        let blind = around.blind;
         let mut changes = Vec::new();
         if !blind && was.state.is_open() {
             let kind = match cause {
@@ -512,17 +514,19 @@ mod tests {
     #[test]
     fn a_scan_that_knew_less_fixes_nothing() {
         let was = known("A", State::Affected, "1");
-        let blind = Around {
-            system: false,
-            knowledge: true,
-            blind: true,
-        };
         let empty = seen(&[]);
-        let steps = steps(&was, &empty, blind);
-        assert_eq!(
-            (steps[0].state, steps[0].changes.len()),
-            (State::Affected, 0)
-        );
+        for (system, knowledge) in [(false, true), (true, false), (true, true)] {
+            let blind = Around {
+                system,
+                knowledge,
+                blind: true,
+            };
+            let steps = steps(&was, &empty, blind);
+            assert_eq!(
+                (steps[0].state, steps[0].changes.len()),
+                (State::Affected, 0)
+            );
+        }
     }
 
     #[test]

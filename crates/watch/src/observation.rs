@@ -79,6 +79,21 @@ pub struct Knowledge {
     pub sources: Vec<Source>,
     /// The version of the program.
     pub tool: String,
+    /// How many objects and files could not be looked into, or not to their end.
+    #[serde(default)]
+    pub unread: u64,
+}
+
+impl Knowledge {
+    /// Whether the advisories and the program are the same, whatever could be read of the system.
+    pub fn has_same_advisories(&self, other: &Self) -> bool {
+        let unread = self.unread;
+        *self
+            == Self {
+                unread,
+                ..other.clone()
+            }
+    }
 }
 
 /// One source of an index.
@@ -158,6 +173,7 @@ impl Observation {
                 vulnerabilities: told.index.vulnerabilities,
                 sources: told.index.sources,
                 tool: cut(told.tool.version),
+                unread: told.subject.unread,
             },
             gaps: told.gaps.into_iter().take(20).map(cut).collect(),
             findings: BTreeMap::new(),
@@ -339,6 +355,8 @@ struct ToldSubject {
     title: String,
     objects: u64,
     components: u64,
+    #[serde(default)]
+    unread: u64,
 }
 
 #[derive(Deserialize)]

@@ -158,9 +158,14 @@ impl Scanner {
             }
         }
         arguments.extend(["scan", "--format", "json", "--fail-on", "never"].map(String::from));
-        if self.deep {
-            arguments.push("--deep".into());
-        }
+        // Never as much as costs little: what one scan can afford and the next cannot would be told
+        // as a change.
+        let deep = if self.deep {
+            "--deep=always"
+        } else {
+            "--no-deep"
+        };
+        arguments.push(deep.into());
         if let Some(result) = &self.result {
             arguments.extend(["--result".into(), result.to_string()]);
             if let Some(host) = &self.host {
@@ -284,15 +289,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut scanner = scanner(&directory, "");
         scanner.index = Some("/i".into());
-        scanner.deep = true;
         scanner.result = Some("/s/r".into());
         scanner.host = Some("-a".into());
-        assert_eq!(
-            scanner
-                .arguments(Utf8Path::new("/run/current-system"))
-                .join(" "),
-            "--color never --quiet --index /i scan --format json --fail-on never --deep --result /s/r --host=-a -- /run/current-system"
-        );
+        for (deep, option) in [(true, "--deep=always"), (false, "--no-deep")] {
+            scanner.deep = deep;
+            assert_eq!(
+                scanner
+                    .arguments(Utf8Path::new("/run/current-system"))
+                    .join(" "),
+                format!(
+                    "--color never --quiet --index /i scan --format json --fail-on never {option} --result /s/r --host=-a -- /run/current-system"
+                )
+            );
+        }
     }
 
     #[test]

@@ -240,6 +240,39 @@ fn advisories_that_went_back_fix_nothing() {
 }
 
 #[test]
+fn files_that_cannot_be_read_fix_nothing() {
+    let mut place = Place::new();
+    let found = serde_json::json!([package("regex", "1.5.4", &["CVE-3"])]);
+    place.scan("/a", 100, &found);
+    // Another system, and what was found inside of a program is not seen: a file of it is unreadable.
+    let mut less = observation(Some("/idx"), 100, &serde_json::json!([]));
+    less.knowledge.unread = 1;
+    let about = place.about("/b");
+    assert_eq!(place.history.record(&about, &less).unwrap(), 0);
+    let target = place
+        .history
+        .reading()
+        .unwrap()
+        .targets()
+        .unwrap()
+        .remove(0);
+    let last = target.last.unwrap();
+    assert!(last.blind);
+    assert_eq!(last.counts.affected, 1);
+    // What is unread is told by the scan, and is no other index.
+    assert!(
+        less.knowledge
+            .has_same_advisories(&observation(Some("/idx"), 100, &found).knowledge)
+    );
+    // Seen again: nothing happened. Read to the end: it is gone.
+    assert!(place.scan("/b", 100, &found).is_empty());
+    assert_eq!(
+        place.scan("/c", 100, &serde_json::json!([])),
+        ["fixed CVE-3 regex (system)"]
+    );
+}
+
+#[test]
 fn readers_have_a_copy_that_is_whole() {
     let mut place = Place::new();
     let copy = place.path("copy ?%.sqlite");

@@ -95,8 +95,8 @@ fn target(text: &mut String, watched: &Watched, look: &Look) {
     if last.blind {
         let _ = writeln!(
             text,
-            "It had fewer or older advisories than scans before it: what it did not see\n\
-             is kept as open for a week."
+            "It had fewer or older advisories than scans before it, or could read fewer files:\n\
+             what it did not see is kept as open for a week."
         );
     }
     text.push('\n');

@@ -76,7 +76,7 @@ impl<'t> Recorder<'t> {
                 .is_none_or(|last| last.root != self.about.root),
             knowledge: last
                 .as_ref()
-                .is_none_or(|last| last.knowledge != seen.knowledge),
+                .is_none_or(|last| !last.knowledge.has_same_advisories(&seen.knowledge)),
             blind,
         };
         let failing = self.failures_in_a_row()?;
@@ -389,10 +389,11 @@ struct Last {
 }
 
 /// Whether what is not seen now may only be unknown now: the index of the program in place of a file,
-/// an older index, or one with a tenth less in it.
+/// an older index, one with a tenth less in it, or files that cannot be read now.
 fn knows_less(now: &Knowledge, before: &Knowledge) -> bool {
     (now.path.is_none() && before.path.is_some())
         || now.newest < before.newest
+        || now.unread > before.unread
         || now.vulnerabilities < before.vulnerabilities - before.vulnerabilities / 10
 }
 
