@@ -8,7 +8,7 @@ use snowguard_advisory::id::CveId;
 use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
 use snowguard_closure::NodeId;
 
-use crate::inside::{self, Concern, Declaration, Host, Hosts, Origin, OtherVersion, Place};
+use crate::inside::{self, Concern, Declaration, Host, Hosts, Origin, OtherVersion, Place, Proof};
 use crate::naming::{self, Language};
 use crate::origin::Mark;
 use crate::patch::Patch;
@@ -660,8 +660,20 @@ fn assemble(
     } else {
         scope(subject, drafts.iter().any(|draft| draft.object.run_time))
     };
-    component.name_it(table);
+    let is_part = component.is_part();
+    component.name_it(
+        table,
+        !is_part || group.declared.iter().any(|it| is_published(it)),
+    );
     component
+}
+
+/// Whether a declaration is of what everyone knows by that name. A crate of the program's own tree,
+/// a fork in a repository or a package of a house's registry may be called as a product is, and is
+/// none; nor is a name in a manifest's free text.
+fn is_published(declaration: &Declaration) -> bool {
+    declaration.origin == Origin::Registry
+        && (declaration.package.kind() != "generic" || declaration.place.proof == Proof::Contained)
 }
 
 fn is_source(object: &Object) -> bool {

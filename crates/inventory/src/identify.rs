@@ -73,14 +73,15 @@ impl Component {
         }
     }
 
-    /// Names from the package's own name and from the reviewed table.
-    pub(crate) fn name_it(&mut self, table: &IdentityTable) {
+    /// Names from the package's own name and from the reviewed table; the table gives names only if
+    /// this is what is known by its name.
+    pub(crate) fn name_it(&mut self, table: &IdentityTable, is_known_by_name: bool) {
         let key = self.table_key();
         let marks = self.marks.clone();
         for statement in table
             .statements(&key)
             .iter()
-            .filter(|s| s.relation == Relation::Is && s.holds_for(&marks))
+            .filter(|s| is_known_by_name && s.relation == Relation::Is && s.holds_for(&marks))
         {
             let reason = Reason::Reviewed {
                 reason: statement.reason.clone(),

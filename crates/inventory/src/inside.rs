@@ -339,6 +339,45 @@ mod tests {
         }
     }
 
+    /// What one object that declares these is, and has inside.
+    fn inventory(declared: &[(&str, &str, Origin)]) -> Vec<crate::Component> {
+        let mut subject = crate::SubjectBuilder::new();
+        let node = subject.object("/nix/store/x", "editor-1.0", |_| {});
+        let mut subject = subject.build("editor", crate::Nature::RunTime);
+        for (purl, version, origin) in declared {
+            let mut declaration = declaration(purl, version, false);
+            declaration.name = declaration.package.name().into();
+            declaration.origin = origin.clone();
+            declaration.place.node = node;
+            subject.inside.push(declaration);
+        }
+        crate::Inventory::of(&subject, &crate::IdentityTable::builtin()).components
+    }
+
+    fn names(declared: (&str, &str, Origin)) -> Vec<String> {
+        let all = inventory(&[declared]);
+        let part = all.iter().find(|component| component.is_part()).unwrap();
+        let names = part.identities.iter().map(|(name, _)| name.to_string());
+        names.collect()
+    }
+
+    #[test]
+    fn what_is_of_no_registry_is_no_product_of_its_name() {
+        let fork: Box<str> = "https://github.com/a/vim".into();
+        assert!(names(("pkg:generic/vim", "0.1.0", Origin::Local)).is_empty());
+        assert!(names(("pkg:generic/less", "1.0", Origin::Elsewhere)).is_empty());
+        assert_eq!(
+            names(("pkg:generic/vim", "0.1.0", Origin::Repository(fork))),
+            ["github.com/a/vim"]
+        );
+        // A runtime that says in its own bytes which it is.
+        let runtime = names(("pkg:generic/nodejs", "20.1.0", Origin::Registry));
+        assert!(
+            runtime.iter().any(|name| name == "nodejs:node.js"),
+            "{runtime:?}"
+        );
+    }
+
     #[test]
     fn one_place_at_run_time_decides() {
         let place = |need| Place {
