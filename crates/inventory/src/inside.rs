@@ -179,12 +179,28 @@ pub(crate) fn concern(
         _ if !fits => Concern::Inside,
         // The main package of a program is the program, however the project calls its parts.
         (true, _, true) | (false, true, true) => Concern::Itself,
-        (true, ..) if declaration.version.is_empty() => Concern::Itself,
+        // A bundle has programs of others, whose version is not its own.
+        (true, ..) if declaration.version.is_empty() => {
+            if same_name || is_called(&declaration.place.file, pname) {
+                Concern::Itself
+            } else {
+                Concern::Inside
+            }
+        }
         // Snapshots between releases declare the release before, as they should.
         (true, true, false) if version.contains("unstable") => Concern::Itself,
         (true, true, false) => Concern::ItselfOtherwise,
         _ => Concern::Inside,
     }
+}
+
+/// Whether a file is called as a package is, as the program `gh` is whose module is called `cli`.
+fn is_called(file: &str, pname: &str) -> bool {
+    let base = file.rsplit('/').next().unwrap_or(file);
+    let wrapped = base
+        .strip_prefix('.')
+        .and_then(|name| name.strip_suffix("-wrapped"));
+    squeeze(wrapped.unwrap_or(base)) == squeeze(pname)
 }
 
 /// The last word of a package's name that is its own: `cli` of `github.com/cli/cli/v2`.
@@ -296,8 +312,31 @@ mod tests {
                     "pkg:golang/github.com/cli/cli/v2",
                     "",
                     true,
-                    "gh",
+                    "cli",
                     "2.40.0",
+                    None,
+                ),
+            ),
+            (
+                // The file is `bin/x`.
+                Concern::Itself,
+                told(
+                    "pkg:golang/github.com/cli/cli/v2",
+                    "",
+                    true,
+                    "x",
+                    "2.40.0",
+                    None,
+                ),
+            ),
+            (
+                Concern::Inside,
+                told(
+                    "pkg:golang/k8s.io/kubernetes",
+                    "",
+                    true,
+                    "cloud-sdk",
+                    "450.0.0",
                     None,
                 ),
             ),
