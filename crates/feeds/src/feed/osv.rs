@@ -61,6 +61,8 @@ const MOST_SINGLE: usize = 200;
 const AT_ONCE: usize = 8;
 /// After how long the archive comes again, whatever the list says.
 const RENEWED: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How much older than what came one by one an archive may be: it is made some time after the list.
+const LAG: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Cursor {
@@ -344,10 +346,24 @@ fn archive(
             }
             wanted
         })?;
-        let newest = *newest
+        let mut newest = newest
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        reader.change().set_cursor(key, &to_json(&next(newest)))?;
+        if let Some(cursor) = cursor.filter(|cursor| cursor.newest > *newest) {
+            let lags = list.is_none() || cursor.newest.duration_since(*newest) > LAG;
+            if lags {
+                not_older(&address, &shown(*newest), Some(&shown(cursor.newest)))?;
+            }
+            // All that the list says up to the cursor was taken before, one by one: it stays.
+            let later = list.iter().flat_map(|list| &list.entries);
+            for (_, id) in later.filter(|(modified, _)| *modified > *newest) {
+                if let Ok(id) = id.parse::<AdvisoryId>() {
+                    reader.change().keep(key, &id)?;
+                }
+            }
+            *newest = cursor.newest;
+        }
+        reader.change().set_cursor(key, &to_json(&next(*newest)))?;
         Ok(())
     })?;
     let newest = *newest

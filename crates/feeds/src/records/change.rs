@@ -164,6 +164,24 @@ impl<'s> Change<'s> {
         super::cursor(&self.transaction, feed).map_err(|source| self.failed(source))
     }
 
+    /// Leaves what is stored under an id as it is, whatever a whole new edition says of it.
+    pub fn keep(&mut self, source: &str, id: &AdvisoryId) -> Result<(), RecordsError> {
+        let Some(source) = self.known_source(source)? else {
+            return Ok(());
+        };
+        let said = self.said(source, id)?;
+        if said.stored.is_empty() {
+            return Ok(());
+        }
+        for row in &mut said.stored {
+            row.2 = true;
+        }
+        for row in std::mem::take(&mut said.inserted) {
+            self.delete(row).map_err(|source| self.failed(source))?;
+        }
+        Ok(())
+    }
+
     /// Notes what a feed left off at: seen if and only if the records are.
     pub fn set_cursor(&mut self, feed: &str, value: &str) -> Result<(), RecordsError> {
         self.transaction

@@ -685,6 +685,62 @@ fn a_mirror_may_lack_the_single_records() {
     }
 }
 
+/// An archive is made later than the list: what came one by one is not lost with it.
+#[test]
+fn an_older_archive_does_not_take_records_away() {
+    let (mut mirror, web, place) = served();
+    let first = osv("PYSEC-2024-1", "2019-11-19T00:00:00Z", "3.0.3");
+    let second = osv("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0");
+    let old = osv("PYSEC-2026-4", "2019-11-20T12:00:00Z", "9.0");
+    let knows_both = || {
+        let scan = place.run(&["scan", "system.json.zst", "--format", "json"]);
+        assert!(scan.stdout.contains("PYSEC-2026-2"), "{scan}");
+        assert!(scan.stdout.contains("PYSEC-2024-1"), "{scan}");
+    };
+    update(&place, &[]).exits(0);
+    mirror
+        .osv("PyPI", &[first.clone(), second.clone()])
+        .unwrap();
+    mirror.serve(&web);
+    update(&place, &["--only", "osv"]).exits(0);
+    knows_both();
+
+    // The archive has an hour less than the list, and comes since a record is gone from that.
+    let before = osv("PYSEC-2026-2", "2019-11-20T11:00:00Z", "8.0");
+    mirror
+        .osv("PyPI", &[first.clone(), before, old.clone()])
+        .unwrap();
+    let hours_old = mirror.file("osv/PyPI/all.zip").unwrap().to_vec();
+    mirror.osv("PyPI", std::slice::from_ref(&second)).unwrap();
+    mirror.put("osv/PyPI/all.zip", hours_old);
+    mirror.serve(&web);
+    let run = update(&place, &["--only", "osv"]);
+    run.exits(0);
+    assert!(run.stdout.contains("  1 new\n"), "{run}");
+    knows_both();
+    update(&place, &["--only", "osv"]).exits(0);
+    knows_both();
+
+    // Without a list, and by days.
+    for (records, list) in [(vec![old], false), (vec![first], true)] {
+        mirror.osv("PyPI", &records).unwrap();
+        let archive = mirror.file("osv/PyPI/all.zip").unwrap().to_vec();
+        let third = osv("PYSEC-2026-3", "2019-11-22T00:00:00Z", "9.0");
+        mirror.osv("PyPI", &[third]).unwrap();
+        mirror.remove("osv/PyPI/PYSEC-2026-3.json");
+        mirror.put("osv/PyPI/all.zip", archive);
+        if !list {
+            mirror.remove("osv/PyPI/modified_id.csv");
+        }
+        mirror.serve(&web);
+        let run = update(&place, &["--only", "osv"]);
+        run.exits(2);
+        assert!(run.stderr.contains("all.zip is of 2019-11-"), "{run}");
+        assert!(run.stderr.contains("older than 2019-11-21"), "{run}");
+        knows_both();
+    }
+}
+
 #[test]
 fn a_proxy_is_asked() {
     let (_, web, _) = served();
