@@ -15,7 +15,7 @@ use snowguard_advisory::read::Format;
 use snowguard_http::{Address, Expected};
 
 use self::listing::{Asset, Listing, Release, Step, When};
-use super::work::{Edition, not_that, place, to_json};
+use super::work::{Edition, day_of, not_future, not_that, place, to_json};
 use super::{Done, Feed, FeedError, FeedSettings, Place, Work};
 use crate::open::Limits;
 
@@ -50,6 +50,9 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     let mut cursor: Option<Cursor> = work.cursor("cve")?;
     let listing = list(work, settings, &place, cursor.as_ref())?;
     let address = list_address(&place);
+    if let Some(day) = listing.newest().as_deref().and_then(day_of) {
+        not_future(&address, day, work.now)?;
+    }
     if let (Some(cursor), Some(newest)) = (&cursor, listing.newest())
         && newest < cursor.edition()
     {

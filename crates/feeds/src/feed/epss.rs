@@ -14,7 +14,9 @@ use snowguard_advisory::record::Record;
 use snowguard_http::{Address, Expected};
 
 use super::reader::outcomes;
-use super::work::{Edition, Fetched, Known, not_older, not_that, place, to_json};
+use super::work::{
+    Edition, Fetched, Known, day_of, not_future, not_older, not_that, place, to_json,
+};
 use super::{Done, Feed, FeedError, FeedSettings, Work};
 
 const FILE: &str = "epss_scores-current.csv.gz";
@@ -55,6 +57,9 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
             "it does not begin with a score_date",
         )
     })?;
+    if let Some(day) = day_of(&date) {
+        not_future(&address, day, work.now)?;
+    }
     not_older(&address, &date, cursor.as_ref().map(|c| c.date.as_str()))?;
     let last = work.downloads.join(LAST);
     let before = cursor

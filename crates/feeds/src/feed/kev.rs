@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use snowguard_advisory::read::Format;
 use snowguard_http::Expected;
 
-use super::work::{Edition, Known, not_older, not_that, place, to_json};
+use super::work::{Edition, Known, day_of, not_future, not_older, not_that, place, to_json};
 use super::{Done, Feed, FeedError, FeedSettings, Work};
 
 const FILE: &str = "known_exploited_vulnerabilities.json";
@@ -54,6 +54,12 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
         || catalogue.catalog_version.clone(),
         |date| date.to_string(),
     );
+    let day = catalogue
+        .date_released
+        .or_else(|| day_of(&released.replace('.', "-")));
+    if let Some(day) = day {
+        not_future(&address, day, work.now)?;
+    }
     let have = cursor.as_ref().map(|cursor| cursor.released.as_str());
     not_older(&address, &released, have)?;
     let edition = catalogue.catalog_version;

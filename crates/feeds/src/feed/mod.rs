@@ -203,6 +203,16 @@ pub enum FeedError {
         /// The one in force.
         have: String,
     },
+    /// An edition of a day that has not come.
+    #[error("{address} is of {found}; it is {now} here")]
+    Future {
+        /// Where it came from.
+        address: String,
+        /// Its edition.
+        found: String,
+        /// The time of this machine.
+        now: String,
+    },
     /// The person stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -233,6 +243,9 @@ impl FeedError {
             }
             Self::Older { .. } => {
                 Some("the mirror lags behind; run it again later, or use another one")
+            }
+            Self::Future { .. } => {
+                Some("check the clock of this machine; if it is right, use another mirror")
             }
             Self::Interrupted => None,
         }

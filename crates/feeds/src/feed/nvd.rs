@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use snowguard_advisory::read::Format;
 use snowguard_http::{Address, Expected, HttpError};
 
-use super::work::{Edition, not_older, not_that, place, to_json};
+use super::work::{Edition, not_future, not_older, not_that, place, to_json};
 use super::{Done, Feed, FeedError, FeedSettings, Work};
 
 /// The year of the first file; it has the CVEs before it, too.
@@ -53,6 +53,8 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     let newest = meta(work, &folder, "modified")?;
     let have = cursor.files.get("modified").map(|file| file.modified);
     let address = folder.below(&[&file_name("modified", "meta")]);
+    // A clock that is behind would leave years out, too.
+    not_future(&address, newest.modified, work.now)?;
     let text = |time: Timestamp| time.to_string();
     not_older(&address, &text(newest.modified), have.map(text).as_deref())?;
     let edition = newest.modified.to_string();

@@ -17,7 +17,7 @@ use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::read::Format;
 use snowguard_http::{Address, Expected, HttpError, Page};
 
-use super::work::{Edition, Known, not_older, not_that, place, to_json};
+use super::work::{Edition, Known, is_future, not_future, not_older, not_that, place, to_json};
 use super::{Done, Feed, FeedError, FeedSettings, Malicious, Work};
 use crate::open::Limits;
 
@@ -160,7 +160,12 @@ fn list(
             .and_then(|(time, id)| Some((time.trim().parse().ok()?, id.trim().to_owned())));
         entries.push(entry.ok_or_else(|| wrong("a line of it is not a time and an id"))?);
     }
-    let newest = entries.iter().map(|(time, _)| *time).max();
+    let times = || entries.iter().map(|(time, _)| *time);
+    // One record of a day to come does not make the list one of that day.
+    let newest = times().filter(|time| !is_future(*time, work.now)).max();
+    if let (None, Some(first)) = (newest, times().min()) {
+        not_future(&address, first, work.now)?;
+    }
     Ok(Some(List {
         newest: newest.ok_or_else(|| wrong("it is empty"))?,
         entries,
@@ -341,6 +346,7 @@ fn archive(
         };
         reader.archive(&fetched.path, limits, &named, &|document| {
             let (wanted, modified) = choice.look(document);
+            let modified = modified.filter(|modified| !is_future(*modified, now));
             if let (Some(modified), Ok(mut newest)) = (modified, newest.lock()) {
                 *newest = (*newest).max(modified);
             }

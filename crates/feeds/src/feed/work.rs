@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::index::SourceKind;
@@ -283,6 +283,37 @@ pub(super) fn not_older(
         }),
         _ => Ok(()),
     }
+}
+
+/// How far ahead of the clock here an edition may be dated.
+const AHEAD: SignedDuration = SignedDuration::from_hours(48);
+
+/// Whether a time is after the clock here by more than clocks and time zones differ.
+pub(super) fn is_future(found: Timestamp, now: Timestamp) -> bool {
+    found.duration_since(now) > AHEAD
+}
+
+/// Refuses an edition of a day to come: in force, it would bar all true ones as older.
+pub(super) fn not_future(
+    address: &Address,
+    found: Timestamp,
+    now: Timestamp,
+) -> Result<(), FeedError> {
+    if !is_future(found, now) {
+        return Ok(());
+    }
+    let shown = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Err(FeedError::Future {
+        address: address.to_string(),
+        found: shown(found),
+        now: shown(now),
+    })
+}
+
+/// The day that a text begins with, as it begins in UTC.
+pub(super) fn day_of(text: &str) -> Option<Timestamp> {
+    let day: jiff::civil::Date = text.get(..10)?.parse().ok()?;
+    Some(day.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
 /// What a document should be, and why it is not.

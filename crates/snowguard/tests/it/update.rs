@@ -741,6 +741,50 @@ fn an_older_archive_does_not_take_records_away() {
     }
 }
 
+/// In force, an edition of a day to come would bar all true ones.
+#[test]
+fn an_edition_of_the_future_is_not_taken() {
+    let (_, web, place) = served();
+    update(&place, &[]).exits(0);
+    let mut bad = mirror();
+    bad.kev("2999-01-01T12:00:00Z", &[kev("CVE-2026-0001")]);
+    bad.epss("2999-01-01", &[("CVE-2026-0001", 0.9, 0.9)])
+        .unwrap();
+    bad.cve_delta(
+        "2999-01-01",
+        Some("0900Z"),
+        &[cve("CVE-2026-0002", "a", "b", "1")],
+    )
+    .unwrap();
+    bad.nvd("modified", "2999-01-01T03:00:00Z", &[]).unwrap();
+    let odd = osv("PYSEC-2026-2", "2999-01-01T00:00:00Z", "9.0");
+    bad.osv("PyPI", std::slice::from_ref(&odd)).unwrap();
+    bad.serve(&web);
+    for only in ["kev", "epss", "cve", "nvd", "osv"] {
+        let run = update(&place, &["--only", only]);
+        run.exits(2);
+        assert!(run.stderr.contains(" is of 2999-01-01"), "{run}");
+        assert!(run.stderr.contains("check the clock"), "{run}");
+        still_answers(&place);
+    }
+    // One odd record does not keep those that come after it away.
+    let mut good = mirror();
+    let first = osv("PYSEC-2024-1", "2019-11-19T00:00:00.123456Z", "3.0.3");
+    for new in [
+        None,
+        Some(osv("PYSEC-2026-3", "2019-11-22T00:00:00Z", "9.0")),
+    ] {
+        let mut records = vec![first.clone(), odd.clone()];
+        records.extend(new);
+        good.osv("PyPI", &records).unwrap();
+        good.serve(&web);
+        update(&place, &[]).exits(0);
+        still_answers(&place);
+    }
+    let scan = place.run(&["scan", "system.json.zst", "--format", "json"]);
+    assert!(scan.stdout.contains("PYSEC-2026-3"), "{scan}");
+}
+
 #[test]
 fn a_proxy_is_asked() {
     let (_, web, _) = served();
