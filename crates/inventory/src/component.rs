@@ -697,7 +697,13 @@ impl Component {
                     }
                 }
                 Origin::Local => self.is_local = true,
-                Origin::Elsewhere => {}
+                // A mirror has what the registry has, or a house's registry what only it has. Which of
+                // both it is nobody says; to pass over a mirror would hide everything.
+                Origin::Elsewhere => {
+                    if declaration.package.kind() != "generic" {
+                        self.state_purl(&declaration.package, &reason);
+                    }
+                }
             }
             let is_elsewhere = !self.nodes.contains(&place.node)
                 && !self.hosts.iter().any(|host| host.node == place.node);

@@ -418,6 +418,14 @@ mod tests {
     }
 
     #[test]
+    fn a_mirror_hides_nothing() {
+        assert_eq!(
+            names(("pkg:pypi/requests", "2.31.0", Origin::Elsewhere)),
+            ["pkg:pypi/requests"]
+        );
+    }
+
+    #[test]
     fn one_place_at_run_time_decides() {
         let place = |need| Place {
             need,

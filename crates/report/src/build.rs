@@ -186,9 +186,11 @@ fn not_looked_at(inventory: &Inventory, matches: &Matches<'_>) -> Vec<ComponentR
         .unheard_of
         .iter()
         .filter_map(|id| inventory.get(*id))
-        // What a program's own tree adds to it is the program.
+        // What a program's own tree adds to it is the program; what stands there in place of a
+        // published package is not.
         .filter(|component| {
-            let is_its_own = component.is_part() && component.is_local;
+            let is_its_own =
+                component.is_part() && component.is_local && component.language.is_none();
             !component.is_identified() && !is_its_own
         })
         .map(|component| ComponentRef {

@@ -9,6 +9,7 @@
 mod csv;
 mod cyclonedx;
 mod html;
+mod inside;
 mod openvex;
 mod result;
 mod sarif;

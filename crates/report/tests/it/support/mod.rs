@@ -94,6 +94,12 @@ impl World {
         self
     }
 
+    /// The last declaration is of something that came from there.
+    pub(crate) fn came_from(&mut self, origin: Origin) -> &mut Self {
+        self.inside.last_mut().unwrap().origin = origin;
+        self
+    }
+
     /// A derivation; what `fill` sets stays.
     pub(crate) fn package(&mut self, name: &str, fill: impl FnOnce(&mut Recipe)) -> &mut Self {
         let id = drv(name);
