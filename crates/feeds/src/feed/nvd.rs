@@ -114,6 +114,12 @@ fn file(
     if known.is_some_and(|known| known.sha256 == sha256 && known.modified == published.modified) {
         return Ok(Done::unchanged(edition));
     }
+    // A year that lags behind would take back what was modified since.
+    not_older(
+        &folder.below(&[&file_name(name, "meta")]),
+        &edition,
+        known.map(|known| known.modified.to_string()).as_deref(),
+    )?;
     let skipped = known.map_or_else(Vec::new, |known| known.skipped.clone());
     let packed = file_name(name, "json.gz");
     let address = folder.below(&[&packed]);

@@ -785,6 +785,27 @@ fn an_edition_of_the_future_is_not_taken() {
     assert!(scan.stdout.contains("PYSEC-2026-3"), "{scan}");
 }
 
+/// After a gap the years come again, and one that lags behind takes nothing back.
+#[test]
+fn an_older_year_of_nvd_is_not_taken() {
+    let (mut mirror, web, place) = served();
+    update(&place, &[]).exits(0);
+    let newer = "2019-12-10T03:00:00-05:00";
+    mirror.nvd("modified", newer, &[]).unwrap();
+    let older = [nvd("CVE-2020-8284", "0.1")];
+    mirror
+        .nvd("2020", "2019-11-01T03:00:00-05:00", &older)
+        .unwrap();
+    mirror.serve(&web);
+    let run = update(&place, &["--only", "nvd"]);
+    run.exits(2);
+    assert!(
+        run.stderr.contains("nvdcve-2.0-2020.meta is of 2019-11-01"),
+        "{run}"
+    );
+    still_answers(&place);
+}
+
 #[test]
 fn a_proxy_is_asked() {
     let (_, web, _) = served();
