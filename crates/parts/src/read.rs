@@ -242,6 +242,10 @@ impl Sink {
             }
             return;
         }
+        // Before it is made alike: runs of signs fold, so that a very long name may be a short one's.
+        if draft.name.trim().len() > LONGEST {
+            return self.problem(draft.span, "a name that is too long");
+        }
         if draft.ecosystem == "pypi" && !is_python_name(draft.name.trim()) {
             return self.problem(draft.span, "a name that no Python package can have");
         }

@@ -139,9 +139,6 @@ pub enum Unreadable {
     /// It looked at nothing.
     #[error("the scan looked at no object")]
     Empty,
-    /// A name, a version or an id is longer than any real one.
-    #[error("the result of the scan has a {0} of more than {MAX_NAME} bytes")]
-    Name(&'static str),
     /// More findings than can be.
     #[error("the result of the scan has more than {MAX_FINDINGS} findings")]
     Many,
@@ -179,8 +176,16 @@ impl Observation {
             findings: BTreeMap::new(),
             versions: BTreeMap::new(),
         };
+        // One name that nobody's package has must not hide all others.
+        let mut left_out = 0;
         for package in told.packages {
-            observation.add(package)?;
+            left_out += observation.add(package);
+        }
+        if left_out > 0 {
+            observation.knowledge.unread += left_out;
+            observation.gaps.push(format!(
+                "left out {left_out} packages or findings with names of more than {MAX_NAME} bytes"
+            ));
         }
         Ok(observation)
     }
@@ -194,26 +199,37 @@ impl Observation {
         counts
     }
 
-    fn add(&mut self, told: ToldPackage) -> Result<(), Unreadable> {
-        let package = Package {
-            name: name(told.name, "name")?,
-            language: name(told.language.unwrap_or_default(), "language")?,
+    /// Adds a package with its findings; gives how many of them have names that are no names.
+    fn add(&mut self, told: ToldPackage) -> u64 {
+        let named = (
+            name(told.name),
+            name(told.language.unwrap_or_default()),
+            name(told.version),
+        );
+        let (Some(package), Some(language), Some(version)) = named else {
+            return 1;
         };
-        let version = name(told.version, "version")?;
+        let package = Package {
+            name: package,
+            language,
+        };
+        let mut left_out = 0;
         self.versions
             .entry(package.clone())
             .or_default()
             .insert(version.clone());
-        let update_to = match told.action.and_then(|action| action.update_to) {
-            Some(version) => Some(name(version, "version")?),
-            None => None,
-        };
+        let update_to = told.action.and_then(|action| action.update_to);
+        let update_to = update_to.and_then(name);
         for finding in told.findings {
             let Some(state) = state_of(&finding) else {
                 continue;
             };
+            let Some(advisory) = name(finding.id) else {
+                left_out += 1;
+                continue;
+            };
             let subject = Subject {
-                advisory: name(finding.id, "id")?,
+                advisory,
                 package: package.clone(),
             };
             let severity = finding.severity.unwrap_or_default();
@@ -229,10 +245,7 @@ impl Observation {
                 severity: Severity::from_word(&severity.rating),
                 score: severity.score.filter(|score| (0.0..=10.0).contains(score)),
                 exploited: finding.exploited.is_some(),
-                fixed_in: match finding.fixed_in {
-                    Some(version) => Some(name(version, "version")?),
-                    None => None,
-                },
+                fixed_in: finding.fixed_in.and_then(name),
                 update_to: update_to.clone(),
                 title: finding.title.map(cut),
                 url: cut(finding.url.unwrap_or_default()),
@@ -252,7 +265,7 @@ impl Observation {
                 Some(_) => {}
             }
         }
-        Ok(())
+        left_out
     }
 }
 
@@ -315,11 +328,9 @@ fn state_of(finding: &ToldFinding) -> Option<State> {
     }
 }
 
-fn name(text: String, what: &'static str) -> Result<String, Unreadable> {
-    if text.len() > MAX_NAME {
-        return Err(Unreadable::Name(what));
-    }
-    Ok(text)
+/// A name, a version or an id; none if it is longer than any real one.
+fn name(text: String) -> Option<String> {
+    (text.len() <= MAX_NAME).then_some(text)
 }
 
 fn cut(mut text: String) -> String {
@@ -458,11 +469,22 @@ mod tests {
             Observation::read(empty.as_bytes()),
             Err(Unreadable::Empty)
         ));
+    }
+
+    #[test]
+    fn a_name_that_is_none_hides_no_other() {
         let long = "x".repeat(MAX_NAME + 1);
-        let named = report(&serde_json::json!([{"name": long, "version": "", "findings": []}]));
-        assert!(matches!(
-            Observation::read(&named),
-            Err(Unreadable::Name("name"))
-        ));
+        let finding = |id: &str| serde_json::json!({"id": id, "status": "affected"});
+        let observation = Observation::read(&report(&serde_json::json!([
+            {"name": long, "version": "1", "findings": [finding("CVE-2026-1")]},
+            {"name": "zlib", "version": "1", "findings": [finding(&long), finding("CVE-2026-2")]},
+        ])))
+        .unwrap();
+        let ids = observation.findings.keys().map(|found| &*found.advisory);
+        assert_eq!(ids.collect::<Vec<_>>(), ["CVE-2026-2"]);
+        assert_eq!(
+            (observation.knowledge.unread, observation.gaps.len()),
+            (2, 1)
+        );
     }
 }

@@ -16,6 +16,8 @@ Version: 9.9.9 in the description
 "), @"Flask | pkg:pypi/flask | 3.0.0 | runtime | line 2");
     assert_snapshot!(text("x.egg-info/PKG-INFO", "Metadata-Version: 1.0\r\nname: zope.interface\r\nversion: 5.4.0\r\n"), @"zope.interface | pkg:pypi/zope-interface | 5.4.0 | runtime | line 2");
     assert_snapshot!(text("x.dist-info/METADATA", "Name: . x\nVersion: 1\n"), @"problem: line 1, a name that no Python package can have");
+    let long = format!("Name: a{}b\nVersion: 1\n", "-".repeat(600));
+    assert_snapshot!(text("x.dist-info/METADATA", &long), @"problem: line 1, a name that is too long");
     assert_snapshot!(text("x.dist-info/METADATA", "Name: x\n\nVersion: 1\n"), @"problem: the whole file, Python metadata without name or version");
 }
 
