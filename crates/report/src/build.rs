@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use rayon::prelude::*;
 use snowguard_advisory::index::{Corrupt, Index};
 use snowguard_advisory::range::Outside;
-use snowguard_advisory::severity::{Rating, Severity as Statement};
+use snowguard_advisory::severity::Severity as Statement;
 use snowguard_inventory::component::{Component, Identity};
 use snowguard_inventory::{ComponentId, Gap, Inventory, Nature, Object, Role, Subject};
 use snowguard_matching::suppress::{Applied, Judged, Suppression};
@@ -20,6 +20,7 @@ use crate::model::{
     Package, Patch, Place, Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed,
     SuppressionRef, Suppressions, Tool,
 };
+use crate::rank::{count, rank, urgency};
 use crate::text::number;
 
 /// All that a report is made of.
@@ -722,79 +723,6 @@ fn suppression_ref(suppression: &Suppression) -> SuppressionRef {
         expires: suppression.expires,
         origin: suppression.origin.to_string(),
     }
-}
-
-/// Whether a finding is open: neither patched nor decided by a person.
-pub(crate) fn is_open(finding: &Finding) -> bool {
-    finding.suppressed.is_none() && finding.status != Status::Patched.as_str()
-}
-
-pub(crate) fn is_affected(finding: &Finding) -> bool {
-    finding.suppressed.is_none() && finding.status == Status::Affected.as_str()
-}
-
-fn count(summary: &mut Summary, package: &Package) {
-    for finding in &package.findings {
-        if finding.suppressed.is_some() {
-            summary.suppressed += 1;
-        } else if finding.status == Status::Patched.as_str() {
-            summary.patched += 1;
-        } else if finding.status == Status::NeedsReview.as_str() {
-            summary.needs_review += 1;
-        } else {
-            summary.affected += 1;
-            summary.exploited += usize::from(finding.exploited.is_some());
-            match finding.severity.as_ref().map(|severity| severity.rating) {
-                Some("critical") => summary.critical += 1,
-                Some("high") => summary.high += 1,
-                Some("medium") => summary.medium += 1,
-                Some(_) => summary.low += 1,
-                None => summary.unrated += 1,
-            }
-        }
-    }
-    summary.affected_packages += usize::from(package.findings.iter().any(is_affected));
-}
-
-/// How pressing a finding is: open before closed, exploited before all, then by severity.
-pub(crate) fn urgency(finding: &Finding) -> (bool, bool, bool, u8, u16, u32) {
-    let rating = finding
-        .severity
-        .as_ref()
-        .and_then(|s| Rating::from_word(s.rating))
-        .map_or(0, |rating| 1 + rating as u8);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "scores are 0 to 10, shares 0 to 1"
-    )]
-    let (score, epss) = (
-        finding
-            .severity
-            .as_ref()
-            .and_then(|s| s.score)
-            .map_or(0, |score| (score * 10.0) as u16),
-        finding
-            .epss
-            .as_ref()
-            .map_or(0, |epss| (epss.probability * 1e6) as u32),
-    );
-    (
-        is_open(finding),
-        is_affected(finding),
-        finding.exploited.is_some(),
-        rating,
-        score,
-        epss,
-    )
-}
-
-/// How pressing a package is: by its most pressing finding, then by how many depend on it.
-fn rank(package: &Package) -> ((bool, bool, bool, u8, u16, u32), usize) {
-    (
-        package.findings.first().map(urgency).unwrap_or_default(),
-        package.dependents,
-    )
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use snowguard_inventory::Inventory;
 
-use crate::build::{display_name, is_affected, urgency};
+use crate::build::display_name;
 use crate::model::{Exploited, Finding, Package, Report, Severity};
+use crate::rank::{is_affected, urgency};
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "snowguard-diff/1";

@@ -12,6 +12,7 @@ mod identity;
 pub mod model;
 pub mod openvex;
 pub mod pattern;
+mod rank;
 pub mod result;
 pub mod sarif;
 pub mod spdx;

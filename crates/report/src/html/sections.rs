@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::finding::{FindingView, Group, Maker, RATINGS, rating_index};
-use crate::build::{is_affected, is_open};
 use crate::model::{Action, Finding, Package, Report, SubjectInfo};
+use crate::rank::{is_affected, is_open};
 use crate::words::{self, counted, number};
 
 /// A package with what is affected in it.

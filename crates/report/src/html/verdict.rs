@@ -1,8 +1,8 @@
 //! The first screen: what is wrong, how sure it is, and what to do now.
 
 use super::sections::Row;
-use crate::build::is_affected;
 use crate::model::{Report, Summary};
+use crate::rank::is_affected;
 use crate::words::{self, counted, number};
 
 /// The answer to the first question.

@@ -7,10 +7,10 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::paint::{Paint, both_ends, count, number, row, wrap};
 use crate::action::{Goal, Step};
-use crate::build::{is_affected, urgency};
 use crate::escape::{fit, line};
 use crate::model::{Action, Finding, Package, Report, Suppressed};
 use crate::pattern::Pattern;
+use crate::rank::{is_affected, urgency};
 use crate::words;
 
 /// What to show, and how.
