@@ -264,59 +264,28 @@ impl<'a> Segment<'a> {
 
     /// The id of a vulnerability, without the rest of it.
     pub(super) fn id_of(&self, number: u32) -> Result<&'a str, Corrupt> {
-        let what = "vulnerabilities";
-        let mut reader = self.item(
-            Section::VulnerabilityEnds,
-            Section::Vulnerabilities,
-            number,
-            what,
-        )?;
+        let mut reader = self.of_vulnerability(number)?;
         self.string(reader.index()?)
     }
 
     /// Whether a vulnerability was withdrawn, and the commits that fix it, sorted: what a join needs
     /// of thousands, without decoding the rest.
     pub(super) fn fixes_of(&self, number: u32) -> Result<(bool, Vec<Commit>), Corrupt> {
-        let what = "vulnerabilities";
-        let mut reader = self.item(
-            Section::VulnerabilityEnds,
-            Section::Vulnerabilities,
-            number,
-            what,
-        )?;
+        let mut reader = self.of_vulnerability(number)?;
         let r = &mut reader;
         r.index()?;
         let withdrawn = r.byte()? != 0;
-        let fixes = (0..r.count()?)
-            .map(|_| {
-                Ok(Commit::from_bytes(
-                    r.bytes(20)?.try_into().map_err(|_| Corrupt(what))?,
-                ))
-            })
-            .collect::<Result<_, Corrupt>>()?;
+        let fixes = commits(r)?;
         Ok((withdrawn, fixes))
     }
 
     /// A vulnerability.
     pub(super) fn vulnerability(&self, number: u32) -> Result<VulnerabilityView<'a>, Corrupt> {
-        let what = "vulnerabilities";
-        let mut reader = self.item(
-            Section::VulnerabilityEnds,
-            Section::Vulnerabilities,
-            number,
-            what,
-        )?;
+        let mut reader = self.of_vulnerability(number)?;
         let r = &mut reader;
         let name = self.string(r.index()?)?;
         let withdrawn = r.byte()? != 0;
-        let count = r.count()?;
-        let fixes = (0..count)
-            .map(|_| {
-                Ok(Commit::from_bytes(
-                    r.bytes(20)?.try_into().map_err(|_| Corrupt(what))?,
-                ))
-            })
-            .collect::<Result<_, Corrupt>>()?;
+        let fixes = commits(r)?;
         let (published, modified) = (date(r)?, date(r)?);
         let summary = self.optional_string(r)?;
         let aliases = (0..r.count()?)
@@ -490,6 +459,11 @@ impl<'a> Segment<'a> {
         self.strings.string(number)
     }
 
+    fn of_vulnerability(&self, number: u32) -> Result<Reader<'a>, Corrupt> {
+        let (ends, items) = (Section::VulnerabilityEnds, Section::Vulnerabilities);
+        self.item(ends, items, number, "vulnerabilities")
+    }
+
     fn item(
         &self,
         ends: Section,
@@ -505,6 +479,15 @@ impl<'a> Segment<'a> {
     fn section(&self, of: Section) -> &'a [u8] {
         section(self.bytes, of)
     }
+}
+
+fn commits(r: &mut Reader<'_>) -> Result<Vec<Commit>, Corrupt> {
+    (0..r.count()?)
+        .map(|_| {
+            let bytes = r.bytes(20)?.try_into().map_err(|_| r.corrupt())?;
+            Ok(Commit::from_bytes(bytes))
+        })
+        .collect()
 }
 
 fn slice_of<'a>(ends: &[u8], items: &'a [u8], number: u32) -> Option<&'a [u8]> {
