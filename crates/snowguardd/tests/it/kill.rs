@@ -32,14 +32,22 @@ fn nothing_is_lost_whenever_it_is_killed() {
     // Whoever is told from the beginning is told everything.
     place.history().publish(&place.copy()).unwrap();
     for kind in ["file", "webhook"] {
-        let run = notifier(&place, kind, &["--once"]).output().unwrap();
+        let run = place.notifier(kind, &["--once"]).output().unwrap();
         assert!(run.status.success(), "{run:?}");
     }
 
     let start = |slot: usize| match slot {
         0 => place.watch(&[]),
-        1 => Running::start(notifier(&place, "file", &[]).stderr(std::process::Stdio::null())),
-        _ => Running::start(notifier(&place, "webhook", &[]).stderr(std::process::Stdio::null())),
+        1 => Running::start(
+            place
+                .notifier("file", &[])
+                .stderr(std::process::Stdio::null()),
+        ),
+        _ => Running::start(
+            place
+                .notifier("webhook", &[])
+                .stderr(std::process::Stdio::null()),
+        ),
     };
     let changing = AtomicBool::new(true);
     std::thread::scope(|scope| {
@@ -118,22 +126,6 @@ fn change(place: &Place, changing: &AtomicBool) {
         place.system(&format!("system-{}", round % 50));
         std::thread::sleep(Duration::from_millis(25));
     }
-}
-
-fn notifier(place: &Place, kind: &str, more: &[&str]) -> std::process::Command {
-    let copy = place.copy();
-    let state = format!("{}/told-{kind}", place.root());
-    let mut args = vec![
-        "notify",
-        kind,
-        "--config",
-        "watch.toml",
-        "--history",
-        copy.as_str(),
-    ];
-    args.extend(["--state", &state]);
-    args.extend(more);
-    place.command(&args)
 }
 
 /// The keys of all changes that are written down.

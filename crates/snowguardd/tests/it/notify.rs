@@ -30,22 +30,6 @@ fn scan(place: &Place) {
     assert!(run.status.success(), "{run:?}");
 }
 
-fn notify(place: &Place, kind: &str, more: &[&str]) -> Command {
-    let copy = place.copy();
-    let state = format!("{}/told-{kind}", place.root());
-    let mut args = vec![
-        "notify",
-        kind,
-        "--config",
-        "watch.toml",
-        "--history",
-        copy.as_str(),
-    ];
-    args.extend(["--state", &state]);
-    args.extend(more);
-    place.command(&args)
-}
-
 #[test]
 fn a_summary_first_and_then_what_changed() {
     let place = scanned("");
@@ -55,7 +39,7 @@ fn a_summary_first_and_then_what_changed() {
         &format!("{settings}[notify.file]\npath = '{}/told'\n", place.root()),
     );
     let told = || {
-        let run = notify(&place, "file", &["--once"]).output().unwrap();
+        let run = place.notifier("file", &["--once"]).output().unwrap();
         assert!(run.status.success(), "{run:?}");
         let text = std::fs::read_to_string(place.path("told")).unwrap();
         text.lines()
@@ -88,7 +72,8 @@ fn the_journal() {
         ),
     );
     assert!(
-        notify(&place, "journal", &["--once"])
+        place
+            .notifier("journal", &["--once"])
             .status()
             .unwrap()
             .success()
@@ -105,14 +90,14 @@ fn the_journal() {
 #[test]
 fn what_cannot_be_told_is_an_error_once_and_tried_again_otherwise() {
     let place = scanned("[notify.file]\npath = '/nowhere/at/all'\n");
-    let run = notify(&place, "file", &["--once"]).output().unwrap();
+    let run = place.notifier("file", &["--once"]).output().unwrap();
     assert_eq!(run.status.code(), Some(2));
     let absent = ["--once", "--history", "/nowhere/history.sqlite"];
     let more = place
         .command(&["notify", "journal", absent[0], absent[1], absent[2]])
         .output()
         .unwrap();
-    let unset = notify(&place, "mail", &["--once"]).output().unwrap();
+    let unset = place.notifier("mail", &["--once"]).output().unwrap();
     let told: Vec<String> = [run, more, unset]
         .iter()
         .map(|run| String::from_utf8_lossy(&run.stderr).into_owned())
@@ -124,7 +109,8 @@ fn what_cannot_be_told_is_an_error_once_and_tried_again_otherwise() {
         .set_read_timeout(Some(Duration::from_mins(1)))
         .unwrap();
     let running = Running::start(
-        notify(&place, "file", &[])
+        place
+            .notifier("file", &[])
             .env("NOTIFY_SOCKET", place.path("notify"))
             .stderr(Stdio::null()),
     );
@@ -206,8 +192,11 @@ fn a_desktop_notification_takes_the_place_of_the_one_before() {
         })
         .unwrap()
         .unwrap();
-    let _notifier =
-        Running::start(notify(&place, "desktop", &[]).env("DBUS_SESSION_BUS_ADDRESS", &address));
+    let _notifier = Running::start(
+        place
+            .notifier("desktop", &[])
+            .env("DBUS_SESSION_BUS_ADDRESS", &address),
+    );
     until("the summary", || shown.lock().unwrap().len() == 1);
     place.finds("<i>2", &["CVE-2026-2"]);
     place.system("second");

@@ -55,6 +55,23 @@ impl Place {
         self.directory.path().join(name)
     }
 
+    /// A notifier that reads the published history, and keeps what it has told beside it.
+    pub(crate) fn notifier(&self, kind: &str, more: &[&str]) -> Command {
+        let copy = self.copy();
+        let state = format!("{}/told-{kind}", self.root());
+        let mut args = vec![
+            "notify",
+            kind,
+            "--config",
+            "watch.toml",
+            "--history",
+            copy.as_str(),
+        ];
+        args.extend(["--state", &state]);
+        args.extend(more);
+        self.command(&args)
+    }
+
     /// Replaces a file as a whole.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let beside = self.path(&format!(".{name}.new"));
