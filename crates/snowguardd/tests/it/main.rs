@@ -5,6 +5,8 @@
     reason = "tests write the files that the program reads, start it, and fail where they cannot go on"
 )]
 
+mod day;
+mod feeds;
 mod kill;
 mod notify;
 mod pages;
