@@ -142,6 +142,15 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// Whether there is no such document. Object stores answer 403 where they may not say so.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status.as_u16(), 403 | 404 | 410),
+            Self::File { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {

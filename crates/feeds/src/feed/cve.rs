@@ -15,7 +15,7 @@ use snowguard_advisory::read::Format;
 use snowguard_http::{Address, Expected};
 
 use self::listing::{Asset, Listing, Release, Step, When};
-use super::work::{Edition, day_of, not_future, not_that, place, to_json};
+use super::work::{Edition, day_of, not_future, not_older, not_that, place, to_json};
 use super::{Done, Feed, FeedError, FeedSettings, Place, Work};
 use crate::open::Limits;
 
@@ -53,14 +53,10 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     if let Some(day) = listing.newest().as_deref().and_then(day_of) {
         not_future(&address, day, work.now)?;
     }
-    if let (Some(cursor), Some(newest)) = (&cursor, listing.newest())
-        && newest < cursor.edition()
-    {
-        return Err(FeedError::Older {
-            address: address.to_string(),
-            found: newest,
-            have: cursor.edition(),
-        });
+    if let Some(newest) = listing.newest() {
+        // Both are written so that their order as texts is that in time.
+        let have = cursor.as_ref().map(Cursor::edition);
+        not_older(&address, &newest, have.as_ref())?;
     }
     let steps = listing
         .plan(cursor.as_ref())
@@ -116,7 +112,7 @@ fn apply(
     };
     work.apply(edition, |reader| {
         let named = |name: &str| name.starts_with("CVE-") && name.ends_with(".json");
-        reader.archive(&fetched.path, limits, &named, &|_| true)
+        reader.archive(&fetched.path, limits, &named, &|_, _| true)
     })
 }
 

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::id::AdvisoryId;
-use snowguard_advisory::read::Format;
+use snowguard_advisory::read::{Format, ReadError};
 use snowguard_advisory::record::Record;
-use snowguard_http::{Address, Expected};
+use snowguard_http::Address;
 
 use super::reader::outcomes;
 use super::work::{
@@ -23,7 +23,9 @@ const FILE: &str = "epss_scores-current.csv.gz";
 /// The file that is kept.
 const LAST: &str = "epss-last.csv.gz";
 /// It has some 2 MB, and 10 MB unpacked.
-const MOST: u64 = 256 << 20;
+const MOST: u64 = 64 << 20;
+/// One for each CVE, of which there are some 350,000.
+const MOST_ROWS: usize = 2_000_000;
 /// In how many steps a score goes from 0 to 1.
 const STEPS: f32 = 1_000.0;
 
@@ -36,40 +38,36 @@ struct Cursor {
     known: Known,
 }
 
+/// The scores of the last time, in steps; none of what could not be read.
+type Before = HashMap<AdvisoryId, Option<(u32, u32)>>;
+
+/// What a row says, and which id it is about as far as there is one.
+type Row = (Option<AdvisoryId>, Result<Record, ReadError>);
+
 pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Done, FeedError> {
     let place = place(settings, Feed::Epss)?;
     let address = place.folder.below(&[FILE]);
     let cursor: Option<Cursor> = work.cursor("epss")?;
-    let expected = Expected {
-        length: None,
-        sha256: None,
-        limit: MOST,
-    };
     let known = cursor.as_ref().map(|cursor| &cursor.known);
-    let Some(fetched) = work.fetch(&address, FILE, known, expected)? else {
+    let Some(latest) = work.latest(&address, FILE, MOST, known)? else {
         return Ok(Done::unchanged(cursor.map_or(String::new(), |c| c.date)));
     };
-    let document = work.document(&fetched.path, MOST, &address)?;
-    let date = score_date(&document).ok_or_else(|| {
-        not_that(
-            &address,
-            "a file of EPSS scores",
-            "it does not begin with a score_date",
-        )
-    })?;
+    let wrong = |why: &str| not_that(&address, "a file of EPSS scores", why);
+    let date =
+        score_date(&latest.document).ok_or_else(|| wrong("it does not begin with a score_date"))?;
     if let Some(day) = day_of(&date) {
         not_future(&address, day, work.now)?;
     }
-    not_older(&address, &date, cursor.as_ref().map(|c| c.date.as_str()))?;
+    // Days as texts are in the order of time.
+    not_older(&address, &date, cursor.as_ref().map(|c| &c.date))?;
     let last = work.downloads.join(LAST);
     let before = cursor
         .as_ref()
         .and_then(|cursor| stored(work, &last, &cursor.sha256, &address));
-    let sha256 = sha256(&document);
     let cursor = Cursor {
         date: date.clone(),
-        sha256,
-        known: fetched.whole.conditions.clone().into(),
+        sha256: sha256(&latest.document),
+        known: latest.known(),
     };
     let edition = Edition {
         source: "epss",
@@ -81,8 +79,8 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
         address: &address,
         file: None,
     };
-    let scores = outcomes(Format::Epss, &document);
-    let found = scores.iter().filter(|outcome| outcome.is_ok()).count();
+    let rows = rows(&latest.document).ok_or_else(|| wrong("it has more than 2,000,000 rows"))?;
+    let found = rows.iter().filter(|(_, outcome)| outcome.is_ok()).count();
     let had = before.as_ref().map_or(0, HashMap::len);
     if found < had / 2 && !settings.accept_smaller {
         return Err(FeedError::Shrunk {
@@ -92,14 +90,21 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
         });
     }
     let done = work.apply(edition, |reader| {
+        let kind = reader.kind();
+        reader.change().skip_anew("epss", kind)?;
         let mut before = before.unwrap_or_default();
-        for (at, outcome) in scores.into_iter().enumerate() {
-            let outcome = outcome.map(coarse);
-            let same = outcome.as_ref().is_ok_and(|record| {
-                steps(record).is_some() && before.remove(&record.id) == steps(record)
-            });
-            if !same {
-                reader.take(&format!("{FILE}, score {}", at + 1), outcome)?;
+        for (at, (id, outcome)) in rows.into_iter().enumerate() {
+            let had = id.as_ref().and_then(|id| before.remove(id)).flatten();
+            match outcome {
+                Ok(record) if had.is_some() && had == steps(&record) => {}
+                Ok(record) => reader.put(&record)?,
+                Err(error) => {
+                    let row = id
+                        .as_ref()
+                        .map_or_else(|| format!("score {}", at + 1), |id| id.as_str().to_owned());
+                    reader.take(&format!("{FILE}, {row}"), Err(error))?;
+                    reader.keep(&row)?;
+                }
             }
         }
         for id in before.keys() {
@@ -107,8 +112,30 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
         }
         Ok(())
     })?;
-    keep(&fetched, &last);
+    keep(&latest.fetched, &last);
     Ok(done)
+}
+
+/// All rows. None if there are too many.
+fn rows(document: &[u8]) -> Option<Vec<Row>> {
+    let lines: Vec<&[u8]> = document
+        .split(|&b| b == b'\n')
+        .take(MOST_ROWS + 1)
+        .collect();
+    if lines.len() > MOST_ROWS {
+        return None;
+    }
+    let id = |line: usize| -> Option<AdvisoryId> {
+        let line = std::str::from_utf8(lines.get(line.checked_sub(1)?)?).ok()?;
+        line.split(',').next()?.trim().parse().ok()
+    };
+    let rows = outcomes(Format::Epss, document).into_iter();
+    let rows = rows.map(|outcome| match outcome {
+        Ok(record) => (Some(record.id.clone()), Ok(coarse(record))),
+        Err(ReadError::Csv { line }) => (id(line), Err(ReadError::Csv { line })),
+        Err(error) => (None, Err(error)),
+    });
+    Some(rows.collect())
 }
 
 /// The day of the scores, from `#model_version:…,score_date:2026-11-20T12:00:00Z`.
@@ -123,23 +150,14 @@ fn score_date(document: &[u8]) -> Option<String> {
 }
 
 /// The scores of the last time, if the file is the one that was stored.
-fn stored(
-    work: &Work<'_>,
-    path: &Utf8Path,
-    expected: &str,
-    address: &Address,
-) -> Option<HashMap<AdvisoryId, (u32, u32)>> {
+fn stored(work: &Work<'_>, path: &Utf8Path, expected: &str, address: &Address) -> Option<Before> {
     let document = work.document(path, MOST, address).ok()?;
-    (sha256(&document) == expected).then(|| {
-        let records = outcomes(Format::Epss, &document).into_iter().flatten();
-        records
-            .filter_map(|record| {
-                let record = coarse(record);
-                let steps = steps(&record)?;
-                Some((record.id, steps))
-            })
-            .collect()
-    })
+    if sha256(&document) != expected {
+        return None;
+    }
+    let rows = rows(&document)?.into_iter();
+    let scores = rows.filter_map(|(id, row)| Some((id?, row.ok().as_ref().and_then(steps))));
+    Some(scores.collect())
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -193,6 +193,26 @@ pub enum FeedError {
         /// Records before.
         had: u64,
     },
+    /// A whole edition of which much cannot be read that could be before.
+    #[error("{skipped} of {of} records of {address} cannot be read")]
+    Unreadable {
+        /// Where it came from.
+        address: String,
+        /// Records that cannot be read.
+        skipped: u64,
+        /// All records.
+        of: u64,
+    },
+    /// An archive that its own list has left behind.
+    #[error("{address} is of {found}; the list beside it is of {listed}")]
+    Behind {
+        /// The archive.
+        address: String,
+        /// Its edition.
+        found: String,
+        /// That of the list.
+        listed: String,
+    },
     /// An edition that comes before the one in force.
     #[error("{address} is of {found}, which is older than {have}, the edition in force")]
     Older {
@@ -241,7 +261,11 @@ impl FeedError {
             Self::Shrunk { .. } => {
                 Some("if that is right, say so with --accept-smaller; else use another mirror")
             }
-            Self::Older { .. } => {
+            Self::Unreadable { .. } => Some(
+                "a newer snowguard may read them; --accept-smaller takes the others, and leaves these \
+                 as they were",
+            ),
+            Self::Older { .. } | Self::Behind { .. } => {
                 Some("the mirror lags behind; run it again later, or use another one")
             }
             Self::Future { .. } => {
@@ -249,6 +273,11 @@ impl FeedError {
             }
             Self::Interrupted => None,
         }
+    }
+
+    /// Whether there is no such file.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Http(error) if error.is_missing())
     }
 
     /// Whether the person stopped it, at whatever point.

@@ -53,24 +53,19 @@ pub(super) fn update(work: &mut Work<'_>, settings: &FeedSettings) -> Result<Don
     let newest = meta(work, &folder, "modified")?;
     let have = cursor.files.get("modified").map(|file| file.modified);
     let address = folder.below(&[&file_name("modified", "meta")]);
-    // A clock that is behind would leave years out, too.
     not_future(&address, newest.modified, work.now)?;
-    let text = |time: Timestamp| time.to_string();
-    not_older(&address, &text(newest.modified), have.map(text).as_deref())?;
-    let edition = newest.modified.to_string();
-    let mut done = Done::unchanged(edition);
-    let covered = have.is_some_and(|have| newest.modified.duration_since(have) <= COVERED);
+    not_older(&address, &newest.modified, have.as_ref())?;
+    let mut done = Done::unchanged(newest.modified.to_string());
+    // The years that there are, as the feed says, and not as the clock here does.
+    let last_year = newest.modified.to_zoned(jiff::tz::TimeZone::UTC).year();
+    let covered = have.is_some_and(|have| newest.modified.duration_since(have) <= COVERED)
+        && (FIRST_YEAR..last_year).all(|year| cursor.files.contains_key(&year.to_string()));
     if !covered {
-        let this_year = work.now.to_zoned(jiff::tz::TimeZone::UTC).year();
-        for year in FIRST_YEAR..=this_year {
+        for year in FIRST_YEAR..=last_year {
             let name = year.to_string();
             let published = match meta(work, &folder, &name) {
                 // A new year's file comes some days after the year.
-                Err(FeedError::Http(HttpError::Status { status, .. }))
-                    if year == this_year && status.as_u16() == 404 =>
-                {
-                    continue;
-                }
+                Err(error) if year == last_year && error.is_missing() => continue,
                 published => published?,
             };
             done.and(file(
@@ -117,8 +112,8 @@ fn file(
     // A year that lags behind would take back what was modified since.
     not_older(
         &folder.below(&[&file_name(name, "meta")]),
-        &edition,
-        known.map(|known| known.modified.to_string()).as_deref(),
+        &published.modified,
+        known.map(|known| &known.modified),
     )?;
     let skipped = known.map_or_else(Vec::new, |known| known.skipped.clone());
     let packed = file_name(name, "json.gz");
@@ -131,7 +126,8 @@ fn file(
     let Some(fetched) = work.fetch(&address, &packed, None, expected)? else {
         return Ok(Done::unchanged(edition));
     };
-    let document = work.document(&fetched.path, MOST, &address)?;
+    let most = published.size.map_or(MOST, |size| size.min(MOST));
+    let document = work.document(&fetched.path, most, &address)?;
     drop(fetched);
     let found: [u8; 32] = Sha256::digest(&document).into();
     if found != published.sha256 {

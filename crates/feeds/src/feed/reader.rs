@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8Path;
 use rayon::prelude::*;
+use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::index::SourceKind;
 use snowguard_advisory::read::{Format, ReadError};
 use snowguard_advisory::record::Record;
@@ -39,12 +40,18 @@ pub(crate) struct Reader<'r, 's> {
 pub(super) struct Tally {
     pub(super) records: u64,
     pub(super) skipped: u64,
+    /// Documents that can be read and are not wanted.
+    pub(super) passed: u64,
     pub(super) problems: Vec<String>,
     /// Where something was skipped.
     pub(super) places: Vec<String>,
 }
 
 type Outcome = Result<Record, ReadError>;
+/// A document, with its name.
+pub(super) type Named = (String, Vec<u8>);
+/// Whether a document is taken, by its name and what is in it.
+pub(super) type Wanted<'w> = dyn Fn(&str, &[u8]) -> bool + Sync + 'w;
 
 impl<'r, 's> Reader<'r, 's> {
     pub(super) fn new(
@@ -83,15 +90,15 @@ impl<'r, 's> Reader<'r, 's> {
 
     /// Reads the members of an archive that are one record each.
     ///
-    /// `named` picks them by file name, `wanted` by content.
+    /// `named` picks them by file name, `wanted` by file name and content.
     pub(super) fn archive(
         &mut self,
         path: &Utf8Path,
         limits: Limits<'_>,
         named: &dyn Fn(&str) -> bool,
-        wanted: &(dyn Fn(&[u8]) -> bool + Sync),
+        wanted: &Wanted<'_>,
     ) -> Result<(), FeedError> {
-        let mut batch: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut batch: Vec<Named> = Vec::new();
         let mut bytes = 0;
         open::members::<FeedError>(path, limits, &mut |name, stream| {
             let file = name.rsplit('/').next().unwrap_or(name);
@@ -119,27 +126,42 @@ impl<'r, 's> Reader<'r, 's> {
         self.documents(&batch, wanted)
     }
 
-    /// Reads documents that are one record each, with the name of each.
+    /// Reads documents that are one record each, with the name of each: `ID.json`. What cannot be read
+    /// stays what it was when it last could be.
     pub(super) fn documents(
         &mut self,
-        documents: &[(String, Vec<u8>)],
-        wanted: &(dyn Fn(&[u8]) -> bool + Sync),
+        documents: &[Named],
+        wanted: &Wanted<'_>,
     ) -> Result<(), FeedError> {
         let format = self.format;
         let read: Vec<Option<Vec<Outcome>>> = documents
             .par_iter()
-            .map(|(_, document)| wanted(document).then(|| outcomes(format, document)))
+            .map(|(name, document)| wanted(name, document).then(|| outcomes(format, document)))
             .collect();
         for ((name, _), outcomes) in documents.iter().zip(read) {
-            for outcome in outcomes.into_iter().flatten() {
+            let Some(outcomes) = outcomes else {
+                self.tally.passed += 1;
+                continue;
+            };
+            for outcome in outcomes {
                 let fine = outcome.is_ok();
                 self.take(name, outcome)?;
-                if fine && !self.whole {
+                if !fine {
+                    self.keep(name.strip_suffix(".json").unwrap_or(name))?;
+                } else if !self.whole {
                     self.change.unskip(self.source, name)?;
                 }
             }
         }
         self.tick()
+    }
+
+    /// Leaves what is stored under an id as it is.
+    pub(super) fn keep(&mut self, id: &str) -> Result<(), FeedError> {
+        match id.parse::<AdvisoryId>() {
+            Ok(id) => Ok(self.change.keep(self.source, &id)?),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Reads one document with many records.

@@ -1,5 +1,6 @@
 //! What every feed needs: fetching into the place for downloads, and changes of the record store.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -17,7 +18,9 @@ use crate::records::RecordStore;
 use crate::update::Notice;
 
 /// The least number of records of which losing more than half is suspicious.
-const FEW: u64 = 20;
+pub(super) const FEW: u64 = 20;
+/// One record in so many may be unreadable where those before could be read.
+const UNREAD: u64 = 20;
 
 /// The means of one update.
 pub(crate) struct Work<'w> {
@@ -42,6 +45,20 @@ pub(super) struct Fetched {
 impl Drop for Fetched {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A feed that is one file: as it came, and what is in it.
+#[derive(Debug)]
+pub(super) struct Latest {
+    pub(super) fetched: Fetched,
+    pub(super) document: Vec<u8>,
+}
+
+impl Latest {
+    /// What to ask with the next time.
+    pub(super) fn known(&self) -> Known {
+        self.fetched.whole.conditions.clone().into()
     }
 }
 
@@ -124,6 +141,26 @@ impl Work<'_> {
         Ok(whole.map(|whole| Fetched { path, whole }))
     }
 
+    /// Fetches the one file that a feed consists of, and unpacks it. None if it is as it was.
+    pub(super) fn latest(
+        &mut self,
+        address: &Address,
+        file: &str,
+        most: u64,
+        known: Option<&Known>,
+    ) -> Result<Option<Latest>, FeedError> {
+        let expected = Expected {
+            length: None,
+            sha256: None,
+            limit: most,
+        };
+        let Some(fetched) = self.fetch(address, file, known, expected)? else {
+            return Ok(None);
+        };
+        let document = self.document(&fetched.path, most, address)?;
+        Ok(Some(Latest { fetched, document }))
+    }
+
     /// Fetches a small document. None if it is as it was.
     pub(super) fn page(
         &self,
@@ -166,6 +203,7 @@ impl Work<'_> {
         let sources = self.store.sources()?;
         let before = sources.iter().find(|s| s.name == edition.source);
         let had = before.map_or(0, |source| source.records);
+        let unread_before = before.map_or(0, |source| source.skipped);
         let mut change = self.store.change()?;
         if edition.whole {
             change.replace(edition.source, kind)?;
@@ -189,8 +227,20 @@ impl Work<'_> {
             (error, _) => error,
         })?;
         let tally = reader.finish();
-        if edition.whole && tally.records == 0 {
+        if edition.whole && tally.records == 0 && tally.passed == 0 {
             return Err(FeedError::Empty { address: address() });
+        }
+        // What cannot be read stays as it was. If there is suddenly much of it, the edition is wrong,
+        // or this program is.
+        let of = tally.records + tally.skipped;
+        let unread = tally.skipped.saturating_sub(unread_before);
+        if edition.whole && !edition.accept_smaller && had > 0 && of >= FEW && unread > of / UNREAD
+        {
+            return Err(FeedError::Unreadable {
+                address: address(),
+                skipped: tally.skipped,
+                of,
+            });
         }
         if edition.whole && !edition.accept_smaller && had >= FEW && tally.records < had / 2 {
             return Err(FeedError::Shrunk {
@@ -268,18 +318,17 @@ pub(super) fn place(settings: &FeedSettings, feed: Feed) -> Result<Place, FeedEr
     })
 }
 
-/// Refuses an edition that comes before the one in force. Both are written so that their order as
-/// texts is that in time.
-pub(super) fn not_older(
+/// Refuses an edition that comes before the one in force.
+pub(super) fn not_older<T: PartialOrd + Display>(
     address: &Address,
-    found: &str,
-    have: Option<&str>,
+    found: &T,
+    have: Option<&T>,
 ) -> Result<(), FeedError> {
     match have {
         Some(have) if found < have => Err(FeedError::Older {
             address: address.to_string(),
-            found: found.to_owned(),
-            have: have.to_owned(),
+            found: found.to_string(),
+            have: have.to_string(),
         }),
         _ => Ok(()),
     }

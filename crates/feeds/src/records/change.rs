@@ -21,8 +21,10 @@ pub struct Change<'s> {
     sources: HashMap<String, i64>,
     /// What was said so far, per source and id.
     said: HashMap<(i64, AdvisoryId), Said>,
-    /// Sources of which a whole new edition comes, with the places that were skipped in it.
-    replaced: HashMap<i64, HashSet<String>>,
+    /// Sources of which a whole new edition comes.
+    replaced: HashSet<i64>,
+    /// Sources of which all that is skipped is said anew, with the places.
+    skipped: HashMap<i64, HashSet<String>>,
     /// Whether the index must say something else, apart from records.
     other: bool,
     /// Without a base everything is written anyway.
@@ -53,7 +55,8 @@ impl<'s> Change<'s> {
             path,
             sources: HashMap::new(),
             said: HashMap::new(),
-            replaced: HashMap::new(),
+            replaced: HashSet::new(),
+            skipped: HashMap::new(),
             other: false,
             has_base,
         })
@@ -117,7 +120,7 @@ impl<'s> Change<'s> {
         place: &str,
     ) -> Result<(), RecordsError> {
         let source = self.source(source, kind)?;
-        if let Some(places) = self.replaced.get_mut(&source) {
+        if let Some(places) = self.skipped.get_mut(&source) {
             places.insert(place.to_owned());
         }
         let new = self
@@ -155,7 +158,16 @@ impl<'s> Change<'s> {
             )
             .map_err(|source| self.failed(source))?;
         self.other |= differs > 0;
-        self.replaced.entry(source).or_default();
+        self.replaced.insert(source);
+        self.skipped.entry(source).or_default();
+        Ok(())
+    }
+
+    /// Says that all that cannot be read of a source is told in this change: what was skipped before
+    /// and is not skipped again is taken back.
+    pub fn skip_anew(&mut self, source: &str, kind: SourceKind) -> Result<(), RecordsError> {
+        let source = self.source(source, kind)?;
+        self.skipped.entry(source).or_default();
         Ok(())
     }
 
@@ -201,7 +213,7 @@ impl<'s> Change<'s> {
         let mut changed = Changed::default();
         let mut ids = BTreeSet::new();
         let said = std::mem::take(&mut self.said);
-        for source in self.replaced.keys() {
+        for source in &self.replaced {
             let mut unsaid = BTreeSet::new();
             for (row, id) in self.rows_of(*source).map_err(failed)? {
                 if !said.contains_key(&(*source, id.clone())) {
@@ -247,7 +259,7 @@ impl<'s> Change<'s> {
     }
 
     fn drop_stale_skips(&mut self) -> rusqlite::Result<()> {
-        for (source, places) in &self.replaced {
+        for (source, places) in &self.skipped {
             let stored: Vec<String> = self
                 .transaction
                 .prepare_cached("SELECT place FROM skipped WHERE source = ?1")?

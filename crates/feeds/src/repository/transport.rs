@@ -71,13 +71,7 @@ pub(super) fn get(client: &Client, address: &Address) -> Result<Option<Vec<u8>>,
     });
     match got {
         Ok(page) => Ok(page.map(|page| page.body)),
-        Err(HttpError::Status { status, .. }) if matches!(status.as_u16(), 403 | 404 | 410) => {
-            // Object stores answer 403 where they may not say that there is nothing.
-            Ok(None)
-        }
-        Err(HttpError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(None)
-        }
+        Err(error) if error.is_missing() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -27,6 +27,7 @@ macro_rules! assert_update {
 }
 
 mod editions;
+mod osv;
 
 fn cve(id: &str, vendor: &str, product: &str, fixed: &str) -> (String, Vec<u8>) {
     let record = json!({
@@ -42,7 +43,7 @@ fn cve(id: &str, vendor: &str, product: &str, fixed: &str) -> (String, Vec<u8>) 
     (id.to_owned(), record.to_string().into_bytes())
 }
 
-fn osv(id: &str, modified: &str, fixed: &str) -> Value {
+fn advisory(id: &str, modified: &str, fixed: &str) -> Value {
     json!({
         "id": id, "modified": modified, "published": "2024-05-06T00:00:00Z",
         "affected": [{"package": {"ecosystem": "PyPI", "name": "werkzeug"}, "ranges": [
@@ -85,9 +86,9 @@ fn mirror() -> Mirror {
     mirror
         .cve_delta("2019-11-20", Some("0900Z"), &later)
         .unwrap();
-    for year in 2002..=2060 {
+    for year in 2002..=2019 {
         let modified = "2019-11-19T03:00:00-05:00";
-        let items = if year == 2020 {
+        let items = if year == 2018 {
             vec![nvd("CVE-2020-8284", "7.74.0")]
         } else {
             vec![]
@@ -100,7 +101,11 @@ fn mirror() -> Mirror {
     mirror
         .osv(
             "PyPI",
-            &[osv("PYSEC-2024-1", "2019-11-19T00:00:00.123456Z", "3.0.3")],
+            &[advisory(
+                "PYSEC-2024-1",
+                "2019-11-19T00:00:00.123456Z",
+                "3.0.3",
+            )],
         )
         .unwrap();
     mirror
@@ -221,8 +226,8 @@ fn all_feeds_and_then_what_changed() {
         .osv(
             "PyPI",
             &[
-                osv("PYSEC-2024-1", "2019-11-19T00:00:00.123456Z", "3.0.3"),
-                osv("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0"),
+                advisory("PYSEC-2024-1", "2019-11-19T00:00:00.123456Z", "3.0.3"),
+                advisory("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0"),
             ],
         )
         .unwrap();
@@ -478,13 +483,13 @@ fn a_mirror_may_lack_the_single_records() {
     let (mut mirror, web, place) = served();
     update(&place, &[]).exits(0);
     let folder = place.path("stick");
-    let first = osv("PYSEC-2024-1", "2019-11-21T00:00:00Z", "3.0.4");
+    let first = advisory("PYSEC-2024-1", "2019-11-21T00:00:00Z", "3.0.4");
     for (more, address) in [
         ("PYSEC-2026-2", web.base()),
         ("PYSEC-2026-3", format!("file://{}", folder.display())),
     ] {
         let modified = format!("2019-11-2{}T00:00:00Z", &more[11..]);
-        let records = [first.clone(), osv(more, &modified, "9.0")];
+        let records = [first.clone(), advisory(more, &modified, "9.0")];
         mirror.osv("PyPI", &records).unwrap();
         mirror.remove(&format!("osv/PyPI/{more}.json"));
         mirror.remove("osv/PyPI/PYSEC-2024-1.json");

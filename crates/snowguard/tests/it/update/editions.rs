@@ -68,14 +68,14 @@ fn editions_that_are_not_taken() {
     attempt("an older OSV", "osv", &|bad| {
         bad.osv(
             "PyPI",
-            &[osv("PYSEC-2024-1", "2019-11-01T00:00:00Z", "3.0.3")],
+            &[advisory("PYSEC-2024-1", "2019-11-01T00:00:00Z", "3.0.3")],
         )
         .unwrap();
     });
     attempt("a truncated archive", "osv", &|bad| {
         bad.osv(
             "PyPI",
-            &[osv("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0")],
+            &[advisory("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0")],
         )
         .unwrap();
         let archive = bad.file("osv/PyPI/all.zip").unwrap().to_vec();
@@ -157,7 +157,7 @@ fn half_an_update_does_not_replace_an_index_that_was_made_elsewhere() {
 
     web.fail_always("/cve/releases.json", Fault::Status(403, vec![]));
     // Years are here then, and not all: that is no edition.
-    web.fail_always("/nvd/nvdcve-2.0-2021.meta", Fault::Status(403, vec![]));
+    web.fail_always("/nvd/nvdcve-2.0-2017.meta", Fault::Status(403, vec![]));
     let run = update(&place, &[]);
     run.exits(2);
     still_answers(&place);
@@ -176,7 +176,7 @@ fn half_an_update_does_not_replace_an_index_that_was_made_elsewhere() {
     ----- stderr -----
     error: cve: MIRROR answered 403 Forbidden to http://MIRROR/cve/releases.json
     hint: it refuses this client; a mirror may serve it, and some hosts want a token
-    error: nvd: MIRROR answered 403 Forbidden to http://MIRROR/nvd/nvdcve-2.0-2021.meta
+    error: nvd: MIRROR answered 403 Forbidden to http://MIRROR/nvd/nvdcve-2.0-2017.meta
     hint: it refuses this client; a mirror may serve it, and some hosts want a token
     error: 2 of 5 feeds failed: cve, nvd; the index stays as it was: it was not made from these feeds, and without cve, nvd the new one would know less
     hint: an update of all feeds replaces it; a feed that you do without is switched off in the settings
@@ -196,9 +196,9 @@ fn half_an_update_does_not_replace_an_index_that_was_made_elsewhere() {
 #[test]
 fn an_older_archive_does_not_take_records_away() {
     let (mut mirror, web, place) = served();
-    let first = osv("PYSEC-2024-1", "2019-11-19T00:00:00Z", "3.0.3");
-    let second = osv("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0");
-    let old = osv("PYSEC-2026-4", "2019-11-20T12:00:00Z", "9.0");
+    let first = advisory("PYSEC-2024-1", "2019-11-19T00:00:00Z", "3.0.3");
+    let second = advisory("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0");
+    let old = advisory("PYSEC-2026-4", "2019-11-20T12:00:00Z", "9.0");
     let knows_both = || {
         let scan = place.run(&["scan", "system.json.zst", "--format", "json"]);
         assert!(scan.stdout.contains("PYSEC-2026-2"), "{scan}");
@@ -212,13 +212,16 @@ fn an_older_archive_does_not_take_records_away() {
     update(&place, &["--only", "osv"]).exits(0);
     knows_both();
 
-    // The archive has an hour less than the list, and comes since a record is gone from that.
-    let before = osv("PYSEC-2026-2", "2019-11-20T11:00:00Z", "8.0");
+    // The archive has some hours less than the list, and comes since a single record is not there.
+    let before = advisory("PYSEC-2026-2", "2019-11-20T11:00:00Z", "8.0");
     mirror
         .osv("PyPI", &[first.clone(), before, old.clone()])
         .unwrap();
     let hours_old = mirror.file("osv/PyPI/all.zip").unwrap().to_vec();
-    mirror.osv("PyPI", std::slice::from_ref(&second)).unwrap();
+    mirror
+        .osv("PyPI", &[first.clone(), second.clone(), old.clone()])
+        .unwrap();
+    mirror.remove("osv/PyPI/PYSEC-2026-4.json");
     mirror.put("osv/PyPI/all.zip", hours_old);
     mirror.serve(&web);
     let run = update(&place, &["--only", "osv"]);
@@ -232,7 +235,7 @@ fn an_older_archive_does_not_take_records_away() {
     for (records, list) in [(vec![old], false), (vec![first], true)] {
         mirror.osv("PyPI", &records).unwrap();
         let archive = mirror.file("osv/PyPI/all.zip").unwrap().to_vec();
-        let third = osv("PYSEC-2026-3", "2019-11-22T00:00:00Z", "9.0");
+        let third = advisory("PYSEC-2026-3", "2019-11-22T00:00:00Z", "9.0");
         mirror.osv("PyPI", &[third]).unwrap();
         mirror.remove("osv/PyPI/PYSEC-2026-3.json");
         mirror.put("osv/PyPI/all.zip", archive);
@@ -264,7 +267,7 @@ fn an_edition_of_the_future_is_not_taken() {
     )
     .unwrap();
     bad.nvd("modified", "2999-01-01T03:00:00Z", &[]).unwrap();
-    let odd = osv("PYSEC-2026-2", "2999-01-01T00:00:00Z", "9.0");
+    let odd = advisory("PYSEC-2026-2", "2999-01-01T00:00:00Z", "9.0");
     bad.osv("PyPI", std::slice::from_ref(&odd)).unwrap();
     bad.serve(&web);
     for only in ["kev", "epss", "cve", "nvd", "osv"] {
@@ -276,10 +279,10 @@ fn an_edition_of_the_future_is_not_taken() {
     }
     // One odd record does not keep those that come after it away.
     let mut good = mirror();
-    let first = osv("PYSEC-2024-1", "2019-11-19T00:00:00.123456Z", "3.0.3");
+    let first = advisory("PYSEC-2024-1", "2019-11-19T00:00:00.123456Z", "3.0.3");
     for new in [
         None,
-        Some(osv("PYSEC-2026-3", "2019-11-22T00:00:00Z", "9.0")),
+        Some(advisory("PYSEC-2026-3", "2019-11-22T00:00:00Z", "9.0")),
     ] {
         let mut records = vec![first.clone(), odd.clone()];
         records.extend(new);
@@ -301,14 +304,106 @@ fn an_older_year_of_nvd_is_not_taken() {
     mirror.nvd("modified", newer, &[]).unwrap();
     let older = [nvd("CVE-2020-8284", "0.1")];
     mirror
-        .nvd("2020", "2019-11-01T03:00:00-05:00", &older)
+        .nvd("2018", "2019-11-01T03:00:00-05:00", &older)
         .unwrap();
     mirror.serve(&web);
     let run = update(&place, &["--only", "nvd"]);
     run.exits(2);
     assert!(
-        run.stderr.contains("nvdcve-2.0-2020.meta is of 2019-11-01"),
+        run.stderr.contains("nvdcve-2.0-2018.meta is of 2019-11-01"),
         "{run}"
     );
     still_answers(&place);
+}
+
+/// What cannot be read any more stays what it was when it could be.
+#[test]
+fn a_record_that_cannot_be_read_any_more_stays() {
+    let (mut mirror, web, place) = served();
+    update(&place, &[]).exits(0);
+    let odd = json!({ "id": "PYSEC-2024-1", "modified": "2019-11-21T00:00:00Z", "affected": 5 });
+    let more = advisory("PYSEC-2026-2", "2019-11-21T00:00:00Z", "9.0");
+    mirror.osv("PyPI", &[odd, more.clone()]).unwrap();
+    // Without the list, the whole archive comes.
+    mirror.remove("osv/PyPI/modified_id.csv");
+    let scores = [("CVE-2026-0001", 9.1, 0.99), ("CVE-2026-0002", 0.01, 0.2)];
+    mirror.epss("2019-11-21", &scores).unwrap();
+    mirror.serve(&web);
+    let run = update(&place, &[]);
+    run.exits(0);
+    assert_update!(run, web, @"
+    exit status 0
+    ----- stdout -----
+    kev       2019.11.20                nothing new
+    epss      2019-11-21                1 skipped
+    cve       2019-11-20 0900Z          nothing new
+    nvd       2019-11-20T08:00:00Z      nothing new
+    osv/PyPI  2019-11-21T00:00:00Z      1 new, 1 skipped
+    [PLACE]/home/.local/share/snowguard/advisories.idx
+    a delta of 1 vulnerability, [SIZE]
+    [SIZE] received in [TIME]
+
+    ----- stderr -----
+    warning: epss: skipped epss_scores-current.csv.gz, CVE-2026-0001: line 3: expected `cve,epss,percentile`
+    warning: osv/PyPI: skipped PYSEC-2024-1.json: line 1, column 13: the record does not fit its format: invalid type: integer `5`, expected a sequence
+    ");
+    still_answers(&place);
+    let scan = || place.run(&["scan", "system.json.zst", "--format", "json"]);
+    assert!(scan().stdout.contains("0.91"), "{}", scan());
+
+    // It is counted until it can be read again, in whichever edition that is.
+    mirror
+        .epss("2019-11-22", &[("CVE-2026-0001", 0.5, 0.9)])
+        .unwrap();
+    let first = advisory("PYSEC-2024-1", "2019-11-22T00:00:00Z", "3.0.3");
+    mirror.osv("PyPI", &[first, more]).unwrap();
+    mirror.serve(&web);
+    update(&place, &[]).exits(0);
+    assert!(!scan().stdout.contains("0.91"), "{}", scan());
+    let info = place.run(&["advisories", "info", "--format", "json"]);
+    let info: Value = serde_json::from_str(&info.stdout).unwrap();
+    for source in info["sources"].as_array().unwrap() {
+        assert_eq!(source["skipped"], 0, "{source}");
+    }
+}
+
+/// One record in twenty may be unreadable; more, and the edition is wrong or this program is.
+#[test]
+fn an_edition_of_which_much_cannot_be_read_is_not_taken() {
+    let (mut mirror, web, place) = served();
+    let good = |n: usize| advisory(&format!("PYSEC-2025-{n}"), "2019-11-19T00:00:00Z", "9.0");
+    let odd = |n: usize| json!({ "id": format!("PYSEC-2025-{n}"), "modified": "2019-11-21T00:00:00Z", "affected": 5 });
+    let first = advisory("PYSEC-2024-1", "2019-11-19T00:00:00Z", "3.0.3");
+    let mut records: Vec<Value> = (0..39).map(good).collect();
+    records.push(first);
+    mirror.osv("PyPI", &records).unwrap();
+    mirror.serve(&web);
+    update(&place, &[]).exits(0);
+    for (count, status) in [(3, 2), (2, 0)] {
+        let mut records = records.clone();
+        for (n, record) in records.iter_mut().enumerate().take(count) {
+            *record = odd(n);
+        }
+        mirror.osv("PyPI", &records).unwrap();
+        mirror.remove("osv/PyPI/modified_id.csv");
+        mirror.serve(&web);
+        let run = update(&place, &["--only", "osv"]);
+        run.exits(status);
+        if status == 2 {
+            assert_update!(run, web, @"
+            exit status 2
+            ----- stdout -----
+            osv/PyPI  2019-11-19T00:00:00Z      failed; this edition stays
+            [PLACE]/home/.local/share/snowguard/advisories.idx
+            as it was
+            [SIZE] received in [TIME]
+
+            ----- stderr -----
+            error: osv/PyPI: 3 of 40 records of http://MIRROR/osv/PyPI/all.zip cannot be read
+            hint: a newer snowguard may read them; --accept-smaller takes the others, and leaves these as they were
+            error: 1 of 1 feeds failed: osv/PyPI; their last good editions stay in force
+            ");
+        }
+        still_answers(&place);
+    }
 }
