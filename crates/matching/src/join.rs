@@ -70,11 +70,11 @@ pub(crate) fn join<'a>(
                 }
             }
             Identity::Name(name) | Identity::Product(_, name) => {
-                let entries = index.lookup(Key::Name(name))?;
-                joined.heard_of |= entries.len() > 0;
-                let views = entries
+                let views = index
+                    .lookup(Key::Name(name))?
                     .map(|entry| Ok((entry, index.entry(entry)?)))
                     .collect::<Result<Vec<_>, Corrupt>>()?;
+                joined.heard_of |= !views.is_empty();
                 by_name(
                     component,
                     table,

@@ -68,7 +68,6 @@ pub struct EntryList<'a> {
     base: std::slice::ChunksExact<'a, u8>,
     dead: &'a [u8],
     delta: std::slice::ChunksExact<'a, u8>,
-    left: usize,
 }
 
 impl Iterator for EntryList<'_> {
@@ -77,22 +76,25 @@ impl Iterator for EntryList<'_> {
     fn next(&mut self) -> Option<EntryId> {
         let number = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let dead = self.dead;
-        let next = self
-            .base
+        self.base
             .by_ref()
             .map(number)
             .find(|entry| dead.is_empty() || !holds(dead, *entry))
-            .or_else(|| self.delta.next().map(|bytes| number(bytes) | OF_DELTA))?;
-        self.left = self.left.saturating_sub(1);
-        Some(EntryId(next))
+            .or_else(|| self.delta.next().map(|bytes| number(bytes) | OF_DELTA))
+            .map(EntryId)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        // Which of the base still count is found out one by one.
+        let certain = if self.dead.is_empty() {
+            self.base.len()
+        } else {
+            0
+        };
+        let most = self.base.len() + self.delta.len();
+        (certain + self.delta.len(), Some(most))
     }
 }
-
-impl ExactSizeIterator for EntryList<'_> {}
 
 impl<'a> Index<'a> {
     /// Opens an index: checks its format, all of its checksums, and that its texts are text.
@@ -230,22 +232,15 @@ impl<'a> Index<'a> {
     /// entries come twice, each time with a part of its vulnerabilities.
     pub fn lookup(&self, key: Key<'_>) -> Result<EntryList<'a>, Corrupt> {
         let (kind, text) = key.parts();
-        let mut list = EntryList {
+        let of_delta = match &self.delta {
+            Some(delta) => delta.segment.postings(kind, text)?,
+            None => &[],
+        };
+        Ok(EntryList {
             base: self.base.postings(kind, text)?.chunks_exact(4),
-            dead: &[],
-            delta: [].chunks_exact(4),
-            left: 0,
-        };
-        if let Some(delta) = self.delta {
-            list.dead = self.base.overlay().dead;
-            list.delta = delta.segment.postings(kind, text)?.chunks_exact(4);
-        }
-        list.left = if list.dead.is_empty() {
-            list.base.len() + list.delta.len()
-        } else {
-            list.clone().fold(0, |count, _| count + 1)
-        };
-        Ok(list)
+            dead: self.base.overlay().dead,
+            delta: of_delta.chunks_exact(4),
+        })
     }
 
     /// The id of a vulnerability, without the rest of it.
