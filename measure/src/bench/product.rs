@@ -57,15 +57,21 @@ impl Scanned {
 }
 
 impl Product {
-    /// Builds the program, and with it the index.
-    pub(super) fn build(args: &Common) -> Result<(Self, IndexBuild)> {
+    /// Builds the program, to scan with an index that is there or will be.
+    pub(super) fn with_index(args: &Common, index: Utf8PathBuf) -> Result<Self> {
         let product = Self {
             program: program()?,
-            index: args.work.join("advisories.idx"),
+            index,
             settings: args.work.join("snowguard.toml"),
         };
         // Not those of the person who runs this.
         write(&product.settings, b"")?;
+        Ok(product)
+    }
+
+    /// Builds the program, and with it the index.
+    pub(super) fn build(args: &Common) -> Result<(Self, IndexBuild)> {
+        let product = Self::with_index(args, args.work.join("advisories.idx"))?;
         say("building the index of all data");
         let mut command = product.command();
         command

@@ -41,6 +41,7 @@ pub(super) struct Update {
     /// The same after the changes.
     pub(super) compact_s: f64,
     pub(super) lookups: Lookups,
+    pub(super) scans: Scans,
     pub(super) mirror: Mirror,
     pub(super) runs: usize,
 }
@@ -50,6 +51,14 @@ pub(super) struct Update {
 pub(super) struct Lookups {
     pub(super) base_ns: f64,
     pub(super) joined_ns: f64,
+    pub(super) ratio: f64,
+}
+
+/// What scans of a NixOS system cost, by turns with the delta and with a base that holds the same.
+#[derive(Serialize)]
+pub(super) struct Scans {
+    pub(super) base: Times,
+    pub(super) joined: Times,
     pub(super) ratio: f64,
 }
 
@@ -139,7 +148,7 @@ pub(super) struct IndexBuild {
 }
 
 /// What was told, so that nobody can say that one of them did nothing.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Findings {
     /// Affected packages, by name and version.
     pub(super) packages: usize,
@@ -235,6 +244,12 @@ impl Report {
                     format!(
                         "a lookup: {:.0} ns in the base, {:.0} ns with the delta, {:.2} times as long",
                         update.lookups.base_ns, update.lookups.joined_ns, update.lookups.ratio
+                    ),
+                    format!(
+                        "a scan: {} with the base, {} with the delta, {:.2} times as long",
+                        spread(&update.scans.base),
+                        spread(&update.scans.joined),
+                        update.scans.ratio
                     ),
                     format!(
                         "a client downloads {:.2} MB at first, {:.2} MB for the delta, {:.2} MB for a new base",

@@ -39,8 +39,8 @@ pub(super) fn measure(args: &Common) -> Result<Scan> {
     })
 }
 
-/// As `nix derivation show -r` prints it.
-fn system(args: &Common) -> Result<Vec<u8>> {
+/// The system of the data set, as `nix derivation show -r` prints it.
+pub(super) fn system(args: &Common) -> Result<Vec<u8>> {
     let path = closure(&args.data, &args.set);
     let file = std::fs::File::open(&path).with_context(|| {
         format!("cannot open {path}; --data and --set name a data set with a NixOS system")

@@ -17,9 +17,11 @@ use snowguard_feeds::repository::{Publish, Published, SecretKey, publish};
 use snowguard_feeds::segments::{Compact, Written, WrittenFile, records_path, write};
 use snowguard_feeds::{IndexFile, RecordStore};
 
-use super::report::{Lookups, Mirror, Update};
-use super::times::{median, megabytes, sorted};
-use super::{Common, say};
+use super::meter::Measured;
+use super::product::Product as Program;
+use super::report::{Lookups, Mirror, Scans, Update};
+use super::times::{Times, median, megabytes, sorted};
+use super::{Common, say, write as write_file};
 use crate::dataset;
 
 /// How many records change.
@@ -68,11 +70,15 @@ pub(super) fn measure(args: &Common) -> Result<Update> {
     let delta = delta.context("nothing was measured")?;
     let lookups = lookups(&index, &sources)?;
     let with_delta = published(&work, &index)?;
+    let joined = work.join("joined.idx");
+    copy(&index, &joined)?;
 
     say("making the base anew");
     let (compact_s, compacted) = timed(|| Ok(write(&mut store, &index, Compact::Now)?))?;
     expect(&compacted, WrittenFile::Base)?;
     let after = published(&work, &index)?;
+    say("scanning");
+    let scans = scans(args, &index, &joined)?;
     let store_size = std::fs::metadata(store.path())?.len();
     Ok(Update {
         wall_s: median(&sorted(seconds.into_iter())).unwrap_or_default(),
@@ -87,6 +93,7 @@ pub(super) fn measure(args: &Common) -> Result<Update> {
         base_s,
         compact_s,
         lookups,
+        scans,
         mirror: Mirror {
             base_mb: megabytes(before.base),
             delta_mb: megabytes(with_delta.delta.unwrap_or_default()),
@@ -230,6 +237,40 @@ fn lookups(path: &Utf8Path, sources: &Sources) -> Result<Lookups> {
         base_ns,
         joined_ns,
         ratio: joined_ns / base_ns,
+    })
+}
+
+/// Copies an index with its delta.
+fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
+    let file = IndexFile::open(from)?;
+    IndexFile::replace(to, file.base_bytes())?;
+    let delta = file.delta_bytes().context("there is no delta to copy")?;
+    Ok(IndexFile::replace_delta(to, delta)?)
+}
+
+/// A system, scanned by turns with a base and with a base and a delta that hold the same.
+fn scans(args: &Common, base: &Utf8Path, joined: &Utf8Path) -> Result<Scans> {
+    let system = args.work.join("nixos-system.json");
+    write_file(&system, &super::scan::system(args)?)?;
+    let inputs = [system.as_str()];
+    let base = Program::with_index(args, base.to_owned())?;
+    let joined = Program::with_index(args, joined.to_owned())?;
+    let found = |program: &Program| Ok::<_, anyhow::Error>(program.findings(&inputs)?.findings());
+    ensure!(
+        found(&base)? == found(&joined)?,
+        "a base and a delta lead to other findings than one block"
+    );
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..args.runs {
+        without.push(base.scan(&inputs)?);
+        with.push(joined.scan(&inputs)?);
+    }
+    let of = |runs: &[Measured]| Times::of(runs).context("nothing was measured");
+    let (base, joined) = (of(&without)?, of(&with)?);
+    Ok(Scans {
+        ratio: joined.wall_ms / base.wall_ms,
+        base,
+        joined,
     })
 }
 
