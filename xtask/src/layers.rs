@@ -40,6 +40,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-report", Floor::Knowledge),
     ("snowguard-feeds", Floor::Outside),
     ("snowguard-http", Floor::Outside),
+    ("snowguard-secrets", Floor::Outside),
     ("snowguard-sources", Floor::Outside),
     ("snowguard-notify", Floor::Services),
     ("snowguard-watch", Floor::Services),

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,10 +17,10 @@ use snowguard_advisory::index::{Builder, Index, SourceKind, Touched};
 use snowguard_advisory::record::Record;
 use snowguard_feeds::IndexFile;
 use snowguard_feeds::repository::{
-    Anchor, Fetch, FetchError, Fetched, Publish, PublishError, Published, SecretKey, Taken, fetch,
-    publish,
+    Anchor, Fetch, FetchError, Fetched, Publish, PublishError, Published, Taken, fetch, publish,
 };
 use snowguard_http::{Client, Settings};
+use snowguard_store::SecretKey;
 use snowguard_testkit::web::{Fault, Web};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -61,14 +62,19 @@ fn delta(base: &[u8], says: &str) -> Vec<u8> {
         .bytes
 }
 
+/// A key like no other in this process.
+fn key(name: &str) -> SecretKey {
+    static MADE: AtomicU8 = AtomicU8::new(0);
+    SecretKey::from_seed(name, &[MADE.fetch_add(1, Ordering::Relaxed); 32]).unwrap()
+}
+
 impl World {
     fn new() -> Self {
         let keep = tempfile::tempdir().unwrap();
         let directory = Utf8PathBuf::try_from(keep.path().to_owned()).unwrap();
-        let key = SecretKey::create(&directory.join("key"), "mirror-1").unwrap();
         Self {
             web: Web::start().unwrap(),
-            key,
+            key: key("mirror-1"),
             directory,
             _keep: keep,
         }
@@ -130,7 +136,7 @@ impl World {
     }
 
     fn anchor(&self) -> Anchor {
-        Anchor::Key(self.key.public().unwrap())
+        Anchor::Key(self.key.public().clone())
     }
 
     fn fetch(&self) -> Result<Fetched, FetchError> {
@@ -176,7 +182,7 @@ impl World {
         let text = text
             .replace(&self.web.base(), "http://MIRROR")
             .replace(self.directory.as_str(), "DIR");
-        let key = self.key.public().unwrap().to_string();
+        let key = self.key.public().to_string();
         let text = text.replace(&key, "KEY");
         // Digests.
         let words = text.split_inclusive(|c: char| !c.is_ascii_hexdigit());
@@ -496,7 +502,7 @@ fn a_key_is_replaced_and_clients_follow() {
     world.publish(&base(1), None);
     world.fetch().unwrap();
     let old = world.anchor();
-    let next = SecretKey::create(&world.at("next"), "mirror-2").unwrap();
+    let next = key("mirror-2");
     let published = world.publish_at(Timestamp::now(), Some(&next)).unwrap();
     assert_eq!(published.root, 2);
     assert_eq!(world.fetch_as("client", &old).unwrap().version, 2);
@@ -544,7 +550,7 @@ fn a_root_that_is_given_must_be_of_the_chain_that_is_known() {
     }
 
     for number in 2..=3 {
-        let next = SecretKey::create(&world.at(&format!("next{number}")), "mirror").unwrap();
+        let next = key("mirror");
         let published = world.publish_at(Timestamp::now(), Some(&next)).unwrap();
         assert_eq!(published.root, number);
         world.key = next;
@@ -560,7 +566,7 @@ fn a_root_that_is_given_must_be_of_the_chain_that_is_known() {
     let error = world.fetch_as("client", &foreign).unwrap_err();
     assert!(matches!(error, FetchError::OtherState { .. }), "{error}");
     // Of a higher number, and of another chain.
-    let next = SecretKey::create(&other.at("next"), "mirror").unwrap();
+    let next = key("mirror");
     other.publish_at(Timestamp::now(), Some(&next)).unwrap();
     other.fetch_as("client", &root(&other, 2)).unwrap();
     let state = other.at("client");

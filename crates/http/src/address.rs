@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use camino::Utf8PathBuf;
-use url::Url;
+use url::{Host, Url};
 
 /// An absolute address of scheme `https`, `http` or `file`.
 ///
@@ -42,6 +42,16 @@ impl Address {
     /// Whether it is `https`.
     pub fn is_secure(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Whether it is certain to lead nowhere but to this machine.
+    pub fn is_this_machine(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(number)) => number.is_loopback(),
+            Some(Host::Ipv6(number)) => number.is_loopback(),
+            None => true,
+        }
     }
 
     /// The path of a `file` address.
@@ -137,6 +147,29 @@ mod tests {
             "Address(https://mirror.example:8443/a/b)"
         );
         assert_eq!(secret.host(), "mirror.example:8443");
+    }
+
+    #[test]
+    fn this_machine_is_told_by_names_that_mean_it() {
+        for here in [
+            "http://localhost:80/",
+            "http://127.0.0.1:8080/x",
+            "http://[::1]:1/",
+            "https://[::1]/",
+            "file:///etc/x",
+        ] {
+            assert!(address(here).is_this_machine(), "{here}");
+        }
+        for elsewhere in [
+            "http://localhost.example/",
+            "http://127.0.0.1.example/",
+            "http://0.0.0.0/",
+            "http://10.0.0.1/",
+            "http://[::]/",
+            "http://user:127.0.0.1@hooks.example/",
+        ] {
+            assert!(!address(elsewhere).is_this_machine(), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use snowguard_watch::history::{Event, Told};
 use snowguard_watch::policy::Policy;
@@ -281,15 +281,6 @@ pub fn host_name() -> String {
         .into_owned()
 }
 
-/// A file that the settings name: `credential:NAME` is one that systemd hands over.
-pub fn credential(name: &str, directory: Option<&Utf8Path>) -> Option<Utf8PathBuf> {
-    match name.strip_prefix("credential:") {
-        None => Some(name.into()),
-        Some(name) if name.contains('/') || name.is_empty() => None,
-        Some(name) => directory.map(|directory| directory.join(name)),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use snowguard_watch::history::{About, History};
@@ -455,14 +446,5 @@ pub(crate) mod tests {
         let history = Reading::of_copy(&notifier.history).unwrap();
         assert!(matches!(notifier.step(&history), Ok(Done::Gathering(_))));
         assert_eq!(notifier.deliver.heard.len(), 1);
-    }
-
-    #[test]
-    fn credentials() {
-        let directory = Some(Utf8Path::new("/c"));
-        assert_eq!(credential("/a", directory), Some("/a".into()));
-        assert_eq!(credential("credential:a", directory), Some("/c/a".into()));
-        assert_eq!(credential("credential:../a", directory), None);
-        assert_eq!(credential("credential:a", None), None);
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Source of the headers: Standard Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and
 //! the IETF's draft of the `Idempotency-Key` header.
-#![expect(clippy::disallowed_methods, reason = "this room reads its secrets")]
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,15 +12,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use sha2::Sha256;
 use snowguard_http::{Address, Client, Post};
+use snowguard_secrets::{SecretError, SecretFile};
 use snowguard_watch::{Key, Message};
+use zeroize::Zeroizing;
 
-use crate::notifier::credential;
 use crate::{Deliver, DeliverError, document};
 
 /// How much of an answer is read.
 const ANSWER: u64 = 64 << 10;
-/// The longest secret, in bytes.
-const MAX_SECRET: usize = 16 << 10;
 
 /// Settings: `[notify.webhook]`. A file is a path, or `credential:NAME` for one that systemd hands over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -43,8 +41,8 @@ pub struct Settings {
 pub struct Webhook {
     client: Client,
     address: Address,
-    secret: Option<Vec<u8>>,
-    authorization: Option<String>,
+    secret: Option<Zeroizing<Vec<u8>>>,
+    authorization: Option<Zeroizing<String>>,
 }
 
 impl Webhook {
@@ -54,13 +52,13 @@ impl Webhook {
         credentials: Option<&Utf8Path>,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, DeliverError> {
-        let read = |name: &Option<String>| -> Result<Option<String>, DeliverError> {
+        let read = |name: &Option<String>| -> Result<Option<Zeroizing<String>>, SecretError> {
             name.as_deref()
-                .map(|name| secret(name, credentials))
+                .map(|name| SecretFile::named(name, credentials)?.line())
                 .transpose()
         };
         let url = match (&settings.url, read(&settings.url_file)?) {
-            (Some(url), None) => url.clone(),
+            (Some(url), None) => Zeroizing::new(url.clone()),
             (None, Some(url)) => url,
             _ => {
                 return Err(DeliverError::new(
@@ -71,7 +69,7 @@ impl Webhook {
         let address: Address = url
             .parse()
             .map_err(|source| DeliverError::of("`notify.webhook.url` cannot be used", source))?;
-        if !address.is_secure() && !settings.allow_plain_http && !is_here(&address.host()) {
+        if !address.is_secure() && !settings.allow_plain_http && !address.is_this_machine() {
             return Err(DeliverError::new(
                 "`notify.webhook.url` is not https: whoever is on the way could read and answer",
             )
@@ -81,10 +79,13 @@ impl Webhook {
             .map_err(|error| DeliverError::of("cannot use the network", error))?;
         let authorization = read(&settings.authorization_file)?;
         let secret = read(&settings.secret_file)?.map(|text| match text.strip_prefix("whsec_") {
-            Some(encoded) => BASE64.decode(encoded.as_bytes()).map_err(|source| {
-                DeliverError::of("the secret after `whsec_` is not base64", source)
-            }),
-            None => Ok(text.into_bytes()),
+            Some(encoded) => BASE64
+                .decode(encoded.as_bytes())
+                .map(Zeroizing::new)
+                .map_err(|source| {
+                    DeliverError::of("the secret after `whsec_` is not base64", source)
+                }),
+            None => Ok(Zeroizing::new(text.as_bytes().to_vec())),
         });
         Ok(Self {
             client,
@@ -102,7 +103,7 @@ impl Deliver for Webhook {
         let at = snowguard_watch::service::now().as_second().to_string();
         let signature = self
             .secret
-            .as_deref()
+            .as_ref()
             .map(|secret| sign(secret, &message.key, &at, body.as_bytes()));
         let mut headers = vec![
             ("webhook-id", message.key.as_str()),
@@ -115,8 +116,8 @@ impl Deliver for Webhook {
         );
         headers.extend(
             self.authorization
-                .as_deref()
-                .map(|value| ("Authorization", value)),
+                .as_ref()
+                .map(|value| ("Authorization", value.as_str())),
         );
         let post = Post {
             address: &self.address,
@@ -150,29 +151,22 @@ fn sign(secret: &[u8], key: &Key, at: &str, body: &[u8]) -> String {
     format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes()))
 }
 
-fn secret(name: &str, credentials: Option<&Utf8Path>) -> Result<String, DeliverError> {
-    let path = credential(name, credentials).ok_or_else(|| {
-        DeliverError::new(format!("there is no `{name}`"))
-            .hint("`credential:NAME` needs LoadCredential=NAME:FILE in the unit")
-    })?;
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| DeliverError::of(format!("cannot read {path}"), source))?;
-    let text = text.trim();
-    if text.is_empty() || text.len() > MAX_SECRET || text.chars().any(char::is_control) {
-        return Err(DeliverError::new(format!(
-            "{path} does not hold one line of text"
-        )));
+impl From<SecretError> for DeliverError {
+    fn from(error: SecretError) -> Self {
+        let hint = error.hint();
+        let failed = Self::of("cannot use the settings of the webhook", error);
+        match hint {
+            Some(hint) => failed.hint(hint),
+            None => failed,
+        }
     }
-    Ok(text.to_owned())
-}
-
-/// Whether a host is this machine.
-fn is_here(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    matches!(name, "127.0.0.1" | "[::1]" | "localhost") || host == "[::1]"
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files that settings name"
+)]
 mod tests {
     use snowguard_testkit::web::Web;
 
@@ -240,7 +234,7 @@ mod tests {
         insta::assert_snapshot!(refused(&Settings::default()), @"`notify.webhook` needs one of `url` and `url-file`");
         insta::assert_snapshot!(refused(&url("http://hooks.example/")), @"`notify.webhook.url` is not https: whoever is on the way could read and answer");
         insta::assert_snapshot!(refused(&url("ftp://hooks.example/")), @"`notify.webhook.url` cannot be used");
-        insta::assert_snapshot!(refused(&Settings { secret_file: Some("credential:a".into()), ..url("https://a.example/") }), @"there is no `credential:a`");
+        insta::assert_snapshot!(refused(&Settings { secret_file: Some("credential:a".into()), ..url("https://a.example/") }), @"cannot use the settings of the webhook");
         assert!(webhook(&url("http://127.0.0.1:1/")).is_ok());
     }
 }

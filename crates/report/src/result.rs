@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde::Serialize;
+use snowguard_formats::dsse::{self, Envelope, INTOTO};
 use snowguard_formats::intoto::{Resource, Statement};
-use snowguard_store::{Hasher, Notation};
+use snowguard_formats::{Layout, Limits, ReadError, WriteError};
+use snowguard_store::{Hasher, Notation, SecretKey};
 
 use crate::Facts;
 use crate::model::{Action, Epss, Exploited, Finding, Package, Report, Severity, Summary, Tool};
@@ -25,6 +27,65 @@ pub const NAR_SHA256: &str = "narSha256";
 /// The digest of anything else that was scanned: SHA-256 of the sorted ids of its objects, each with a
 /// line feed.
 pub const OBJECTS_SHA256: &str = "objectsSha256";
+
+/// What a reader of a result takes. A result is much smaller than the report that it came from.
+pub const LIMITS: Limits = Limits {
+    bytes: 64 << 20,
+    depth: 32,
+    objects: 1_000_000,
+    values: 4_000_000,
+};
+
+/// Reads the statement of a scan, within [`LIMITS`].
+pub fn read(json: &[u8]) -> Result<Statement, ResultError> {
+    let statement = Statement::read(json, &LIMITS)?;
+    if statement.predicate_type == PREDICATE_TYPE {
+        Ok(statement)
+    } else {
+        Err(ResultError::OtherType(statement.predicate_type))
+    }
+}
+
+/// Why bytes are not the result of a scan.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultError {
+    /// They are no statement.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// They are a statement about something else.
+    #[error("it is a statement of type {0}, not the result of a scan")]
+    OtherType(String),
+}
+
+/// A statement in an envelope.
+pub struct Signed {
+    /// By what a receiver knows it again: the SHA-256 of what is signed, in hexadecimal.
+    pub id: String,
+    /// The statement and its signature.
+    pub envelope: Envelope,
+}
+
+/// Signs a statement.
+pub fn sign(key: &SecretKey, statement: &Statement) -> Result<Signed, WriteError> {
+    let mut payload = statement.to_json(Layout::Compact)?;
+    if payload.last() == Some(&b'\n') {
+        payload.pop();
+    }
+    let pae = dsse::pae(INTOTO, &payload);
+    let mut hasher = Hasher::sha256();
+    hasher.update(&pae);
+    Ok(Signed {
+        id: hasher.finish().to_notation(Notation::Hex),
+        envelope: Envelope {
+            payload_type: INTOTO.to_owned(),
+            payload,
+            signatures: vec![dsse::Signature {
+                key_id: Some(key.name().to_owned()),
+                bytes: key.sign(&pae).bytes().to_vec(),
+            }],
+        },
+    })
+}
 
 /// The statement of a scan; `host` is a label for the machine.
 pub fn statement(
@@ -52,15 +113,18 @@ fn subjects(facts: &Facts<'_, '_>) -> Vec<Resource> {
         _ => {
             let mut ids: Vec<&str> = subject.objects.iter().map(|object| &*object.id).collect();
             ids.sort_unstable();
-            let mut hasher = Hasher::sha256();
-            for id in ids {
-                hasher.update(id.as_bytes());
-                hasher.update(b"\n");
-            }
-            let digest = hasher.finish().to_notation(Notation::Hex);
-            vec![resource(&subject.title, OBJECTS_SHA256, digest)]
+            vec![resource(&subject.title, OBJECTS_SHA256, digest(ids))]
         }
     }
+}
+
+fn digest<'l>(lines: impl IntoIterator<Item = &'l str>) -> String {
+    let mut hasher = Hasher::sha256();
+    for line in lines {
+        hasher.update(line.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finish().to_notation(Notation::Hex)
 }
 
 fn resource(name: &str, algorithm: &str, digest: String) -> Resource {

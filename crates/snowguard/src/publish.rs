@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use jiff::SignedDuration;
-use snowguard_feeds::repository::{
-    KeyError, Publish as Publishing, PublishError, SecretKey, publish,
-};
+use snowguard_feeds::repository::{Publish as Publishing, PublishError, publish};
 use snowguard_report::escape::line;
+use snowguard_secrets::{SecretFile, create_key};
 
 use crate::Findings;
 use crate::cli::{Global, Key, Publish};
@@ -30,8 +29,12 @@ pub(crate) fn run(
             Failure::message("there is no home directory with an index in it")
                 .hint("`--index FILE` says which index to publish")
         })?;
-    let key = SecretKey::read(&args.key)?;
-    let next_key = args.next_key.as_deref().map(SecretKey::read).transpose()?;
+    let key = SecretFile::at(&args.key).key()?;
+    let next_key = args
+        .next_key
+        .as_deref()
+        .map(|path| SecretFile::at(path).key())
+        .transpose()?;
     let published = publish(&Publishing {
         index: &index,
         to: &args.to,
@@ -66,8 +69,8 @@ pub(crate) fn run(
 }
 
 pub(crate) fn key(args: &Key, terminal: &Terminal) -> Result<Findings, Failure> {
-    let key = SecretKey::create(&args.file, &args.name)?;
-    let text = format!("{}\n", key.public()?);
+    let key = create_key(&args.file, &args.name)?;
+    let text = format!("{}\n", key.public());
     terminal.data(text.as_bytes(), None)?;
     Ok(Findings::None)
 }
@@ -82,13 +85,6 @@ fn duration(text: &str) -> Result<SignedDuration, Failure> {
             Failure::message(format!("`{text}` is no time to be in force"))
                 .hint("write a number and a unit: 12h, 7d, 2w")
         })
-}
-
-impl From<KeyError> for Failure {
-    fn from(error: KeyError) -> Self {
-        let hint = error.hint();
-        hinted(Self::new(error), hint)
-    }
 }
 
 impl From<PublishError> for Failure {

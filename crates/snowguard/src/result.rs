@@ -6,10 +6,12 @@
 use std::io::Read as _;
 
 use camino::Utf8Path;
+use snowguard_formats::Layout;
 use snowguard_formats::dsse::{Envelope, INTOTO};
 use snowguard_formats::intoto::Statement;
-use snowguard_formats::{Layout, Limits, dsse};
-use snowguard_report::{result, text};
+use snowguard_report::result::{LIMITS, read, sign as signed};
+use snowguard_report::text;
+use snowguard_secrets::{SecretError, SecretFile};
 use snowguard_store::{PublicKey, SecretKey, Signature};
 
 use crate::Findings;
@@ -26,25 +28,18 @@ pub(crate) fn run(command: &ResultCommand, terminal: &Terminal) -> Result<Findin
 }
 
 fn sign(args: &ResultSign, terminal: &Terminal) -> Result<Findings, Failure> {
-    let key = secret_key(&args.key_file)?;
+    let key = SecretFile::at(&args.key_file).key()?;
     let (name, bytes) = input(&args.input)?;
-    let statement = statement(&bytes).map_err(|failure| {
-        failure
+    let statement = read(&bytes).map_err(|error| {
+        Failure::new(error)
             .context(format!("cannot sign {name}"))
             .hint("`snowguard scan --format result` writes what is signed here")
     })?;
-    let payload = statement.to_json(Layout::Compact).map_err(Failure::new)?;
-    let payload = payload.strip_suffix(b"\n").unwrap_or(&payload).to_vec();
-    let signature = key.sign(&dsse::pae(INTOTO, &payload));
-    let envelope = Envelope {
-        payload_type: INTOTO.to_owned(),
-        payload,
-        signatures: vec![dsse::Signature {
-            key_id: Some(key.name().to_owned()),
-            bytes: signature.bytes().to_vec(),
-        }],
-    };
-    let json = envelope.to_json(Layout::Pretty).map_err(Failure::new)?;
+    let signed = signed(&key, &statement).map_err(Failure::new)?;
+    let json = signed
+        .envelope
+        .to_json(Layout::Pretty)
+        .map_err(Failure::new)?;
     terminal.data(&json, args.output.as_deref())?;
     Ok(Findings::None)
 }
@@ -58,7 +53,7 @@ fn verify(args: &ResultVerify, terminal: &Terminal) -> Result<Findings, Failure>
     let (name, bytes) = input(&args.input)?;
     let envelope = envelope(&name, &bytes)?;
     let key = signer(&envelope, &keys).map_err(|failure| failure.context(name.clone()))?;
-    let statement = statement(&envelope.payload).map_err(|failure| failure.context(name))?;
+    let statement = read(&envelope.payload).map_err(|error| Failure::new(error).context(name))?;
     terminal.note(&format!("signed by {}", key.name()));
     print(&statement, args.format, terminal)?;
     Ok(Findings::None)
@@ -70,11 +65,11 @@ fn show(args: &ResultShow, terminal: &Terminal) -> Result<Findings, Failure> {
         Ok(envelope) => {
             terminal.warning("the signature was not checked");
             terminal.hint("`snowguard result verify --key KEY` checks it");
-            statement(&envelope.payload)
+            read(&envelope.payload)
         }
-        Err(_) => statement(&bytes),
+        Err(_) => read(&bytes),
     };
-    let statement = statement.map_err(|failure| failure.context(name))?;
+    let statement = statement.map_err(|error| Failure::new(error).context(name))?;
     print(&statement, args.format, terminal)?;
     Ok(Findings::None)
 }
@@ -131,18 +126,6 @@ fn envelope(name: &str, bytes: &[u8]) -> Result<Envelope, Failure> {
     })
 }
 
-fn statement(bytes: &[u8]) -> Result<Statement, Failure> {
-    let statement = Statement::read(bytes, &LIMITS).map_err(Failure::new)?;
-    if statement.predicate_type == result::PREDICATE_TYPE {
-        Ok(statement)
-    } else {
-        Err(Failure::message(format!(
-            "it is a statement of type {}, not the result of a scan",
-            statement.predicate_type
-        )))
-    }
-}
-
 fn print(
     statement: &Statement,
     format: crate::cli::PlainFormat,
@@ -155,33 +138,15 @@ fn print(
     terminal.data(&bytes, None)
 }
 
-/// A result is much smaller than the report that it came from.
-const LIMITS: Limits = Limits {
-    bytes: 64 << 20,
-    depth: 32,
-    objects: 1_000_000,
-    values: 4_000_000,
-};
-
-/// A secret key from a file that only its owner can read.
-#[expect(clippy::disallowed_methods, reason = "the face reads what is named")]
-fn secret_key(path: &Utf8Path) -> Result<SecretKey, Failure> {
-    let cannot_read = |source| Failure::cannot_read(path, source);
-    let metadata = std::fs::metadata(path).map_err(cannot_read)?;
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-    if metadata.is_file() && mode & 0o077 != 0 {
-        return Err(Failure::message(format!(
-            "the secret key {path} can be read by others than its owner"
-        ))
-        .hint(format!(
-            "`chmod 600 {path}`, and a new key if others could read it"
-        )));
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        let hint = error.hint();
+        let failure = Self::new(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
-    let text = std::fs::read_to_string(path).map_err(cannot_read)?;
-    text.parse().map_err(|error| {
-        Failure::new(anyhow::Error::new(error).context(format!("cannot use the key {path}")))
-            .hint("`nix key generate-secret --key-name NAME` makes one")
-    })
 }
 
 /// A public key as it stands, or a file with one.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use snowguard_secrets::SecretError;
 use snowguard_watch::results::ResultsError;
 use snowguard_watch::service::ServiceError;
 use snowguard_watch::{HistoryError, SettingsError};
@@ -76,6 +77,17 @@ impl From<HistoryError> for Failure {
 impl From<ResultsError> for Failure {
     fn from(error: ResultsError) -> Self {
         Self::new(error).hint("check that the directory is there and not full")
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        let hint = error.hint();
+        let failure = Self::new(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
 }
 

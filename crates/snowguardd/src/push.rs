@@ -10,12 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use snowguard_formats::dsse::{self, Envelope, INTOTO};
+use snowguard_formats::Layout;
 use snowguard_formats::intoto::Statement;
-use snowguard_formats::{Layout, Limits};
 use snowguard_http::{Address, Client, HttpError, Post, Settings};
-use snowguard_report::result::PREDICATE_TYPE;
-use snowguard_store::{Hash, HashAlgo, Notation, SecretKey};
+use snowguard_report::result::{LIMITS, read, sign};
+use snowguard_secrets::SecretFile;
 use snowguard_watch::settings::DEFAULT_RESULTS;
 
 use crate::cli::Push;
@@ -25,10 +24,16 @@ use crate::spool::{self, Spool};
 
 pub(crate) fn run(args: &Push) -> Result<(), Failure> {
     let address = address(args)?;
-    let key = secret_key(&args.key_file)?;
+    let key = secret(&args.key_file)?.key()?;
+    let authorization = match &args.authorization_file {
+        Some(path) => Some(secret(path)?.line()?),
+        None => None,
+    };
     let mut signed = Vec::new();
     for path in results(args.result.as_deref())? {
-        signed.push(sign(&key, &statement(&path)?)?);
+        let result = sign(&key, &statement(&path)?).map_err(Failure::new)?;
+        let envelope = result.envelope.to_json(Layout::Compact);
+        signed.push((result.id, envelope.map_err(Failure::new)?));
     }
     if args.dry_run {
         for (id, envelope) in &signed {
@@ -71,7 +76,7 @@ pub(crate) fn run(args: &Push) -> Result<(), Failure> {
         &mut spool,
         &client,
         &address,
-        authorization(args)?.as_deref(),
+        authorization.as_ref().map(|line| line.as_str()),
     )?;
     if refused > 0 {
         return Err(Failure::message(format!(
@@ -176,35 +181,8 @@ fn send(
     Ok(())
 }
 
-/// The statement in an envelope, and by what the receiver knows it again: the SHA-256 of what is signed.
-fn sign(key: &SecretKey, statement: &Statement) -> Result<(String, Vec<u8>), Failure> {
-    let payload = statement.to_json(Layout::Compact).map_err(Failure::new)?;
-    let payload = payload.strip_suffix(b"\n").unwrap_or(&payload).to_vec();
-    let pae = dsse::pae(INTOTO, &payload);
-    let id = Hash::of(HashAlgo::Sha256, &pae)
-        .map(|hash| hash.to_notation(Notation::Hex))
-        .unwrap_or_default();
-    let envelope = Envelope {
-        payload_type: INTOTO.to_owned(),
-        payload,
-        signatures: vec![dsse::Signature {
-            key_id: Some(key.name().to_owned()),
-            bytes: key.sign(&pae).bytes().to_vec(),
-        }],
-    };
-    let json = envelope.to_json(Layout::Compact).map_err(Failure::new)?;
-    Ok((id, json))
-}
-
 /// How much of an answer is read.
 const ANSWER: u64 = 64 << 10;
-
-const LIMITS: Limits = Limits {
-    bytes: 64 << 20,
-    depth: 32,
-    objects: 1_000_000,
-    values: 4_000_000,
-};
 
 #[expect(clippy::disallowed_methods, reason = "the face reads what is named")]
 fn statement(path: &Utf8Path) -> Result<Statement, Failure> {
@@ -216,15 +194,7 @@ fn statement(path: &Utf8Path) -> Result<Statement, Failure> {
                 .context(format!("cannot read {path}"))
                 .hint("`snowguard scan --format result --output FILE` writes one")
         })?;
-    let statement = Statement::read(&bytes, &LIMITS)
-        .map_err(|error| Failure::new(error).context(format!("cannot send {path}")))?;
-    if statement.predicate_type != PREDICATE_TYPE {
-        return Err(Failure::message(format!(
-            "cannot send {path}: it is a statement of type {}, not the result of a scan",
-            statement.predicate_type
-        )));
-    }
-    Ok(statement)
+    read(&bytes).map_err(|error| Failure::new(error).context(format!("cannot send {path}")))
 }
 
 fn address(args: &Push) -> Result<Address, Failure> {
@@ -237,7 +207,7 @@ fn address(args: &Push) -> Result<Address, Failure> {
             "--to names a file; results are sent to a server",
         ));
     }
-    if !address.is_secure() && !args.allow_plain_http && !is_here(&address.host()) {
+    if !address.is_secure() && !args.allow_plain_http && !address.is_this_machine() {
         return Err(Failure::message(
             "--to is not https: whoever is on the way could read what this machine has",
         )
@@ -246,54 +216,8 @@ fn address(args: &Push) -> Result<Address, Failure> {
     Ok(address)
 }
 
-fn is_here(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]") || host == "[::1]"
-}
-
-/// A name of systemd's credentials, or a path.
-fn named(path: &Utf8Path) -> Utf8PathBuf {
-    match path.as_str().strip_prefix("credential:") {
-        Some(name) => directory("CREDENTIALS_DIRECTORY")
-            .unwrap_or_default()
-            .join(name),
-        None => path.to_owned(),
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this role holds the key")]
-fn secret_key(path: &Utf8Path) -> Result<SecretKey, Failure> {
-    let file = named(path);
-    let cannot = |source: std::io::Error| {
-        Failure::new(source).context(format!("cannot read the key {path}"))
-    };
-    let metadata = std::fs::metadata(&file).map_err(cannot)?;
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-    if mode & 0o077 != 0 && !path.as_str().starts_with("credential:") {
-        return Err(Failure::message(format!(
-            "the secret key {path} can be read by others than its owner"
-        ))
-        .hint(format!(
-            "`chmod 600 {path}`, and a new key if others could read it"
-        )));
-    }
-    let text = std::fs::read_to_string(&file).map_err(cannot)?;
-    text.parse()
-        .map_err(|error: snowguard_store::secret_key::SecretKeyError| {
-            Failure::new(error)
-                .context(format!("cannot use the key {path}"))
-                .hint("`nix key generate-secret --key-name NAME` makes one")
-        })
-}
-
-#[expect(clippy::disallowed_methods, reason = "the face reads what is named")]
-fn authorization(args: &Push) -> Result<Option<String>, Failure> {
-    args.authorization_file
-        .as_deref()
-        .map(|path| {
-            let text = std::fs::read_to_string(named(path))
-                .map_err(|source| Failure::new(source).context(format!("cannot read {path}")))?;
-            Ok(text.trim().to_owned())
-        })
-        .transpose()
+/// A path, or `credential:NAME`.
+fn secret(name: &Utf8Path) -> Result<SecretFile, Failure> {
+    let credentials = directory("CREDENTIALS_DIRECTORY");
+    Ok(SecretFile::named(name.as_str(), credentials.as_deref())?)
 }

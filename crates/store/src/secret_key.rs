@@ -7,17 +7,38 @@ use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use zeroize::Zeroizing;
 
-use crate::signature::split;
-use crate::{PublicKey, Signature};
+use crate::signature::{SignatureError, split};
+use crate::{PublicKey, Signature, base64};
 
-/// A named Ed25519 secret key. Its memory is wiped when it is dropped, and it is never shown.
+/// A named Ed25519 secret key. It is never shown, and its memory is wiped when it is dropped, as is what
+/// it was read from on the way: the text itself is the caller's.
 pub struct SecretKey {
     public: PublicKey,
     key: SigningKey,
 }
 
 impl SecretKey {
+    /// The key of a seed. An error if the name is empty or holds `:` or a control character.
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, SignatureError> {
+        let key = SigningKey::from_bytes(seed);
+        let public = PublicKey::new(name, key.verifying_key().to_bytes())?;
+        Ok(Self { public, key })
+    }
+
+    /// The key as it is written to a file, without a line feed at its end.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let pair = Zeroizing::new(self.key.to_keypair_bytes());
+        let secret = Zeroizing::new(base64::encode(&*pair));
+        // Long enough from the start: a string that grows leaves what it held behind.
+        let mut text = Zeroizing::new(String::with_capacity(self.name().len() + 1 + secret.len()));
+        text.push_str(self.name());
+        text.push(':');
+        text.push_str(&secret);
+        text
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         self.public.name()
@@ -44,13 +65,14 @@ impl FromStr for SecretKey {
     type Err = SecretKeyError;
 
     fn from_str(text: &str) -> Result<Self, SecretKeyError> {
-        let (name, bytes) = split(text.trim_end()).ok_or(SecretKeyError::Form)?;
-        let pair: [u8; 64] = match bytes.as_slice().try_into() {
+        let (name, bytes) = split(text.trim()).ok_or(SecretKeyError::Form)?;
+        let bytes = Zeroizing::new(bytes);
+        let pair: &[u8; 64] = match bytes.as_slice().try_into() {
             Ok(pair) => pair,
             Err(_) if bytes.len() == 32 => return Err(SecretKeyError::Public),
             Err(_) => return Err(SecretKeyError::Length { found: bytes.len() }),
         };
-        let key = SigningKey::from_keypair_bytes(&pair).map_err(|_| SecretKeyError::Halves)?;
+        let key = SigningKey::from_keypair_bytes(pair).map_err(|_| SecretKeyError::Halves)?;
         let public = PublicKey::new(name, key.verifying_key().to_bytes())
             .map_err(|_| SecretKeyError::Halves)?;
         Ok(Self { public, key })
@@ -100,6 +122,19 @@ mod tests {
         );
         assert!(key.public().verifies(b"", &signature));
         assert!(!key.public().verifies(b"x", &signature));
+    }
+
+    #[test]
+    fn it_is_written_as_it_is_read() {
+        let key: SecretKey = KEY.parse().unwrap();
+        assert_eq!(*key.to_text(), KEY);
+        let seed = [7; 32];
+        let made = SecretKey::from_seed("mirror-1", &seed).unwrap();
+        let again: SecretKey = made.to_text().parse().unwrap();
+        assert_eq!(again.public(), made.public());
+        for name in ["", "a:b", "a\n"] {
+            assert!(SecretKey::from_seed(name, &seed).is_err());
+        }
     }
 
     #[test]

@@ -167,8 +167,11 @@ pub enum SignatureError {
 
 pub(crate) fn split(text: &str) -> Option<(&str, Vec<u8>)> {
     let (name, bytes) = text.split_once(':')?;
+    if !is_name(name) {
+        return None;
+    }
     let bytes = base64::decode(bytes.as_bytes()).ok()?;
-    (is_name(name) && !bytes.is_empty()).then_some((name, bytes))
+    (!bytes.is_empty()).then_some((name, bytes))
 }
 
 fn is_name(name: &str) -> bool {

@@ -6,7 +6,6 @@ use camino::Utf8PathBuf;
 use snowguard_advisory::index::OpenError;
 use snowguard_http::HttpError;
 
-use super::key::KeyError;
 use crate::file::IndexFileError;
 
 /// Why an index cannot be published.
@@ -15,9 +14,6 @@ pub enum PublishError {
     /// The index cannot be used.
     #[error(transparent)]
     Index(#[from] IndexFileError),
-    /// The key cannot be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
     /// The directory is signed with another key.
     #[error("the repository in {0} is signed with another key")]
     OtherKey(Utf8PathBuf),
@@ -60,7 +56,6 @@ impl PublishError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Key(error) => error.hint(),
             Self::OtherKey(_) => Some(
                 "use the key that signed it; `--next-key NEW` beside that one replaces it by a new one",
             ),

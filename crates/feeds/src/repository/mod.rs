@@ -18,7 +18,6 @@
 
 mod error;
 mod fetch;
-mod key;
 mod publish;
 mod sign;
 mod transport;
@@ -28,7 +27,6 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::error::{FetchError, PublishError};
 pub use self::fetch::{Anchor, Fetch, Fetched, Taken, fetch};
-pub use self::key::{KeyError, SecretKey};
 pub use self::publish::{Publish, Published, publish};
 
 /// The largest index: what is unpacked is held in memory.

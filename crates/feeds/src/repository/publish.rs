@@ -17,11 +17,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use snowguard_advisory::index::SegmentDigest;
+use snowguard_store::SecretKey;
 use tough::TargetName;
 use tough::schema::{self, Hashes, Metafile, Root, Signed, Snapshot, Target, Targets};
 
 use super::error::PublishError;
-use super::key::SecretKey;
 use super::sign::{SPECIFICATION, is_root_key, root, signed};
 use super::{About, Kind, MAX_INDEX, hex, sha256};
 use crate::file::{IndexFile, replace_file};
@@ -148,7 +148,7 @@ fn next_root<'k>(
         (0, None) => &[publish.key],
         (number, next) => {
             let current: Signed<Root> = to.json(&format!("metadata/{number}.root.json"))?;
-            if !is_root_key(&current.signed, &publish.key.public_bytes()) {
+            if !is_root_key(&current.signed, publish.key.public().bytes()) {
                 return Err(PublishError::OtherKey(publish.to.to_owned()));
             }
             match next {
@@ -161,7 +161,7 @@ fn next_root<'k>(
             }
         }
     };
-    let role = root(version, expires, &signer.public_bytes()).map_err(PublishError::schema)?;
+    let role = root(version, expires, signer.public().bytes()).map_err(PublishError::schema)?;
     Ok((Some((version.get(), signed(role, keys)?)), signer))
 }
 

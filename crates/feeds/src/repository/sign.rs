@@ -6,12 +6,12 @@ use std::num::NonZeroU64;
 use jiff::Timestamp;
 use olpc_cjson::CanonicalFormatter;
 use serde::Serialize;
+use snowguard_store::SecretKey;
 use tough::schema::decoded::{Decoded, Hex};
 use tough::schema::key::{Ed25519Key, Ed25519Scheme, Key};
 use tough::schema::{RoleKeys, RoleType, Root, Signature, Signed};
 
 use super::error::PublishError;
-use super::key::SecretKey;
 
 /// The version of the TUF specification that is followed.
 pub(super) const SPECIFICATION: &str = "1.0.0";
@@ -82,8 +82,8 @@ pub(super) fn signed<T: Serialize>(role: T, keys: &[&SecretKey]) -> Result<Vec<u
         .iter()
         .map(|key| {
             Ok(Signature {
-                keyid: key_id(&key.public_bytes()).map_err(PublishError::schema)?,
-                sig: key.sign(&canonical).to_vec().into(),
+                keyid: key_id(key.public().bytes()).map_err(PublishError::schema)?,
+                sig: key.sign(&canonical).bytes().to_vec().into(),
             })
         })
         .collect::<Result<_, PublishError>>()?;

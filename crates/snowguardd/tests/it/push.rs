@@ -400,6 +400,39 @@ fn what_is_wrong_is_told_before_anything_is_sent() {
         "--key-file",
         "result.json",
     ]);
+    // What systemd hands over lies in its directory, and nowhere else: here there is none, and the key
+    // beside the working directory is not meant.
+    for name in ["credential:key", "credential:../key"] {
+        check(&["push", "result.json", "--to", to, "--key-file", name]);
+    }
+    world.mode("key", 0o644);
+    check(&["push", "result.json", "--to", to, "--key-file", "key"]);
+    world.mode("key", 0o600);
+    world.place.write("bearer", "a\nb\n");
+    let mut args = vec!["push", "result.json", "--to", to, "--key-file", "key"];
+    args.extend(["--authorization-file", "bearer"]);
+    check(&args);
     assert!(world.web.seen().is_empty());
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_key_and_an_authorization_are_handed_over() {
+    let world = World::new();
+    world.mode("key", 0o440);
+    world.place.write("bearer", "Bearer x\n");
+    let url = world.web.url("/results");
+    let mut args = vec!["push", "result.json", "--to", &url];
+    args.extend(["--key-file", "credential:key"]);
+    args.extend(["--authorization-file", "credential:bearer"]);
+    let run = world
+        .place
+        .command(&args)
+        .env("CREDENTIALS_DIRECTORY", world.place.root())
+        .output()
+        .unwrap();
+    exits(&run, 0);
+    let seen = world.web.seen();
+    assert_eq!(seen[0].header("authorization"), Some("Bearer x"));
+    assert_eq!(received(&seen), [1]);
 }
