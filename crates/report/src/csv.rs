@@ -3,9 +3,12 @@
 //! UTF-8, a header, lines that end with CR and LF. Columns are only added, at the end; the book has them
 //! (`docs/src/formats.md`). Texts of others are on one line and escaped as everywhere.
 //!
-//! A spreadsheet takes a field that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a
+//! A spreadsheet takes a field that begins with `=`, `+`, `-`, `@`, a tab or the end of a line for a
 //! formula, quoted or not. Such a field gets an apostrophe in front, which spreadsheets show as text and
-//! which scripts can take away: no field begins with one otherwise. Source: OWASP, CSV Injection.
+//! which scripts can take away: no field begins with one otherwise. Where a language writes numbers with
+//! commas, spreadsheets part fields at semicolons instead, and quotes in the middle of what they take for
+//! a field mean nothing to them: so the same holds of what follows a semicolon.
+//! Source: OWASP, CSV Injection.
 
 use std::borrow::Cow;
 
@@ -147,22 +150,37 @@ impl Rows {
     }
 
     fn field(&mut self, text: &str) {
-        let harmless = line(text);
-        // Looked at as it was given: what becomes a space here may have been a tab.
-        let formula =
-            text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'', '＝', '＋', '－', '＠']);
-        let quoted = formula || harmless.contains([',', '"']);
+        let text = no_formula(text);
+        let harmless = line(&text);
+        let quoted = harmless.starts_with('\'') || harmless.contains([',', ';', '"']);
         if quoted {
             self.0.push('"');
-        }
-        if formula {
-            self.0.push('\'');
         }
         self.0.push_str(&harmless.replace('"', "\"\""));
         if quoted {
             self.0.push('"');
         }
     }
+}
+
+/// With an apostrophe before everything that a spreadsheet could take for a formula.
+///
+/// Text is looked at as it was given: what becomes a space later may have been a tab.
+fn no_formula(text: &str) -> Cow<'_, str> {
+    const BEGINS: [char; 12] = [
+        '=', '+', '-', '@', '\t', '\r', '\n', '\'', '＝', '＋', '－', '＠',
+    ];
+    let cells = text.split(';');
+    if !cells.clone().any(|cell| cell.starts_with(BEGINS)) {
+        return text.into();
+    }
+    let cells: Vec<String> = cells
+        .map(|cell| {
+            let guard = if cell.starts_with(BEGINS) { "'" } else { "" };
+            format!("{guard}{cell}")
+        })
+        .collect();
+    cells.join(";").into()
 }
 
 #[cfg(test)]
@@ -186,7 +204,9 @@ mod tests {
 
     #[test]
     fn nothing_begins_as_a_formula() {
-        for text in ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "'x", "＝1"] {
+        for text in [
+            "=1+1", "+1", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\r\n=1", "'x", "＝1",
+        ] {
             let row = written(text);
             assert!(row.starts_with("\"'"), "{row}");
         }
@@ -194,5 +214,9 @@ mod tests {
             written("=HYPERLINK(\"http://x\",\"y\")"),
             "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\",x\r\n"
         );
+        // Where fields are parted at semicolons.
+        assert_eq!(written("x;=1+1"), "\"x;'=1+1\",x\r\n");
+        assert_eq!(written("x;\t=1;-2;'"), "\"x;' =1;'-2;''\",x\r\n");
+        assert_eq!(written("one; two"), "\"one; two\",x\r\n");
     }
 }
