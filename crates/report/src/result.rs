@@ -6,13 +6,14 @@
 //! reaches it because it was added there. No name of a machine, no path of a file that was read and no
 //! text of an advisory is in it; the label of a host is what the caller passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::Serialize;
 use snowguard_formats::dsse::{self, Envelope, INTOTO};
 use snowguard_formats::intoto::{Resource, Statement};
 use snowguard_formats::{Layout, Limits, ReadError, WriteError};
+use snowguard_inventory::Nature;
 use snowguard_store::{Hasher, Notation, SecretKey};
 
 use crate::Facts;
@@ -27,6 +28,10 @@ pub const NAR_SHA256: &str = "narSha256";
 /// The digest of anything else that was scanned: SHA-256 of the sorted ids of its objects, each with a
 /// line feed.
 pub const OBJECTS_SHA256: &str = "objectsSha256";
+
+/// The digest of files that were scanned: SHA-256 of the sorted purls of what they declare, with versions,
+/// each once and with a line feed. Their paths say nothing about them, and are nobody else's business.
+pub const PARTS_SHA256: &str = "partsSha256";
 
 /// What a reader of a result takes. A result is much smaller than the report that it came from.
 pub const LIMITS: Limits = Limits {
@@ -93,13 +98,30 @@ pub fn statement(
     report: &Report,
     host: Option<&str>,
 ) -> Result<Statement, serde_json::Error> {
-    let predicate = serde_json::to_value(predicate(report, host))?;
+    let mut predicate = predicate(report, host);
+    if facts.subject.nature == Nature::Files {
+        // Files have paths of this machine, and none in a store.
+        for package in &mut predicate.packages {
+            package.store_paths = &[];
+        }
+    }
+    let predicate = serde_json::to_value(predicate)?;
     Ok(Statement::new(subjects(facts), PREDICATE_TYPE, predicate))
 }
 
-/// The roots that are store paths, if the content of each is known; else all objects as one.
+/// The roots that are store paths, if the content of each is known; else all objects as one, or of files
+/// what they declare.
 fn subjects(facts: &Facts<'_, '_>) -> Vec<Resource> {
     let subject = facts.subject;
+    if subject.nature == Nature::Files {
+        let parts: BTreeSet<String> = subject
+            .inside
+            .iter()
+            .map(|part| part.package.to_purl(Some(&part.version)))
+            .collect();
+        let digest = digest(parts.iter().map(String::as_str));
+        return vec![resource(&subject.title, PARTS_SHA256, digest)];
+    }
     let roots = subject.graph.roots().iter();
     let paths: Option<Vec<Resource>> = roots
         .map(|root| {
