@@ -13,6 +13,7 @@ pub mod results;
 pub mod scanner;
 pub mod service;
 pub mod settings;
+mod settle;
 pub mod trigger;
 
 pub use change::{Cause, Change, Kind, Severity, State};

@@ -15,10 +15,9 @@ use crate::ready::Manager;
 use crate::results::{Results, ResultsError};
 use crate::scanner::{Failed, Scanner};
 use crate::settings::{Target, Watch};
+use crate::settle::Settling;
 use crate::trigger::{self, Due, Now, Reason, Watcher};
 
-/// However often something changes, a scan is put off no longer than this.
-const SETTLE_AT_MOST: Duration = Duration::from_mins(1);
 /// How often it is looked at what no event may have told.
 const LOOK: Duration = Duration::from_mins(5);
 /// A burst of events is looked at once.
@@ -110,18 +109,19 @@ impl Service {
             if state.scanning.is_none() {
                 match self.next(&instance)? {
                     // What is due was scanned; what failed is for the next time.
-                    Some((_, due))
+                    Some(Next { due, .. })
                         if self.once && (due.at > now() || matches!(due.reason, Reason::Retry)) =>
                     {
                         return Ok(());
                     }
-                    Some((target, due)) => {
-                        wait = wait.min(state.until(&due, self.settings.settle.get()));
+                    Some(next) => {
+                        wait = wait.min(self.until(&next, &mut state));
                         if wait.is_zero() {
-                            self.start(&target, due.reason, wake, &mut state);
+                            self.start(&next.target, next.due.reason, wake, &mut state);
                             continue;
                         }
-                        let in_words = format!("next scan: {} at {}", target.name, due.at);
+                        let (target, at) = (&next.target.name, next.due.at);
+                        let in_words = format!("next scan: {target} at {at}");
                         self.manager.status(&in_words);
                     }
                     None => {}
@@ -130,7 +130,6 @@ impl Service {
             match self.sleep(wait, wakes) {
                 None => {}
                 Some(Wake::Changed) => {
-                    state.changed();
                     std::thread::sleep(BURST);
                     // What else has happened is part of the same.
                     while let Ok(more) = wakes.try_recv() {
@@ -173,7 +172,7 @@ impl Service {
     }
 
     /// The target that is due first.
-    fn next(&self, instance: &str) -> Result<Option<(Target, Due)>, ServiceError> {
+    fn next(&self, instance: &str) -> Result<Option<Next>, ServiceError> {
         let stored = self.history.reading()?.targets()?;
         let fingerprint = trigger::fingerprint(&self.settings.index);
         let at = now();
@@ -185,9 +184,27 @@ impl Service {
             };
             let stored = stored.iter().find(|stored| stored.name == target.name);
             let due = trigger::due(stored, &now, &self.settings, instance);
-            (target.clone(), due)
+            let target = target.clone();
+            Next { target, due, now }
         });
-        Ok(dues.min_by_key(|(_, due)| (due.at, !matches!(due.reason, Reason::First))))
+        Ok(dues.min_by_key(|next| (next.due.at, !matches!(next.due.reason, Reason::First))))
+    }
+
+    /// How long until something that is due is done: a change has to settle first.
+    fn until(&self, next: &Next, state: &mut Running) -> Duration {
+        let Next { target, due, now } = next;
+        let is_change = matches!(due.reason, Reason::System | Reason::Advisories);
+        // Who asks for one scan asks when everything is in place.
+        if is_change && !self.once {
+            let seen = format!("{} {} {}", target.name, now.root, now.fingerprint);
+            return state
+                .settling
+                .quiet_in(seen, Instant::now(), self.settings.settle.get());
+        }
+        // A change that was taken back settles nothing of the next.
+        state.settling = Settling::default();
+        let seconds = due.at.as_second().saturating_sub(now.at.as_second());
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     }
 
     fn start(&self, target: &Target, reason: Reason, wake: &Sender<Wake>, state: &mut Running) {
@@ -224,8 +241,7 @@ impl Service {
             // Nobody there: the service has ended.
             let _ = wake.send(Wake::Scanned(scanned));
         }));
-        state.first_change = None;
-        state.last_change = None;
+        state.settling = Settling::default();
     }
 
     fn record(
@@ -273,35 +289,19 @@ fn tell<T>(done: Result<T, ResultsError>, listener: &mut dyn Listener) -> Option
     done.map_err(|error| listener.log(&in_full(&error))).ok()
 }
 
+/// What is due.
+struct Next {
+    target: Target,
+    due: Due,
+    now: Now,
+}
+
 /// What goes on.
 #[derive(Default)]
 struct Running {
     scanning: Option<std::thread::JoinHandle<()>>,
     stop: Arc<AtomicBool>,
-    first_change: Option<Instant>,
-    last_change: Option<Instant>,
-}
-
-impl Running {
-    fn changed(&mut self) {
-        let now = Instant::now();
-        self.first_change.get_or_insert(now);
-        self.last_change = Some(now);
-    }
-
-    /// How long until something that is due is done: a change has to settle first.
-    fn until(&self, due: &Due, settle: Duration) -> Duration {
-        let seconds = due.at.as_second().saturating_sub(now().as_second());
-        let time = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-        let (Some(first), Some(last)) = (self.first_change, self.last_change) else {
-            return time;
-        };
-        if !matches!(due.reason, Reason::System | Reason::Advisories) {
-            return time;
-        }
-        let quiet = settle.saturating_sub(last.elapsed());
-        time.max(quiet.min(SETTLE_AT_MOST.saturating_sub(first.elapsed())))
-    }
+    settling: Settling,
 }
 
 /// Hands on every change of a directory.
