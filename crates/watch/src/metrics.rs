@@ -145,7 +145,7 @@ impl Text {
         self.family(
             name,
             "gauge",
-            "1 if the last scan had fewer or older advisories than before.",
+            "1 if the last scan had fewer or older advisories than before, or could look into less.",
         );
         for (target, last) in worked(targets) {
             self.sample(name, &[("target", &target.name)], u8::from(last.blind));
