@@ -96,7 +96,7 @@ words! {
         Baseline = "baseline",
         /// Affected, for the first time.
         Opened = "opened",
-        /// Affected again.
+        /// Affected again, after it was gone, patched, suppressed or to review.
         Reopened = "reopened",
         /// To review, which it was not.
         ToReview = "needs_review",
@@ -125,6 +125,11 @@ impl Kind {
             Self::Opened | Self::Reopened | Self::ToReview | Self::Exploited | Self::Worse
         )
     }
+
+    /// Whether nothing has to be done any more.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Fixed | Self::Withdrawn | Self::Suppressed)
+    }
 }
 
 words! {
@@ -146,8 +151,10 @@ words! {
 pub struct Known {
     /// Where it stands.
     pub state: State,
-    /// Whether it was ever open.
-    pub was_open: bool,
+    /// Whether it was ever affected.
+    pub was_affected: bool,
+    /// Whether it was affected since it was last closed; else it was only ever to review.
+    pub affected_since_closed: bool,
     /// Its versions when it was last seen.
     pub versions: BTreeSet<String>,
     /// How bad.
@@ -201,9 +208,17 @@ pub fn steps<'o>(
     let before = versions_before(known);
     let mut steps = Vec::with_capacity(seen.findings.len());
     let mut met: BTreeSet<&Subject> = BTreeSet::new();
+    let mut joined: BTreeSet<Subject> = BTreeSet::new();
     for (subject, found) in &seen.findings {
-        let entry = find(known, subject, found, seen);
+        let entry = find(known, subject, found, |name| {
+            // Two findings that are both still there were not joined, and what was split is told
+            // but for the part that keeps the history.
+            !seen.findings.contains_key(name) && !met.contains(name)
+        });
         met.extend(entry.map(|(name, _)| name));
+        if found.state.is_open() {
+            joined.extend(subject.others(&found.aliases));
+        }
         let was = entry.map(|(_, was)| was);
         steps.push(Step {
             known_as: entry.map(|(name, _)| name.clone()),
@@ -224,7 +239,8 @@ pub fn steps<'o>(
         // or what is not seen of it made the difference, it cannot tell.
         let blind = around.blind;
         let mut changes = Vec::new();
-        if !blind && was.state.is_open() {
+        // What is told under its other name is not gone.
+        if !blind && was.state.is_open() && !joined.contains(subject) {
             let kind = match cause {
                 Cause::Advisories => Kind::Withdrawn,
                 _ => Kind::Fixed,
@@ -242,23 +258,16 @@ pub fn steps<'o>(
     steps
 }
 
-/// The finding as it was known: by its id, else by one of the other names of the advisory.
+/// The finding as it was known: by its id, else by one of the other names of the advisory that is free.
 fn find<'k>(
     known: &'k BTreeMap<Subject, Known>,
     subject: &Subject,
     found: &Found,
-    seen: &Observation,
+    is_free: impl Fn(&Subject) -> bool,
 ) -> Option<(&'k Subject, &'k Known)> {
     known.get_key_value(subject).or_else(|| {
-        found.aliases.iter().find_map(|alias| {
-            let other = Subject {
-                advisory: alias.clone(),
-                package: subject.package.clone(),
-            };
-            // Two findings that are both still there were not joined.
-            let joined = !seen.findings.contains_key(&other);
-            known.get_key_value(&other).filter(|_| joined)
-        })
+        let mut others = subject.others(&found.aliases);
+        others.find_map(|other| known.get_key_value(&other).filter(|_| is_free(&other)))
     })
 }
 
@@ -293,15 +302,15 @@ fn changes_of(was: Option<&Known>, found: &Found, cause: impl Fn() -> Cause) -> 
             }
             changes
         }
-        (State::Review, State::Affected) => one(Kind::Opened, cause()),
-        (_, State::Affected) if was.was_open => {
-            let decided = was.state == State::Suppressed;
-            one(
-                Kind::Reopened,
-                if decided { Cause::Decision } else { cause() },
-            )
+        (state, State::Affected) => {
+            let decided = state == State::Suppressed;
+            let kind = if was.was_affected {
+                Kind::Reopened
+            } else {
+                Kind::Opened
+            };
+            one(kind, if decided { Cause::Decision } else { cause() })
         }
-        (_, State::Affected) => one(Kind::Opened, cause()),
         (State::Review, State::Review) => Vec::new(),
         (_, State::Review) => one(Kind::ToReview, cause()),
         (state, State::Suppressed) if state.is_open() => one(Kind::Suppressed, Cause::Decision),
@@ -369,211 +378,4 @@ fn versions_before(known: &BTreeMap<Subject, Known>) -> BTreeMap<&Package, BTree
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::observation::Knowledge;
-
-    const NEW_SYSTEM: Around = Around {
-        system: true,
-        knowledge: false,
-        blind: false,
-    };
-    const NEW_ADVISORIES: Around = Around {
-        system: false,
-        knowledge: true,
-        blind: false,
-    };
-    const BOTH: Around = Around {
-        system: true,
-        knowledge: true,
-        blind: false,
-    };
-    const NOTHING: Around = Around {
-        system: false,
-        knowledge: false,
-        blind: false,
-    };
-
-    fn subject(advisory: &str) -> Subject {
-        Subject {
-            advisory: advisory.into(),
-            package: Package {
-                name: "openssl".into(),
-                language: String::new(),
-            },
-        }
-    }
-
-    fn found(state: State, version: &str) -> Found {
-        Found {
-            state,
-            aliases: Vec::new(),
-            versions: [version.to_owned()].into(),
-            severity: Severity::High,
-            score: None,
-            exploited: false,
-            fixed_in: None,
-            update_to: None,
-            title: None,
-            url: String::new(),
-            reason: String::new(),
-        }
-    }
-
-    fn seen(findings: &[(&str, Found)]) -> Observation {
-        let findings: BTreeMap<Subject, Found> = findings
-            .iter()
-            .map(|(advisory, found)| (subject(advisory), found.clone()))
-            .collect();
-        let versions = findings.values().flat_map(|f| f.versions.clone()).collect();
-        Observation {
-            title: String::new(),
-            components: 1,
-            knowledge: Knowledge::default(),
-            gaps: Vec::new(),
-            versions: BTreeMap::from([(subject("").package, versions)]),
-            findings,
-        }
-    }
-
-    fn known(advisory: &str, state: State, version: &str) -> BTreeMap<Subject, Known> {
-        BTreeMap::from([(
-            subject(advisory),
-            Known {
-                state,
-                was_open: state.is_open(),
-                versions: [version.to_owned()].into(),
-                severity: Severity::High,
-                exploited: false,
-            },
-        )])
-    }
-
-    fn told(known: &BTreeMap<Subject, Known>, seen: &Observation, around: Around) -> Vec<String> {
-        steps(known, seen, around)
-            .iter()
-            .flat_map(|step| step.changes.iter().map(move |change| (step, change)))
-            .map(|(step, change)| {
-                let (kind, cause) = (change.kind.as_str(), change.cause.as_str());
-                format!("{} {kind} {cause}", step.subject.advisory)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn the_first_time() {
-        let none = BTreeMap::new();
-        let seen = seen(&[
-            ("A", found(State::Affected, "1")),
-            ("B", found(State::Review, "1")),
-            ("C", found(State::Patched, "1")),
-            ("D", found(State::Suppressed, "1")),
-        ]);
-        assert_eq!(
-            told(&none, &seen, NEW_ADVISORIES),
-            ["A opened advisories", "B needs_review advisories"]
-        );
-        assert_eq!(told(&none, &seen, NEW_SYSTEM)[0], "A opened system");
-        assert_eq!(told(&none, &seen, BOTH)[0], "A opened unknown");
-    }
-
-    #[test]
-    fn what_stays_is_not_told() {
-        for state in [
-            State::Affected,
-            State::Review,
-            State::Patched,
-            State::Suppressed,
-        ] {
-            let seen = seen(&[("A", found(state, "1"))]);
-            assert!(told(&known("A", state, "1"), &seen, BOTH).is_empty());
-        }
-    }
-
-    #[test]
-    fn what_is_gone() {
-        let was = known("A", State::Affected, "1");
-        // Another version of the package, with a finding of its own.
-        let updated = seen(&[("B", found(State::Patched, "2"))]);
-        assert_eq!(told(&was, &updated, BOTH), ["A fixed system"]);
-        let same = seen(&[("B", found(State::Patched, "1"))]);
-        assert_eq!(told(&was, &same, BOTH), ["A withdrawn advisories"]);
-        assert_eq!(
-            told(&was, &same, NEW_ADVISORIES),
-            ["A withdrawn advisories"]
-        );
-        let mut nothing = seen(&[]);
-        nothing.versions.clear();
-        assert_eq!(told(&was, &nothing, BOTH), ["A fixed unknown"]);
-        assert_eq!(told(&was, &nothing, NEW_SYSTEM), ["A fixed system"]);
-        // What was not open is not told.
-        assert!(told(&known("A", State::Patched, "1"), &nothing, BOTH).is_empty());
-        assert!(told(&known("A", State::Gone, "1"), &nothing, BOTH).is_empty());
-    }
-
-    #[test]
-    fn a_scan_that_knew_less_fixes_nothing() {
-        let was = known("A", State::Affected, "1");
-        let empty = seen(&[]);
-        for (system, knowledge) in [(false, true), (true, false), (true, true)] {
-            let blind = Around {
-                system,
-                knowledge,
-                blind: true,
-            };
-            let steps = steps(&was, &empty, blind);
-            assert_eq!(
-                (steps[0].state, steps[0].changes.len()),
-                (State::Affected, 0)
-            );
-        }
-    }
-
-    #[test]
-    fn decisions() {
-        let suppressed = seen(&[("A", found(State::Suppressed, "1"))]);
-        let open = seen(&[("A", found(State::Affected, "1"))]);
-        let was = known("A", State::Affected, "1");
-        assert_eq!(told(&was, &suppressed, NOTHING), ["A suppressed decision"]);
-        let mut was = known("A", State::Suppressed, "1");
-        // Never open: a decision stood before the first scan.
-        assert_eq!(told(&was, &open, NOTHING), ["A opened decision"]);
-        for was in was.values_mut() {
-            was.was_open = true;
-        }
-        assert_eq!(told(&was, &open, BOTH), ["A reopened decision"]);
-    }
-
-    #[test]
-    fn worse_than_it_was() {
-        let was = known("A", State::Affected, "1");
-        let mut worse = found(State::Affected, "1");
-        worse.exploited = true;
-        worse.severity = Severity::Critical;
-        assert_eq!(
-            told(&was, &seen(&[("A", worse)]), NEW_ADVISORIES),
-            ["A exploited advisories", "A worse advisories"]
-        );
-    }
-
-    #[test]
-    fn an_advisory_that_got_another_name_is_the_same() {
-        let was = known("GHSA-1", State::Affected, "1");
-        let mut renamed = found(State::Affected, "1");
-        renamed.aliases = vec!["GHSA-1".into()];
-        let now = seen(&[("CVE-1", renamed)]);
-        let steps = steps(&was, &now, NEW_ADVISORIES);
-        assert_eq!(steps.len(), 1);
-        assert!(steps[0].changes.is_empty());
-        assert_eq!(steps[0].known_as, Some(subject("GHSA-1")));
-    }
-
-    #[test]
-    fn words_are_read_back() {
-        for kind in [Kind::Baseline, Kind::ToReview, Kind::ScanWorking] {
-            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
-        }
-        assert_eq!(Severity::from_word("none"), Severity::Low);
-        assert_eq!(Severity::from_word("?"), Severity::Unrated);
-    }
-}
+mod tests;

@@ -123,12 +123,7 @@ impl Message {
         let gone = self
             .changes
             .iter()
-            .filter(|event| {
-                matches!(
-                    event.told.kind,
-                    Kind::Fixed | Kind::Withdrawn | Kind::Suppressed
-                )
-            })
+            .filter(|event| event.told.kind.is_end())
             .count();
         let mut parts = Vec::new();
         if alarms > 0 {

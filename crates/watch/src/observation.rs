@@ -39,6 +39,16 @@ pub struct Subject {
     pub package: Package,
 }
 
+impl Subject {
+    /// The same package under other names of the advisory.
+    pub(crate) fn others<'s>(&'s self, aliases: &'s [String]) -> impl Iterator<Item = Self> + 's {
+        aliases.iter().map(|alias| Self {
+            advisory: alias.clone(),
+            package: self.package.clone(),
+        })
+    }
+}
+
 /// What a scan says about one advisory and one package.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {

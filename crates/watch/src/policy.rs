@@ -61,7 +61,9 @@ impl Policy {
             Kind::Baseline => true,
             Kind::ScanFailing | Kind::ScanWorking => self.failures,
             Kind::ToReview if !self.review => false,
-            Kind::Fixed | Kind::Withdrawn | Kind::Suppressed if !self.resolved => false,
+            kind if kind.is_end() && !self.resolved => false,
+            // Of what nobody was told, nobody is told that it is over.
+            kind if kind.is_end() && told.only_review && !self.review => false,
             _ if told.exploited && self.exploited_always => true,
             _ if told.severity == Severity::Unrated => self.unrated,
             _ => told.severity >= self.min_severity,
@@ -101,6 +103,15 @@ pub(crate) mod tests {
         assert!(!wants(Severity::Medium, false));
         assert!(wants(Severity::Low, true));
         assert!(wants(Severity::Unrated, false));
+    }
+
+    #[test]
+    fn the_end_of_what_was_only_to_review() {
+        let mut end = told(Kind::Fixed, Severity::Critical, true);
+        end.only_review = true;
+        assert!(!Policy::default().wants(&end) && Policy::everything().wants(&end));
+        end.only_review = false;
+        assert!(Policy::default().wants(&end));
     }
 
     #[test]

@@ -101,6 +101,12 @@ fn observation(path: Option<&str>, index: u64, packages: &serde_json::Value) -> 
     Observation::read(&serde_json::to_vec(&report).unwrap()).unwrap()
 }
 
+/// A package with one finding that nobody can decide.
+fn doubtful(name: &str, version: &str, advisory: &str) -> serde_json::Value {
+    let finding = serde_json::json!({"id": advisory, "status": "needs_review"});
+    serde_json::json!({"name": name, "version": version, "findings": [finding]})
+}
+
 fn package(name: &str, version: &str, advisories: &[&str]) -> serde_json::Value {
     let findings: Vec<_> = advisories
         .iter()
@@ -237,6 +243,76 @@ fn advisories_that_went_back_fix_nothing() {
     place.day += 7;
     let about = place.about("/a");
     assert_eq!(place.history.record(&about, &fallen).unwrap(), 1);
+}
+
+#[test]
+fn what_was_only_to_review_ends_as_such() {
+    let mut place = Place::new();
+    let nothing = serde_json::json!([]);
+    place.scan("/a", 100, &nothing);
+    let review = serde_json::json!([doubtful("sudo", "1.8", "CVE-3")]);
+    let affected = serde_json::json!([package("sudo", "1.8", &["CVE-3"])]);
+    let last = |place: &Place| {
+        let events = place.history.reading().unwrap().events_after(0, 100);
+        events.unwrap().pop().unwrap().told
+    };
+    place.scan("/b", 100, &review);
+    assert_eq!(
+        place.scan("/c", 100, &nothing),
+        ["fixed CVE-3 sudo (system)"]
+    );
+    assert!(last(&place).only_review);
+    // Affected in between, and so told to everybody.
+    assert_eq!(
+        place.scan("/d", 100, &affected),
+        ["opened CVE-3 sudo (system)"]
+    );
+    assert_eq!(
+        place.scan("/d", 101, &review),
+        ["needs_review CVE-3 sudo (advisories)"]
+    );
+    place.scan("/e", 101, &nothing);
+    assert!(!last(&place).only_review);
+    // Closed since: what comes back to review is only that.
+    place.scan("/f", 101, &review);
+    place.scan("/g", 101, &nothing);
+    assert!(last(&place).only_review);
+    // And it was affected before, however it is seen in between.
+    place.scan("/h", 101, &review);
+    assert_eq!(
+        place.scan("/h", 102, &affected),
+        ["reopened CVE-3 sudo (advisories)"]
+    );
+}
+
+#[test]
+fn a_history_of_the_layout_before_goes_on() {
+    let mut place = Place::new();
+    let findings = serde_json::json!([
+        package("sudo", "1.8", &["CVE-3"]),
+        doubtful("vim", "8", "CVE-4"),
+    ]);
+    place.scan("/a", 100, &findings);
+    let path = place.path("watch.sqlite");
+    let before = rusqlite::Connection::open(&path).unwrap();
+    before
+        .execute_batch(
+            "ALTER TABLE finding DROP COLUMN affected;
+             ALTER TABLE finding DROP COLUMN affected_since_closed;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(before);
+    // A notifier of the next version reads what the watcher of this one published.
+    assert_eq!(Reading::of_copy(&path).unwrap().targets().unwrap().len(), 1);
+    place.history = History::open(&path, "test").unwrap();
+    assert_eq!(
+        place.scan("/b", 100, &serde_json::json!([])),
+        ["fixed CVE-3 sudo (system)", "fixed CVE-4 vim (system)"]
+    );
+    let events = place.history.reading().unwrap().events_after(1, 100);
+    let only_review: Vec<bool> = events.unwrap().iter().map(|e| e.told.only_review).collect();
+    assert_eq!(only_review, [false, true]);
 }
 
 #[test]

@@ -63,6 +63,9 @@ pub struct Told {
     /// Known to be exploited.
     #[serde(default)]
     pub exploited: bool,
+    /// Of what is no longer open: it was only ever to review, and never affected, while it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_review: bool,
     /// The first version without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_in: Option<String>,
@@ -95,6 +98,7 @@ impl Told {
             told.versions = was.versions.iter().cloned().collect();
             told.severity = was.severity;
             told.exploited = was.exploited;
+            told.only_review = change.kind.is_end() && !was.affected_since_closed;
         }
         if let Some(found) = step.found {
             told.aliases.clone_from(&found.aliases);
@@ -160,6 +164,7 @@ impl Told {
             severity: Severity::Unrated,
             score: None,
             exploited: false,
+            only_review: false,
             fixed_in: None,
             update_to: None,
             reason: None,

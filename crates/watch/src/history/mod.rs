@@ -23,8 +23,10 @@ pub use event::{Event, Told};
 pub use read::{Failing, Finding, Moment, Open, Reading, Scan, Target};
 
 /// The layout of the file. A file with a higher number is refused.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
+/// From layout 1.
+const TO_LAYOUT_2: &str = include_str!("layout2.sql");
 /// After how many failed scans in a row it is told.
 pub const FAILING_AFTER: u64 = 3;
 /// Of what a scan printed on stderr, so much is kept, in bytes.
@@ -126,16 +128,26 @@ impl History {
             let write =
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let layout: i64 = write.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            if layout == 0 {
-                write.execute_batch(SCHEMA)?;
-                write.pragma_update(None, "user_version", LAYOUT)?;
-                write.execute(
-                    "INSERT INTO meta VALUES ('instance', ?1)",
-                    [Key::of(["instance", instance]).as_str()],
-                )?;
+            let found = match layout {
+                0 => {
+                    write.execute_batch(SCHEMA)?;
+                    write.execute(
+                        "INSERT INTO meta VALUES ('instance', ?1)",
+                        [Key::of(["instance", instance]).as_str()],
+                    )?;
+                    LAYOUT
+                }
+                1 => {
+                    write.execute_batch(TO_LAYOUT_2)?;
+                    LAYOUT
+                }
+                other => other,
+            };
+            if found != layout {
+                write.pragma_update(None, "user_version", found)?;
             }
             write.commit()?;
-            Ok(if layout == 0 { LAYOUT } else { layout })
+            Ok(found)
         };
         let found = prepare(&mut connection).map_err(failed)?;
         if found != LAYOUT {

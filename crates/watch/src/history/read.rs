@@ -154,7 +154,8 @@ impl Reading {
         let found: i64 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(failed)?;
-        if found != LAYOUT {
+        // What readers ask is in every layout so far.
+        if !(1..=LAYOUT).contains(&found) {
             return Err(HistoryError::Layout {
                 path: path.to_owned(),
                 found,

@@ -14,8 +14,9 @@ use crate::observation::{Counts, Knowledge, Observation, Package, Subject};
 const BLIND_SECONDS: i64 = 7 * 86_400;
 /// How long failed scans are kept.
 const FAILED_KEPT_SECONDS: i64 = 90 * 86_400;
-/// A stored finding: its number, what it is about, three words, exploited, ever open.
-type Row = (i64, Subject, [String; 3], bool, bool);
+/// A stored finding: its number, what it is about, three words, and whether it is exploited, was ever
+/// affected, and was so since it was last closed.
+type Row = (i64, Subject, [String; 3], [bool; 3]);
 
 /// What is written in one transaction.
 pub(super) struct Recorder<'t> {
@@ -147,7 +148,7 @@ impl<'t> Recorder<'t> {
             self.write
                 .prepare(
                     "SELECT id, advisory, package, language, state, severity, versions, exploited,
-                     opened IS NOT NULL FROM finding WHERE target = ?1",
+                     affected IS NOT NULL, affected_since_closed FROM finding WHERE target = ?1",
                 )?
                 .query_map([self.target], |row| {
                     let subject = Subject {
@@ -158,14 +159,16 @@ impl<'t> Recorder<'t> {
                         },
                     };
                     let words = [row.get(4)?, row.get(5)?, row.get(6)?];
-                    Ok((row.get(0)?, subject, words, row.get(7)?, row.get(8)?))
+                    let facts = [row.get(7)?, row.get(8)?, row.get(9)?];
+                    Ok((row.get(0)?, subject, words, facts))
                 })?
                 .collect()
         };
         let mut known = BTreeMap::new();
-        for (id, subject, [state, severity, versions], exploited, was_open) in
+        for (id, subject, [state, severity, versions], facts) in
             collect().map_err(|source| self.failed(source))?
         {
+            let [exploited, was_affected, affected_since_closed] = facts;
             let damaged = |what: &str| HistoryError::Damaged {
                 path: self.path.to_owned(),
                 what: format!("finding {id}: {what}"),
@@ -176,7 +179,8 @@ impl<'t> Recorder<'t> {
             let severity = Severity::parse(&severity).ok_or_else(|| damaged("severity"))?;
             let finding = Known {
                 state,
-                was_open,
+                was_affected,
+                affected_since_closed,
                 versions,
                 severity,
                 exploited,
@@ -195,7 +199,8 @@ impl<'t> Recorder<'t> {
             };
             if step.state == State::Gone {
                 self.sql(
-                    "UPDATE finding SET state = 'gone', closed = ifnull(closed, ?2) WHERE id = ?1",
+                    "UPDATE finding SET state = 'gone', closed = ifnull(closed, ?2), affected_since_closed = 0
+                     WHERE id = ?1",
                     params![id, self.now],
                 )?;
             }
@@ -203,11 +208,13 @@ impl<'t> Recorder<'t> {
         };
         let versions = json(&found.versions);
         let (subject, now) = (&step.subject, self.now);
-        let Some((id, was)) = before else {
+        let affected = step.state == State::Affected;
+        let Some((id, _)) = before else {
             self.sql(
                 "INSERT INTO finding (target, advisory, package, language, state, severity, score,
-                 exploited, versions, fixed_in, update_to, first_seen, last_seen, opened, closed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14)",
+                 exploited, versions, fixed_in, update_to, first_seen, last_seen, opened, closed,
+                 affected, affected_since_closed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13, ?14, ?15, ?16)",
                 params![
                     self.target,
                     subject.advisory,
@@ -223,17 +230,20 @@ impl<'t> Recorder<'t> {
                     now,
                     open.then_some(now),
                     (!open).then_some(now),
+                    affected.then_some(now),
+                    affected,
                 ],
             )?;
             return Ok(self.write.last_insert_rowid());
         };
-        let reopened = open && !was.state.is_open() && was.was_open;
         self.sql(
             "UPDATE finding SET advisory = ?2, state = ?3, severity = ?4, score = ?5, exploited = ?6,
              versions = ?7, fixed_in = ?8, update_to = ?9, last_seen = ?10,
              opened = CASE WHEN ?11 THEN ifnull(opened, ?10) ELSE opened END,
              closed = CASE WHEN ?11 THEN NULL ELSE ifnull(closed, ?10) END,
-             reopened = reopened + ?12 WHERE id = ?1",
+             reopened = reopened + (?11 AND opened IS NOT NULL AND closed IS NOT NULL),
+             affected = CASE WHEN ?12 THEN ifnull(affected, ?10) ELSE affected END,
+             affected_since_closed = ?12 OR (?11 AND affected_since_closed) WHERE id = ?1",
             params![
                 id,
                 subject.advisory,
@@ -246,7 +256,7 @@ impl<'t> Recorder<'t> {
                 found.update_to,
                 now,
                 open,
-                reopened,
+                affected,
             ],
         )?;
         Ok(*id)

@@ -16,7 +16,8 @@ CREATE TABLE scan (
   started INTEGER NOT NULL,
   finished INTEGER NOT NULL,
   reason TEXT NOT NULL,
-  -- ok, blind (the advisories were fewer or older than before) or failed
+  -- ok, blind (the advisories were fewer or older than before, or more of the system could not be
+  -- looked into) or failed
   outcome TEXT NOT NULL,
   root TEXT NOT NULL,
   -- of the files of the index
@@ -54,6 +55,10 @@ CREATE TABLE finding (
   -- when it stopped to be open; null where it is
   closed INTEGER,
   reopened INTEGER NOT NULL DEFAULT 0,
+  -- when it was first affected; null where it never was
+  affected INTEGER,
+  -- whether it was affected since it was last closed; what was only to review was not
+  affected_since_closed INTEGER NOT NULL DEFAULT 0,
   UNIQUE (target, advisory, package, language)
 ) STRICT;
 

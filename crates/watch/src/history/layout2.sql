@@ -1,0 +1,8 @@
+-- From layout 1, which did not tell whether what is closed had only been to review: it is taken to have
+-- been affected, as is what was told to be.
+ALTER TABLE finding ADD COLUMN affected INTEGER;
+ALTER TABLE finding ADD COLUMN affected_since_closed INTEGER NOT NULL DEFAULT 0;
+UPDATE finding SET affected = opened, affected_since_closed = state IN ('affected', 'needs_review')
+WHERE opened IS NOT NULL AND (state <> 'needs_review' OR EXISTS (
+  SELECT 1 FROM event WHERE event.finding = finding.id AND kind IN ('opened', 'reopened')
+));
