@@ -57,6 +57,11 @@ pub fn lines(message: &Message) -> serde_json::Result<Vec<(&str, String)>> {
     message.changes.iter().map(line).collect()
 }
 
+/// How each line begins.
+pub fn line_begin() -> String {
+    format!("{{\"schema\":\"{CHANGE}\"")
+}
+
 /// A whole message.
 pub fn document(message: &Message) -> serde_json::Result<String> {
     let document = Document {

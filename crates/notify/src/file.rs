@@ -42,13 +42,12 @@ impl Appender {
             .read(true)
             .append(true)
             .open(&self.path)?;
-        cut_torn_line(&mut file)?;
+        let mut text = String::from(end_torn_line(&mut file)?);
         let written = if again {
             keys_at_end(&mut file)?
         } else {
             BTreeSet::new()
         };
-        let mut text = String::new();
         for (key, line) in lines {
             if !written.contains(*key) {
                 text.push_str(line);
@@ -80,8 +79,10 @@ impl Deliver for Appender {
     }
 }
 
-/// A line without an end is the rest of a write that did not come through: nobody was told of it.
-fn cut_torn_line(file: &mut File) -> io::Result<()> {
+/// Brings the end of the file to the beginning of a line. A change without an end is the rest of a write
+/// that did not come through: nobody was told of it, and it is cut off. What is not ours is ended; gives
+/// what ends it.
+fn end_torn_line(file: &mut File) -> io::Result<&'static str> {
     let length = file.metadata()?.len();
     let mut end = length;
     let mut buffer = [0; 4096];
@@ -96,10 +97,18 @@ fn cut_torn_line(file: &mut File) -> io::Result<()> {
         }
         end = begin;
     }
-    if end < length {
-        file.set_len(end)?;
+    if end == length {
+        return Ok("");
     }
-    Ok(())
+    let ours = document::line_begin();
+    let mut torn = Vec::new();
+    file.seek(SeekFrom::Start(end))?;
+    file.take(ours.len() as u64).read_to_end(&mut torn)?;
+    if !ours.as_bytes().starts_with(&torn) {
+        return Ok("\n");
+    }
+    file.set_len(end)?;
+    Ok("")
 }
 
 fn keys_at_end(file: &mut File) -> io::Result<BTreeSet<String>> {
@@ -145,6 +154,27 @@ mod tests {
         std::fs::write(&path, &whole[..10]).unwrap();
         appender.deliver(&message(&["a", "b"]), true).unwrap();
         assert_eq!(read(), whole);
+    }
+
+    #[test]
+    fn what_others_wrote_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(directory.path()).unwrap().join("notes");
+        let mut appender = Appender::new(Settings { path: path.clone() });
+        for theirs in [
+            "notes of mine",
+            "{\"schema\":\"another/1\"}",
+            "{\"schema\":\"snowguard-changes",
+        ] {
+            std::fs::write(&path, format!("first\n{theirs}")).unwrap();
+            appender.deliver(&message(&["a"]), true).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(
+                (lines[..2].to_vec(), lines.len()),
+                (vec!["first", theirs], 3)
+            );
+        }
     }
 
     #[test]
