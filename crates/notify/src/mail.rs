@@ -5,8 +5,12 @@
 #![expect(clippy::disallowed_methods, reason = "this room starts sendmail")]
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use data_encoding::BASE64;
@@ -14,6 +18,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use snowguard_report::escape::fit;
 use snowguard_watch::Message;
+use snowguard_watch::child::{Ended, end, wait};
+use snowguard_watch::duration::Length;
 
 use crate::{Deliver, DeliverError};
 
@@ -21,6 +27,13 @@ use crate::{Deliver, DeliverError};
 const PROGRAMS: [&str; 2] = ["/run/wrappers/bin/sendmail", "/usr/sbin/sendmail"];
 /// The longest subject, in columns.
 const SUBJECT: usize = 160;
+/// How long the program may take.
+const LIMIT: Length = Length::seconds(5 * 60);
+/// How long is waited for the rest of what it said, once it has ended: what it left running may hold
+/// the pipe for ever.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// So much of what it says is read, in bytes.
+const SAID: u64 = 10_000;
 
 /// Settings: `[notify.mail]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -65,6 +78,7 @@ impl TryFrom<String> for Address {
 #[derive(Debug)]
 pub struct Mailer {
     settings: Settings,
+    limit: Length,
 }
 
 impl Mailer {
@@ -75,7 +89,10 @@ impl Mailer {
                 "`notify.mail.to` is empty: there is nobody to tell",
             ));
         }
-        Ok(Self { settings })
+        Ok(Self {
+            settings,
+            limit: LIMIT,
+        })
     }
 
     /// The mail as it is handed over, with line ends as the system has them.
@@ -141,20 +158,47 @@ impl Deliver for Mailer {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .map_err(cannot)?;
-        let fed = match running.stdin.take() {
-            Some(mut pipe) => pipe.write_all(mail.as_bytes()),
-            None => Ok(()),
+        // On threads of their own: a program may neither read nor end.
+        let fed = running
+            .stdin
+            .take()
+            .map(|mut pipe| apart(move || pipe.write_all(mail.as_bytes())));
+        let said = running.stderr.take().map(|pipe| {
+            apart(move || {
+                let mut said = Vec::new();
+                let _ = pipe.take(SAID).read_to_end(&mut said);
+                said
+            })
+        });
+        let status = match wait(&mut running, self.limit.get(), &AtomicBool::new(false)) {
+            Ok(Ended::Itself(status)) => status,
+            Ok(Ended::Slow | Ended::Stopped) => {
+                end(&mut running);
+                let limit = self.limit;
+                return Err(DeliverError::new(format!(
+                    "{program} took longer than {limit}, and was ended"
+                ))
+                .hint("see what it waits for: its queue, its lock, or the network"));
+            }
+            Err(source) => {
+                end(&mut running);
+                return Err(cannot(source));
+            }
         };
-        let mut said = Vec::new();
-        if let Some(pipe) = running.stderr.take() {
-            let _ = pipe.take(10_000).read_to_end(&mut said);
-        }
-        let status = running.wait().map_err(cannot)?;
         if status.success() {
-            return fed.map_err(cannot);
+            // Who has ended without reading all of it has not taken it.
+            let unread = || Err(io::ErrorKind::BrokenPipe.into());
+            return fed
+                .map_or(Ok(()), |fed| {
+                    fed.recv_timeout(LAST_WORDS).unwrap_or_else(|_| unread())
+                })
+                .map_err(cannot);
         }
+        let said = said.and_then(|said| said.recv_timeout(LAST_WORDS).ok());
+        let said = said.unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
         let line = said.lines().next().unwrap_or_default();
         Err(
@@ -163,6 +207,13 @@ impl Deliver for Mailer {
             ),
         )
     }
+}
+
+/// Does something on a thread of its own, for whoever does not want to wait for it.
+fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+    let (done, result) = mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    result
 }
 
 /// A text as words of a header: as it is, or encoded, in lines of at most 75 columns.
@@ -223,6 +274,14 @@ mod tests {
         }
     }
 
+    /// A sendmail of a few lines of shell.
+    fn script(root: &Utf8PathBuf, text: &str) -> Utf8PathBuf {
+        let program = root.join("sendmail");
+        std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        program
+    }
+
     #[test]
     fn a_mail() {
         let mailer = Mailer::new(settings(None)).unwrap();
@@ -238,12 +297,9 @@ mod tests {
     fn what_sendmail_gets_and_says() {
         let directory = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(directory.path().to_owned()).unwrap();
-        let program = root.join("sendmail");
-        let script = |text: &str| {
-            std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
-            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        };
-        let mut mailer = Mailer::new(settings(Some(program.clone()))).unwrap();
+        let script = |text: &str| script(&root, text);
+        let program = script("");
+        let mut mailer = Mailer::new(settings(Some(program))).unwrap();
         script(&format!("echo \"$@\" > {root}/args; cat > {root}/mail"));
         mailer.deliver(&message(&["1"]), false).unwrap();
         assert_eq!(
@@ -268,6 +324,39 @@ mod tests {
         let mut big = message(&["1"]);
         big.host = "x".repeat(300_000);
         let _ = mailer.deliver(&big, false);
+    }
+
+    #[test]
+    fn a_sendmail_that_hangs_is_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(directory.path().to_owned()).unwrap();
+        let program = script(&root, "sleep 1000 & sleep 1000");
+        let mut mailer = Mailer::new(settings(Some(program))).unwrap();
+        mailer.limit = Length::seconds(0);
+        let error = mailer.deliver(&message(&["1"]), false).unwrap_err();
+        assert!(
+            error.what.ends_with("took longer than 0s, and was ended"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_sendmail_leaves_running_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(directory.path().to_owned()).unwrap();
+        // Holds the pipes until somebody writes, which is after the mail was taken.
+        let text = format!("cat > /dev/null; mkfifo {root}/end; (read x < {root}/end) & exit 0");
+        let program = script(&root, &text);
+        let mut mailer = Mailer::new(settings(Some(program.clone()))).unwrap();
+        mailer.deliver(&message(&["1"]), false).unwrap();
+        let refuses = format!("(read x < {root}/end) & echo full >&2; exit 75");
+        script(&root, &format!("cat > /dev/null; {refuses}"));
+        let error = mailer.deliver(&message(&["1"]), false).unwrap_err();
+        assert!(error.what.contains("took no mail"), "{error}");
+        // Opened for both, which waits for nobody.
+        let mut both = std::fs::OpenOptions::new();
+        let mut end = both.read(true).write(true).open(root.join("end")).unwrap();
+        end.write_all(b"x\nx\n").unwrap();
     }
 
     #[test]

@@ -1,26 +1,20 @@
 //! One scan, in a process of its own: what a scan reads, and what goes wrong in it, stays there.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this room starts the scanner and measures how long it takes"
-)]
+#![expect(clippy::disallowed_methods, reason = "this room starts the scanner")]
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
+use crate::child::{Ended, end, wait};
 use crate::duration::Length;
 use crate::history::{LOG_KEPT, tail};
 use crate::observation::{MAX_BYTES, Observation, Unreadable};
 use crate::settings::Watch;
-
-/// How often it is looked whether the process has ended.
-const STEP: Duration = Duration::from_millis(25);
 
 /// A program that scans, with how it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,13 +117,9 @@ impl Scanner {
         let _ = rustix::process::setpriority_process(group, 19);
         let out = running.stdout.take().map(|out| gather(out, MAX_BYTES + 1));
         let log = running.stderr.take().map(last);
-        let ended = wait(&mut running, self.time_limit, stop);
+        let ended = self.wait(&mut running, stop);
         if ended.is_err() {
-            // The whole group: a scan may have children.
-            if let Some(group) = group {
-                let _ = rustix::process::kill_process_group(group, Signal::KILL);
-            }
-            let _ = running.wait();
+            end(&mut running);
         }
         let log = log.map(join).unwrap_or_default();
         let log = String::from_utf8_lossy(&log).into_owned();
@@ -177,6 +167,14 @@ impl Scanner {
         arguments
     }
 
+    fn wait(&self, running: &mut Child, stop: &AtomicBool) -> Result<ExitStatus, ScanError> {
+        match wait(running, self.time_limit.get(), stop).map_err(ScanError::Wait)? {
+            Ended::Itself(status) => Ok(status),
+            Ended::Stopped => Err(ScanError::Stopped),
+            Ended::Slow => Err(ScanError::Slow(self.time_limit)),
+        }
+    }
+
     fn command(&self, input: &Utf8Path) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -193,22 +191,6 @@ impl Scanner {
             command.env("XDG_CACHE_HOME", cache);
         }
         command
-    }
-}
-
-fn wait(running: &mut Child, limit: Length, stop: &AtomicBool) -> Result<ExitStatus, ScanError> {
-    let begin = Instant::now();
-    loop {
-        if let Some(status) = running.try_wait().map_err(ScanError::Wait)? {
-            return Ok(status);
-        }
-        if stop.load(Ordering::Relaxed) {
-            return Err(ScanError::Stopped);
-        }
-        if begin.elapsed() >= limit.get() {
-            return Err(ScanError::Slow(limit));
-        }
-        std::thread::sleep(STEP);
     }
 }
 
