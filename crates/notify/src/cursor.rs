@@ -23,6 +23,13 @@ pub struct Cursor {
     pub told: i64,
     /// The changes up to this number are being told.
     pub telling: Option<i64>,
+    /// Which of them: another policy makes no other message of the same. None of a version that did not
+    /// note that.
+    #[serde(default)]
+    pub chosen: Option<Vec<i64>>,
+    /// The changes up to this number are not gathered any longer, however many messages they take.
+    #[serde(default)]
+    pub wave: i64,
     /// A new notifier begins with what is there; this says that it has.
     pub greeted: bool,
     /// When it last told something.
@@ -69,6 +76,8 @@ impl Cursor {
             instance: instance.into(),
             told,
             telling: None,
+            chosen: None,
+            wave: 0,
             greeted: told == 0,
             last: None,
         }
@@ -130,10 +139,15 @@ mod tests {
         assert_eq!(Cursor::load(root).unwrap(), None);
         let cursor = Cursor {
             telling: Some(9),
+            chosen: Some(vec![8, 9]),
             ..Cursor::new("i", 7)
         };
         cursor.save(root).unwrap();
         assert_eq!(Cursor::load(root).unwrap(), Some(cursor));
+        // Of the version before.
+        let before = r#"{"schema":"snowguard-cursor/1","instance":"i","told":7,"telling":9,"greeted":true,"last":null}"#;
+        std::fs::write(path(root), before).unwrap();
+        assert_eq!(Cursor::load(root).unwrap().unwrap().telling, Some(9));
         std::fs::write(path(root), "{}").unwrap();
         assert!(matches!(Cursor::load(root), Err(CursorError::Other { .. })));
         assert!(Cursor::new("i", 0).greeted);

@@ -7,6 +7,7 @@ pub mod file;
 pub mod journal;
 pub mod mail;
 pub mod notifier;
+pub mod refused;
 pub mod settings;
 pub mod webhook;
 
@@ -21,6 +22,11 @@ pub trait Deliver {
     /// Tells it, and returns when it is told. `again` says that it may have been told before, by a
     /// process that ended before it could note that.
     fn deliver(&mut self, message: &Message, again: bool) -> Result<(), DeliverError>;
+
+    /// How many changes it can tell at once.
+    fn most(&self) -> usize {
+        2_000
+    }
 }
 
 /// Why a message was not told.
@@ -31,6 +37,8 @@ pub struct DeliverError {
     pub what: String,
     /// What to do.
     pub hint: Option<&'static str>,
+    /// The receiver takes other messages, and never this one: telling it again is of no use.
+    pub refused: bool,
     /// Why.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -42,6 +50,7 @@ impl DeliverError {
         Self {
             what: what.into(),
             hint: None,
+            refused: false,
             source: None,
         }
     }

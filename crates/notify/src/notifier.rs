@@ -14,9 +14,9 @@ use snowguard_watch::trigger::Watcher;
 use snowguard_watch::{Key, Message, Reading};
 
 use crate::cursor::Cursor;
-use crate::{CursorError, Deliver, DeliverError};
+use crate::{CursorError, Deliver, DeliverError, refused};
 
-/// So many changes are one message at most.
+/// So many changes are looked at together.
 const BATCH: usize = 2_000;
 /// How often it is looked at what no event may have told.
 const LOOK: Duration = Duration::from_mins(5);
@@ -62,6 +62,17 @@ pub enum NotifierError {
     /// The message could not be told.
     #[error(transparent)]
     Deliver(#[from] DeliverError),
+    /// Messages were refused for good.
+    #[error("{messages} messages were refused, the last is kept as {kept}")]
+    Refused {
+        /// How many.
+        messages: usize,
+        /// Where the last of them is.
+        kept: Utf8PathBuf,
+        /// Why it was refused.
+        #[source]
+        source: DeliverError,
+    },
 }
 
 impl NotifierError {
@@ -70,28 +81,56 @@ impl NotifierError {
         match self {
             Self::History(error) => Some(error.hint()),
             Self::Cursor(error) => Some(error.hint()),
-            Self::Deliver(error) => error.hint,
+            Self::Deliver(error) | Self::Refused { source: error, .. } => error.hint,
         }
     }
 }
 
 /// What was done, and what is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Done {
     /// Something was told: there may be more.
     Told,
+    /// Something was refused for good, and kept: there may be more.
+    Refused(Refused),
     /// There is nothing to tell.
     Nothing,
     /// There is something, and it is gathered until then.
     Gathering(Timestamp),
 }
 
+/// A message that its receiver will never take.
+#[derive(Debug)]
+pub struct Refused {
+    /// Where it is kept.
+    pub kept: Utf8PathBuf,
+    /// Why.
+    pub error: DeliverError,
+}
+
 impl<D: Deliver> Notifier<D> {
-    /// Tells what there is, until nothing is left.
+    /// Tells what there is, until nothing is left. That something was refused is said at the end.
     pub fn once(&mut self) -> Result<(), NotifierError> {
         let history = Reading::of_copy(&self.history)?;
-        while self.step(&history)? == Done::Told {}
-        Ok(())
+        let (mut messages, mut last) = (0, None);
+        loop {
+            match self.step(&history)? {
+                Done::Told => {}
+                Done::Refused(refused) => {
+                    messages += 1;
+                    last = Some(refused);
+                }
+                Done::Nothing | Done::Gathering(_) => break,
+            }
+        }
+        match last {
+            None => Ok(()),
+            Some(Refused { kept, error }) => Err(NotifierError::Refused {
+                messages,
+                kept,
+                source: error,
+            }),
+        }
     }
 
     /// Runs until it is told to stop. What fails is tried again, and told to `log`.
@@ -111,7 +150,7 @@ impl<D: Deliver> Notifier<D> {
                 watcher.watch([], &self.history);
             }
             let wait = if self.history.exists() {
-                match self.all() {
+                match self.all(log) {
                     Ok(Done::Gathering(until)) => {
                         failures = 0;
                         let seconds = until.as_second().saturating_sub(now().as_second());
@@ -160,9 +199,9 @@ impl<D: Deliver> Notifier<D> {
             greeted.greeted = true;
             greeted.last = Some(now());
             if let Some(message) = self.summary(history, &instance)? {
-                self.deliver.deliver(&message, again)?;
+                let done = self.tell(&message, again)?;
                 greeted.save(&self.state)?;
-                return Ok(Done::Told);
+                return Ok(done);
             }
             greeted.save(&self.state)?;
             cursor = greeted;
@@ -177,61 +216,84 @@ impl<D: Deliver> Notifier<D> {
                     cursor.save(&self.state)?;
                     return Ok(Done::Told);
                 }
-                Next::Tell(through) => {
+                Next::Tell(chosen) => {
+                    let through = chosen.last().copied().unwrap_or(cursor.told);
                     cursor.telling = Some(through);
+                    cursor.chosen = Some(chosen);
+                    cursor.wave = cursor.wave.max(history.last_event()?);
                     cursor.save(&self.state)?;
                     (through, false)
                 }
             },
         };
-        let events = history.events_between(cursor.told, through)?;
-        if let Some(message) = Message::new(&self.host, self.wanted(events)) {
-            self.deliver.deliver(&message, again)?;
-        }
+        let mut events = history.events_between(cursor.told, through)?;
+        events.retain(|event| match &cursor.chosen {
+            Some(chosen) => chosen.contains(&event.seq),
+            None => self.policy.wants(&event.told),
+        });
+        let done = match Message::new(&self.host, events) {
+            Some(message) => self.tell(&message, again)?,
+            None => Done::Told,
+        };
         cursor.told = through;
         cursor.telling = None;
+        cursor.chosen = None;
         cursor.last = Some(now());
         cursor.save(&self.state)?;
-        Ok(Done::Told)
+        Ok(done)
     }
 
-    fn all(&mut self) -> Result<Done, NotifierError> {
+    /// Tells a message; one that is refused for good is kept, so that it holds up no other.
+    fn tell(&mut self, message: &Message, again: bool) -> Result<Done, NotifierError> {
+        match self.deliver.deliver(message, again) {
+            Ok(()) => Ok(Done::Told),
+            Err(error) if error.refused => {
+                let kept = refused::keep(&self.state, message)?;
+                Ok(Done::Refused(Refused { kept, error }))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn all(&mut self, log: &mut dyn FnMut(&str)) -> Result<Done, NotifierError> {
         let history = Reading::of_copy(&self.history)?;
         loop {
             match self.step(&history)? {
                 Done::Told => {}
+                Done::Refused(Refused { kept, error }) => {
+                    log(&format!(
+                        "{}; the message is kept as {kept}",
+                        in_full(&error)
+                    ));
+                }
                 done => return Ok(done),
             }
         }
     }
 
     fn next(&self, history: &Reading, cursor: &Cursor) -> Result<Next, NotifierError> {
-        let events = history.events_after(cursor.told, BATCH)?;
+        let mut events = history.events_after(cursor.told, BATCH)?;
         let Some(through) = events.last().map(|event| event.seq) else {
             return Ok(Next::Nothing);
         };
-        let wanted = self.wanted(events);
-        if wanted.is_empty() {
+        events.retain(|event| self.policy.wants(&event.told));
+        if events.is_empty() {
             return Ok(Next::Skip(through));
         }
-        let urgent = wanted
+        let urgent = events
             .iter()
             .any(|event| self.policy.is_urgent(&event.told));
-        if let (Some(every), Some(last), false) = (self.policy.at_most_every, cursor.last, urgent) {
+        // The rest of what is being told already waits for nothing.
+        let gathers = !urgent && cursor.told >= cursor.wave;
+        if let (Some(every), Some(last), true) = (self.policy.at_most_every, cursor.last, gathers) {
             let until = last.checked_add(every.get()).unwrap_or(Timestamp::MAX);
             // A clock that was set back gathers nothing for a year.
             if until > now() && last <= now() {
                 return Ok(Next::Gather(until));
             }
         }
-        Ok(Next::Tell(through))
-    }
-
-    fn wanted(&self, events: Vec<Event>) -> Vec<Event> {
-        events
-            .into_iter()
-            .filter(|event| self.policy.wants(&event.told))
-            .collect()
+        events.truncate(self.deliver.most());
+        Ok(Next::Tell(events.iter().map(|event| event.seq).collect()))
     }
 
     /// What a new notifier begins with: what is open now, as the first scan would have told it.
@@ -256,7 +318,8 @@ enum Next {
     Nothing,
     Gather(Timestamp),
     Skip(i64),
-    Tell(i64),
+    /// These, in order.
+    Tell(Vec<i64>),
 }
 
 /// Waits; tells whether to go on. After a failure only time counts: what is new does not mend it.
@@ -282,169 +345,4 @@ pub fn host_name() -> String {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use snowguard_watch::history::{About, History};
-    use snowguard_watch::{Kind, Observation};
-
-    use super::*;
-
-    /// A message about as many findings of `openssl`.
-    pub(crate) fn message(ids: &[&str]) -> Message {
-        let events = ids.iter().zip(1..).map(|(id, seq)| Event {
-            seq,
-            key: Key::of([*id]),
-            at: Timestamp::from_second(1_800_000_000).unwrap(),
-            told: serde_json::from_value(serde_json::json!({
-                "kind": Kind::Opened, "cause": "advisories", "target": "system",
-                "advisory": format!("CVE-2026-{id}"), "package": "openssl",
-                "versions": ["1.1.1g"], "severity": "high", "score": 7.5,
-                "url": "https://advisories.example/", "summary": "A <b>title</b>\u{202e}",
-                "update_to": "1.1.1za",
-            }))
-            .unwrap(),
-        });
-        Message::new("tern", events.collect()).unwrap()
-    }
-
-    /// Fails when asked to, and remembers the rest.
-    #[derive(Default)]
-    struct Receiver {
-        heard: Vec<(Key, usize, bool)>,
-        fail: bool,
-    }
-
-    impl Deliver for Receiver {
-        fn deliver(&mut self, message: &Message, again: bool) -> Result<(), DeliverError> {
-            if self.fail {
-                return Err(DeliverError::new("not now"));
-            }
-            self.heard
-                .push((message.key.clone(), message.changes.len(), again));
-            Ok(())
-        }
-    }
-
-    struct Place {
-        directory: tempfile::TempDir,
-        history: History,
-        second: i64,
-    }
-
-    impl Place {
-        fn new() -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let path = Utf8PathBuf::from_path_buf(directory.path().join("watch.sqlite")).unwrap();
-            let history = History::open(&path, "test").unwrap();
-            Self {
-                directory,
-                history,
-                second: 0,
-            }
-        }
-
-        fn path(&self, name: &str) -> Utf8PathBuf {
-            Utf8PathBuf::from_path_buf(self.directory.path().join(name)).unwrap()
-        }
-
-        fn scan(&mut self, advisories: &[&str]) {
-            self.second += 1;
-            let at = Timestamp::from_second(self.second).unwrap();
-            let about = About {
-                target: "system".into(),
-                reason: "schedule".into(),
-                root: self.second.to_string(),
-                fingerprint: String::new(),
-                started: at,
-                finished: at,
-            };
-            let findings: Vec<_> = advisories
-                .iter()
-                .map(|id| serde_json::json!({"id": id, "status": "affected"}))
-                .collect();
-            let text = serde_json::json!({
-                "schema": "snowguard-scan/1", "tool": {"version": "1"},
-                "subject": {"title": "t", "objects": 1, "components": 1},
-                "index": {"vulnerabilities": 1},
-                "packages": [{"name": "p", "version": "1", "findings": findings}],
-            });
-            let seen = Observation::read(text.to_string().as_bytes()).unwrap();
-            self.history.record(&about, &seen).unwrap();
-            self.history.publish(&self.path("history.sqlite")).unwrap();
-        }
-
-        fn notifier(&self) -> Notifier<Receiver> {
-            Notifier {
-                history: self.path("history.sqlite"),
-                state: self.path(""),
-                host: "tern".into(),
-                policy: Policy::everything(),
-                deliver: Receiver::default(),
-            }
-        }
-    }
-
-    #[test]
-    fn a_message_that_failed_is_the_same_the_next_time() {
-        let mut place = Place::new();
-        place
-            .history
-            .publish(&place.path("history.sqlite"))
-            .unwrap();
-        let mut notifier = place.notifier();
-        notifier.once().unwrap();
-        assert!(notifier.deliver.heard.is_empty());
-        place.scan(&[]);
-        notifier.deliver.fail = true;
-        assert!(notifier.once().is_err());
-        // More has happened meanwhile, and is a message of its own.
-        place.scan(&["CVE-1", "CVE-2"]);
-        let mut restarted = place.notifier();
-        restarted.once().unwrap();
-        let heard = &restarted.deliver.heard;
-        assert_eq!(
-            heard.iter().map(|h| (h.1, h.2)).collect::<Vec<_>>(),
-            [(1, true), (2, false)]
-        );
-        restarted.once().unwrap();
-        assert_eq!(restarted.deliver.heard.len(), 2);
-    }
-
-    #[test]
-    fn a_new_notifier_begins_with_what_is_there() {
-        let mut place = Place::new();
-        place.scan(&["CVE-1"]);
-        place.scan(&["CVE-1", "CVE-2"]);
-        let mut notifier = place.notifier();
-        notifier.once().unwrap();
-        assert_eq!(notifier.deliver.heard.len(), 1);
-        place.scan(&["CVE-1"]);
-        notifier.once().unwrap();
-        assert_eq!(notifier.deliver.heard[1].1, 1);
-    }
-
-    #[test]
-    fn a_history_that_was_begun_anew_is_told_from_its_beginning() {
-        let mut place = Place::new();
-        place.scan(&["CVE-1"]);
-        place.notifier().once().unwrap();
-        let anew = place.path("anew.sqlite");
-        place.history = History::open(&anew, "another").unwrap();
-        place.scan(&["CVE-1"]);
-        let mut notifier = place.notifier();
-        notifier.once().unwrap();
-        assert_eq!(notifier.deliver.heard.len(), 1);
-    }
-
-    #[test]
-    fn changes_are_gathered() {
-        let mut place = Place::new();
-        place.scan(&["CVE-1"]);
-        let mut notifier = place.notifier();
-        notifier.policy.at_most_every = Some("1h".parse().unwrap());
-        notifier.once().unwrap();
-        place.scan(&[]);
-        let history = Reading::of_copy(&notifier.history).unwrap();
-        assert!(matches!(notifier.step(&history), Ok(Done::Gathering(_))));
-        assert_eq!(notifier.deliver.heard.len(), 1);
-    }
-}
+pub(crate) mod tests;

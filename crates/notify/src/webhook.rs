@@ -11,7 +11,7 @@ use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use sha2::Sha256;
-use snowguard_http::{Address, Client, Post};
+use snowguard_http::{Address, Client, HttpError, Post};
 use snowguard_secrets::{SecretError, SecretFile};
 use snowguard_watch::{Key, Message};
 use zeroize::Zeroizing;
@@ -20,6 +20,10 @@ use crate::{Deliver, DeliverError, document};
 
 /// How much of an answer is read.
 const ANSWER: u64 = 64 << 10;
+/// What is sent at once: receivers take a megabyte and less, and a change has about one kilobyte.
+const MOST: usize = 100;
+/// What a receiver answers that will never take this.
+const REFUSED: [u16; 4] = [400, 413, 415, 422];
 
 /// Settings: `[notify.webhook]`. A file is a path, or `credential:NAME` for one that systemd hands over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -129,12 +133,19 @@ impl Deliver for Webhook {
         };
         self.client.post(&post).map(drop).map_err(|error| {
             let hint = error.hint();
-            let failed = DeliverError::of("cannot send to the webhook", error);
+            let refused = matches!(&error, HttpError::Status { status, .. }
+                if REFUSED.contains(&status.as_u16()));
+            let mut failed = DeliverError::of("cannot send to the webhook", error);
+            failed.refused = refused;
             match hint {
                 Some(hint) => failed.hint(hint),
                 None => failed,
             }
         })
+    }
+
+    fn most(&self) -> usize {
+        MOST
     }
 }
 
@@ -168,7 +179,7 @@ impl From<SecretError> for DeliverError {
     reason = "tests write the files that settings name"
 )]
 mod tests {
-    use snowguard_testkit::web::Web;
+    use snowguard_testkit::web::{Fault, Web};
 
     use super::*;
     use crate::notifier::tests::message;
@@ -209,6 +220,27 @@ mod tests {
         assert_eq!(body["schema"], document::CHANGES);
         assert_eq!(body["changes"][1]["advisory"], "CVE-2026-2");
         assert!(std::str::from_utf8(&seen.body).unwrap().contains("\\u202e"));
+    }
+
+    #[test]
+    fn what_is_refused_for_good() {
+        let web = Web::start().unwrap();
+        let mut webhook = webhook(&Settings {
+            url: Some(web.url("/hook")),
+            ..Settings::default()
+        })
+        .unwrap();
+        for (status, refused) in [
+            (400, true),
+            (413, true),
+            (422, true),
+            (401, false),
+            (404, false),
+        ] {
+            web.fail_always("/hook", Fault::Status(status, vec![]));
+            let error = webhook.deliver(&message(&["1"]), false).unwrap_err();
+            assert_eq!(error.refused, refused, "{status}");
+        }
     }
 
     #[test]
