@@ -6,6 +6,7 @@
   config,
   lib,
   pkgs,
+  utils,
   ...
 }:
 let
@@ -85,8 +86,7 @@ let
   };
   policyOf =
     notifier:
-    notifier.settings
-    // {
+    {
       exploited-always = notifier.exploitedAlways;
       inherit (notifier) resolved;
     }
@@ -126,7 +126,14 @@ let
   configFile = format.generate "snowguard-watch.toml" cfg.settings;
   listensOnTcp = cfg.metrics.listen != null && !hasPrefix "unix:" cfg.metrics.listen;
   privilegedMail = cfg.notifiers.mail.enable && cfg.notifiers.mail.setgid;
-  scanner = "${cfg.package}/bin/snowguard";
+  # What ProtectHome= of the unit hides.
+  isHidden =
+    path:
+    lib.any (home: path == home || hasPrefix "${home}/" path) [
+      "/home"
+      "/root"
+      "/run/user"
+    ];
 in
 {
   options.services.snowguard = {
@@ -147,7 +154,10 @@ in
         system = "/run/current-system";
         alice = "/nix/var/nix/profiles/per-user/alice/profile";
       };
-      description = "What is scanned, by the name that messages and metrics show.";
+      description = ''
+        What is scanned, by the name that messages and metrics show. The unit does not see /home, /root and
+        /run/user: name a profile by a path elsewhere.
+      '';
     };
 
     schedule = mkOption {
@@ -307,6 +317,13 @@ in
         message = "services.snowguard.targets is empty: there is nothing to scan.";
       }
       {
+        # Who lifts it by a setting of the unit knows.
+        assertion =
+          config.systemd.services.snowguard-watch.serviceConfig ? ProtectHome
+          || !lib.any isHidden (lib.attrValues cfg.targets);
+        message = "services.snowguard.targets: the unit does not see /home, /root and /run/user.";
+      }
+      {
         assertion = cfg.notifiers.mail.enable -> cfg.notifiers.mail.to != [ ];
         message = "services.snowguard.notifiers.mail.to is empty: name whom to tell.";
       }
@@ -340,7 +357,11 @@ in
         // optionalAttrs (cfg.metrics.textfileDirectory != null) {
           textfile = mkDefault "${cfg.metrics.textfileDirectory}/snowguard.prom";
         };
-      notify = mapAttrs (name: notifier: policyOf notifier // own.${name} notifier) wanted;
+      # Each key by itself, so that `settings` goes before one of them and not before all.
+      notify = mapAttrs (
+        name: notifier:
+        mapAttrs (_: mkDefault) (policyOf notifier // own.${name} notifier // notifier.settings)
+      ) wanted;
     };
 
     environment.systemPackages = [ cfg.package ];
@@ -362,10 +383,18 @@ in
           description = "Snowguard: mail";
         };
       })
+      (mkIf cfg.notifiers.file.enable {
+        snowguard-notify-file = {
+          isSystemUser = true;
+          group = "snowguard-notify-file";
+          description = "Snowguard: changes in a file";
+        };
+      })
     ];
     users.groups = mkMerge [
       (mkIf cfg.update.enable { snowguard-update = { }; })
       (mkIf privilegedMail { snowguard-mail = { }; })
+      (mkIf cfg.notifiers.file.enable { snowguard-notify-file = { }; })
       (mkIf (cfg.metrics.textfileDirectory != null) { snowguard-metrics = { }; })
     ];
 
@@ -402,7 +431,16 @@ in
       (mkIf cfg.update.enable {
         snowguard-update.serviceConfig.ExecStart = mkIf (cfg.update.arguments != [ ]) [
           ""
-          "${scanner} advisories update --output /var/lib/snowguard/advisories.idx ${lib.escapeShellArgs cfg.update.arguments}"
+          (utils.escapeSystemdExecArgs (
+            [
+              "${cfg.package}/bin/snowguard"
+              "advisories"
+              "update"
+              "--output"
+              "/var/lib/snowguard/advisories.idx"
+            ]
+            ++ cfg.update.arguments
+          ))
         ];
       })
       (mapAttrs' (
