@@ -1,6 +1,5 @@
 //! The client: one set of connections, one runtime, and the patience that all requests share.
 
-use std::error::Error as _;
 use std::fmt;
 use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,23 +7,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    LAST_MODIFIED, LINK, RETRY_AFTER,
+    LAST_MODIFIED, LINK,
 };
 use reqwest::{Certificate, RequestBuilder, Response, StatusCode, redirect};
 
-use crate::address::{Address, shown};
-use crate::download::Event;
+use crate::address::Address;
 use crate::error::HttpError;
+use crate::fault::{Fault, Patience, fault, follow, refusal, status_error, too_large};
+use crate::local;
+use crate::pace::Pace;
 use crate::settings::{Conditions, Settings};
-use crate::{local, retry};
 
-/// How many redirects are followed in a row.
-const MAX_REDIRECTS: usize = 10;
-/// How often a request is made again in all, however much arrives between.
-const MAX_ROUNDS: u32 = 200;
 /// How often waiting looks whether the person wants to stop.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -260,40 +255,9 @@ impl Client {
         };
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {
-            return Err(self.refusal(address, &response));
+            return Err(refusal(address, &response, self.settings.longest_pause));
         }
         Ok(response)
-    }
-
-    /// What to make of an answer of 400 or more.
-    fn refusal(&self, address: &Address, response: &Response) -> Fault {
-        let now = Timestamp::now();
-        let status = response.status();
-        let header = |name: &str| response.headers().get(name)?.to_str().ok();
-        let asked = header(RETRY_AFTER.as_str()).and_then(|value| retry::retry_after(value, now));
-        // GitHub's way to say the same.
-        let spent = header("x-ratelimit-remaining") == Some("0");
-        let reset = header("x-ratelimit-reset")
-            .and_then(|text| Timestamp::from_second(text.parse().ok()?).ok())
-            .filter(|_| spent)
-            .map(|until| Duration::try_from(until.duration_since(now)).unwrap_or_default());
-        let wait = asked.or(reset);
-        if !retry::passes(status.as_u16()) && wait.is_none_or(|_| status != StatusCode::FORBIDDEN) {
-            return Fault::last(status_error(address, status));
-        }
-        match wait {
-            Some(wait) if wait > self.settings.longest_pause => Fault::last(HttpError::Later {
-                host: address.host(),
-                until: now
-                    .checked_add(wait)
-                    .ok()
-                    .map(|until| until.round(jiff::Unit::Second).unwrap_or(until)),
-            }),
-            wait => Fault {
-                error: status_error(address, status),
-                again: Some(wait.unwrap_or_default()),
-            },
-        }
     }
 
     async fn page(
@@ -307,6 +271,7 @@ impl Client {
         let links = links.filter_map(|link| Some(link.to_str().ok()?.to_owned()));
         let links = links.collect();
         let mut body = Vec::new();
+        let mut pace = Pace::new(self.settings.stall);
         while let Some(chunk) = self
             .chunk(&mut response, address, body.len() as u64)
             .await?
@@ -315,6 +280,9 @@ impl Client {
                 return Err(Fault::last(too_large(address, limit)));
             }
             body.extend_from_slice(&chunk);
+            if pace.is_too_slow(chunk.len()) {
+                return Err(self.stalled(address));
+            }
         }
         Ok(Page {
             body,
@@ -397,180 +365,6 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
-    }
-}
-
-/// A try that failed: why, and whether the next may do better.
-pub(crate) struct Fault {
-    pub(crate) error: HttpError,
-    /// For faults that pass: how long to wait at least.
-    pub(crate) again: Option<Duration>,
-}
-
-impl Fault {
-    pub(crate) fn last(error: HttpError) -> Self {
-        Self { error, again: None }
-    }
-
-    pub(crate) fn passing(error: HttpError) -> Self {
-        Self {
-            error,
-            again: Some(Duration::ZERO),
-        }
-    }
-}
-
-impl From<HttpError> for Fault {
-    fn from(error: HttpError) -> Self {
-        Self::last(error)
-    }
-}
-
-/// Counts failed tries and waits between them.
-pub(crate) struct Patience<'c> {
-    client: &'c Client,
-    failed: u32,
-    rounds: u32,
-}
-
-impl<'c> Patience<'c> {
-    pub(crate) fn new(client: &'c Client) -> Self {
-        Self {
-            client,
-            failed: 0,
-            rounds: 0,
-        }
-    }
-
-    /// Something arrived that stays: the tries are counted anew.
-    pub(crate) fn progressed(&mut self) {
-        self.failed = 0;
-    }
-
-    /// Waits as long as a fault asks for; hands it back if it does not pass or comes too often.
-    pub(crate) async fn bear(
-        &mut self,
-        fault: Fault,
-        notice: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), HttpError> {
-        let Some(at_least) = fault.again else {
-            return Err(fault.error);
-        };
-        self.failed += 1;
-        self.rounds += 1;
-        let settings = &self.client.settings;
-        if self.failed >= settings.attempts || self.rounds >= MAX_ROUNDS {
-            return Err(fault.error);
-        }
-        let pause = retry::pause(
-            self.failed,
-            settings.pause,
-            settings.longest_pause,
-            retry::dice(),
-        )
-        .max(at_least);
-        notice(Event::Again {
-            error: &fault.error,
-            after: pause,
-        });
-        self.client.or_stop(tokio::time::sleep(pause)).await
-    }
-}
-
-/// A redirect that is not followed, on its way through reqwest.
-#[derive(Debug)]
-struct Refused {
-    target: String,
-    why: &'static str,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.why)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let was_secure = attempt
-        .previous()
-        .last()
-        .is_some_and(|url| url.scheme() == "https");
-    let why = if was_secure && attempt.url().scheme() != "https" {
-        "which is not encrypted"
-    } else if attempt.previous().len() > MAX_REDIRECTS {
-        "one redirect too many"
-    } else {
-        return attempt.follow();
-    };
-    let target = shown(attempt.url());
-    attempt.error(Refused { target, why })
-}
-
-/// What an error of reqwest is, in the words of who uses this.
-fn fault(address: &Address, received: u64, error: reqwest::Error) -> Fault {
-    let error = error.without_url();
-    let host = address.host();
-    let mut told = String::new();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(refused) = inner.downcast_ref::<Refused>() {
-            return Fault::last(HttpError::Redirect {
-                host,
-                address: address.to_string(),
-                target: refused.target.clone(),
-                why: refused.why,
-            });
-        }
-        told += &inner.to_string().to_ascii_lowercase();
-        cause = inner.source();
-    }
-    if told.contains("certificate") {
-        return Fault::last(HttpError::Certificate {
-            host,
-            source: error,
-        });
-    }
-    if error.is_connect() {
-        return Fault::passing(HttpError::Connect {
-            host,
-            source: error,
-        });
-    }
-    let broken = [
-        "closed",
-        "reset",
-        "broken pipe",
-        "incomplete",
-        "eof",
-        "end of file",
-    ];
-    if error.is_timeout() || broken.iter().any(|word| told.contains(word)) {
-        return Fault::passing(HttpError::Cut {
-            host,
-            address: address.to_string(),
-            received,
-        });
-    }
-    Fault::last(HttpError::Garbled {
-        host,
-        source: error,
-    })
-}
-
-pub(crate) fn status_error(address: &Address, status: StatusCode) -> HttpError {
-    HttpError::Status {
-        host: address.host(),
-        address: address.to_string(),
-        status,
-    }
-}
-
-pub(crate) fn too_large(address: &Address, limit: u64) -> HttpError {
-    HttpError::TooLarge {
-        address: address.to_string(),
-        limit,
     }
 }
 

@@ -5,20 +5,17 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use data_encoding::HEXLOWER;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, IF_RANGE, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
 
 use crate::address::Address;
-use crate::client::{
-    Client, Fault, Patience, conditions_of, headers, status_error, too_large, with_conditions,
-};
+use crate::client::{Client, conditions_of, headers, with_conditions};
 use crate::error::HttpError;
+use crate::fault::{Fault, Patience, status_error, too_large};
 use crate::local;
-use crate::part::Part;
+use crate::pace::Pace;
+use crate::part::{Begun, Part};
 use crate::settings::Conditions;
-
-/// The least that counts as an answer that moves, in bytes a second.
-const SLOWEST: f64 = 1_000.0;
 
 /// A document that is wanted as a file.
 #[derive(Clone, Debug)]
@@ -77,14 +74,39 @@ pub enum Event<'e> {
     },
 }
 
+impl Whole {
+    /// Makes a file again that had arrived and was not used to its end what it was before: a part, of
+    /// which nothing more is missing. The next download takes it if it is still what is served.
+    pub fn put_back(&self, to: &Utf8Path, address: &Address) {
+        Part::beside(to, address).reopen(to, validator(&self.conditions).as_deref());
+    }
+}
+
+impl Expected {
+    /// How large it may be at most: what is published is not exceeded.
+    fn most(&self) -> u64 {
+        self.length
+            .map_or(self.limit, |length| length.min(self.limit))
+    }
+}
+
 impl Client {
     /// Fetches a document into a file. None if it is as the conditions say; then nothing is written.
+    ///
+    /// A file that is there and has the expected SHA-256 is taken as it is.
     pub fn download(
         &self,
         download: &Download<'_>,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Option<Whole>, HttpError> {
         let part = Part::beside(download.to, download.address);
+        if let Some(length) = part.is_finished(download.to, &download.expected) {
+            return Ok(Some(Whole {
+                length,
+                kept: length,
+                conditions: Conditions::default(),
+            }));
+        }
         if let Some(path) = download.address.path() {
             return self.copy(download, &part, &path, events);
         }
@@ -128,15 +150,11 @@ impl Client {
                 .header(IF_RANGE, &begun.validator);
         }
         let mut response = match self.answer(request, address).await {
-            Err(fault) if begun.is_some() && is(&fault, StatusCode::RANGE_NOT_SATISFIABLE) => {
-                // What is here is no part of what is there.
-                let received = part.length();
-                part.discard();
-                return Err(Fault::passing(HttpError::Cut {
-                    host: address.host(),
-                    address: address.to_string(),
-                    received,
-                }));
+            Err(fault) if is(&fault, StatusCode::RANGE_NOT_SATISFIABLE) => {
+                let Some(begun) = begun else {
+                    return Err(fault);
+                };
+                return nothing_more(download, part, &begun, &fault);
             }
             answer => answer?,
         };
@@ -144,11 +162,7 @@ impl Client {
         let offset = match (response.status(), &begun) {
             (StatusCode::NOT_MODIFIED, _) => return Ok(None),
             (StatusCode::OK, _) => 0,
-            (StatusCode::PARTIAL_CONTENT, Some(begun))
-                if starts_at(&response) == Some(begun.length) =>
-            {
-                begun.length
-            }
+            (StatusCode::PARTIAL_CONTENT, Some(begun)) if goes_on(&response, begun) => begun.length,
             (StatusCode::PARTIAL_CONTENT, _) => {
                 part.discard();
                 return Err(Fault::passing(status_error(address, response.status())));
@@ -160,9 +174,9 @@ impl Client {
             .get(CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
             .map(|length| offset.saturating_add(length));
-        let limit = download.expected.limit;
-        if total.is_some_and(|total| total > limit) {
-            return Err(Fault::last(too_large(address, limit)));
+        let limit = download.expected.most();
+        if let Some(total) = total.filter(|total| *total > limit) {
+            return Err(Fault::last(beyond(download, total)));
         }
         let mut file = if offset == 0 {
             part.begin(validator(&conditions).as_deref())?
@@ -222,9 +236,9 @@ impl Client {
         if known == Some(&local.etag) {
             return Ok(None);
         }
-        let limit = download.expected.limit;
+        let limit = download.expected.most();
         if local.length > limit {
-            return Err(too_large(download.address, limit));
+            return Err(beyond(download, local.length));
         }
         let mut file = part.begin(None)?;
         let mut buffer = vec![0; 1 << 18];
@@ -268,47 +282,79 @@ impl Client {
     }
 }
 
-/// How fast a body comes, judged over stretches of time.
-struct Pace {
-    stretch: Duration,
-    since: tokio::time::Instant,
-    received: usize,
-}
-
-impl Pace {
-    fn new(stretch: Duration) -> Self {
-        Self {
-            stretch,
-            since: tokio::time::Instant::now(),
-            received: 0,
-        }
-    }
-
-    fn is_too_slow(&mut self, received: usize) -> bool {
-        self.received += received;
-        if self.since.elapsed() < self.stretch {
-            return false;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a rate, not a count")]
-        let slow = (self.received as f64) < self.stretch.as_secs_f64() * SLOWEST;
-        *self = Self::new(self.stretch);
-        slow
-    }
-}
-
 fn is(fault: &Fault, status: StatusCode) -> bool {
     matches!(&fault.error, HttpError::Status { status: found, .. } if *found == status)
 }
 
-/// Where a part begins: `Content-Range: bytes 100-199/200`.
-fn starts_at(response: &Response) -> Option<u64> {
-    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    let (start, _) = range.strip_prefix("bytes ")?.split_once('-')?;
-    start.trim().parse().ok()
+/// What to make of an answer that says that there is nothing after what is here: if that is all there
+/// is, it is whole, and the process ended before it got its name. Else it is no part of what is there.
+fn nothing_more(
+    download: &Download<'_>,
+    part: &Part,
+    begun: &Begun,
+    fault: &Fault,
+) -> Result<Option<Whole>, Fault> {
+    let address = download.address;
+    if fault.of == Some(begun.length) && check(download, part).is_ok() {
+        part.finish(download.to)?;
+        return Ok(Some(Whole {
+            length: begun.length,
+            kept: begun.length,
+            conditions: begun.conditions(),
+        }));
+    }
+    part.discard();
+    Err(Fault::passing(HttpError::Cut {
+        host: address.host(),
+        address: address.to_string(),
+        received: begun.length,
+    }))
+}
+
+/// Whether an answer goes on where a part ends, and is of the same edition. Some servers do not
+/// understand `If-Range`.
+fn goes_on(response: &Response, begun: &Begun) -> bool {
+    let Some((start, of)) = content_range(response.headers()) else {
+        return false;
+    };
+    let length = response.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let ends = |(of, length): (u64, u64)| start.checked_add(length) == Some(of);
+    start == begun.length
+        && of.zip(length).is_none_or(ends)
+        && begun.is_of(&conditions_of(response.headers()))
+}
+
+/// Where a part begins, and the length of the whole: `Content-Range: bytes 100-199/200`.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    let (start, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
+    let of = rest
+        .split_once('/')
+        .and_then(|(_, of)| of.trim().parse().ok());
+    Some((start.trim().parse().ok()?, of))
+}
+
+/// The length of the whole where nothing of it is sent: `Content-Range: bytes */200`.
+pub(crate) fn length_of_whole(headers: &HeaderMap) -> Option<u64> {
+    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes */")?.trim().parse().ok()
+}
+
+/// Why so many bytes are too many.
+fn beyond(download: &Download<'_>, found: u64) -> HttpError {
+    match download.expected.length {
+        Some(expected) if found <= download.expected.limit => HttpError::Length {
+            address: download.address.to_string(),
+            expected,
+            found,
+        },
+        _ => too_large(download.address, download.expected.limit),
+    }
 }
 
 /// What tells two editions apart byte by byte. A weak `ETag` does not.
-fn validator(conditions: &Conditions) -> Option<String> {
+pub(crate) fn validator(conditions: &Conditions) -> Option<String> {
     let strong = conditions
         .etag
         .clone()

@@ -5,7 +5,7 @@
     reason = "this room owns the files of broken downloads"
 )]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,7 +13,9 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::address::Address;
+use crate::download::Expected;
 use crate::error::HttpError;
+use crate::settings::Conditions;
 
 /// The files of one download.
 pub(crate) struct Part {
@@ -29,6 +31,34 @@ pub(crate) struct Begun {
     pub(crate) length: u64,
     /// A strong `ETag` or a `Last-Modified`, for `If-Range`.
     pub(crate) validator: String,
+}
+
+impl Begun {
+    /// Whether an answer may be of the same edition, as far as it says.
+    pub(crate) fn is_of(&self, answer: &Conditions) -> bool {
+        let known = self.conditions();
+        let same = |known: Option<String>, found: &Option<String>| match (known, found) {
+            (Some(known), Some(found)) => known == *found,
+            _ => true,
+        };
+        same(known.etag, &answer.etag) && same(known.last_modified, &answer.last_modified)
+    }
+
+    /// What to ask with whether there is another one.
+    pub(crate) fn conditions(&self) -> Conditions {
+        let validator = Some(self.validator.clone());
+        if self.validator.starts_with('"') {
+            Conditions {
+                etag: validator,
+                last_modified: None,
+            }
+        } else {
+            Conditions {
+                etag: None,
+                last_modified: validator,
+            }
+        }
+    }
 }
 
 impl Part {
@@ -93,6 +123,30 @@ impl Part {
         std::fs::rename(&self.body, to).map_err(|source| self.cannot("write", source))?;
         let _ = std::fs::remove_file(&self.of);
         Ok(())
+    }
+
+    /// Makes a whole file a part again, one that can be gone on with.
+    pub(crate) fn reopen(&self, to: &Utf8Path, validator: Option<&str>) {
+        self.discard();
+        // Without a description it would be thrown away: its name, and its digest, may serve.
+        if let Some(validator) = validator.filter(|text| !text.contains('\n'))
+            && std::fs::rename(to, &self.body).is_ok()
+        {
+            let text = format!("{}\n{validator}\n", self.address);
+            let _ = std::fs::write(&self.of, text);
+        }
+    }
+
+    /// The length of a file that is here, if it certainly is what is expected.
+    pub(crate) fn is_finished(&self, to: &Utf8Path, expected: &Expected) -> Option<u64> {
+        let sha = expected.sha256?;
+        let mut file = File::open(to).ok()?;
+        let length = file.metadata().ok().filter(Metadata::is_file)?.len();
+        let fits = length <= expected.limit && expected.length.is_none_or(|known| known == length);
+        (fits && sha256(&mut file).ok()? == sha).then(|| {
+            self.discard();
+            length
+        })
     }
 
     /// Away with it. The description goes first: without it the rest is worth nothing.

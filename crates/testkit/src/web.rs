@@ -38,6 +38,8 @@ pub enum Fault {
     NotModified,
     /// `Range` is ignored.
     NoRange,
+    /// `If-Range` is ignored: the rest of another edition is sent.
+    NoIfRange,
     /// No answer at all.
     Silence,
     /// This in place of an answer.
@@ -327,7 +329,8 @@ fn respond(
         _ if known => return head(out, 304, &headers, None),
         _ => {}
     }
-    let from = range(request, &etag, page.last_modified.as_deref())
+    let heeds = !matches!(fault, Some(Fault::NoIfRange));
+    let from = range(request, heeds, &etag, page.last_modified.as_deref())
         .filter(|_| !matches!(fault, Some(Fault::NoRange)));
     let whole = page.body.len();
     let body = match from {
@@ -363,11 +366,12 @@ fn respond(
 }
 
 /// Where the client wants to go on, if what it has is still of this edition.
-fn range(request: &Request, etag: &str, last_modified: Option<&str>) -> Option<usize> {
+fn range(request: &Request, heeds: bool, etag: &str, last_modified: Option<&str>) -> Option<usize> {
     let range = request.header("range")?.strip_prefix("bytes=")?;
     let from = range.strip_suffix('-')?.parse().ok()?;
     let same = request
         .header("if-range")
+        .filter(|_| heeds)
         .is_none_or(|validator| validator == etag || Some(validator) == last_modified);
     same.then_some(from)
 }

@@ -132,6 +132,101 @@ fn the_end_of_a_shorter_edition_begins_anew() {
     assert_eq!((whole.length, whole.kept), (10_000, 0));
 }
 
+/// The rest of today's file is not put behind the beginning of yesterday's.
+#[test]
+fn a_server_that_joins_two_editions_is_not_believed() {
+    let web = Web::start().unwrap();
+    web.put("/a", bytes(10_000));
+    web.fail("/a", [Fault::Cut(2_000), Fault::NoIfRange]);
+    let place = Place::new();
+    let once = Settings {
+        attempts: 1,
+        ..quick()
+    };
+    place
+        .download(&client(once), &web.url("/a"), ANY)
+        .unwrap_err();
+    let new = bytes(9_000).split_off(1_000);
+    web.put("/a", new.clone());
+    let whole = place
+        .download(&client(quick()), &web.url("/a"), ANY)
+        .unwrap()
+        .unwrap();
+    assert_eq!((whole.length, whole.kept), (8_000, 0));
+    assert_eq!(place.content(), new);
+}
+
+/// As after `kill -9` between the last byte and the name, or while the file was read.
+#[test]
+fn what_is_whole_is_not_fetched_again() {
+    let web = Web::start().unwrap();
+    let body = bytes(10_000);
+    web.put("/a", body.clone());
+    let place = Place::new();
+    let first = place
+        .download(&client(quick()), &web.url("/a"), ANY)
+        .unwrap()
+        .unwrap();
+    first.put_back(&place.path("file"), &address(&web.url("/a")));
+    assert_eq!(place.names(), ["file.part", "file.part.of"]);
+    let again = client(quick());
+    let whole = place
+        .download(&again, &web.url("/a"), digest(&body))
+        .unwrap()
+        .unwrap();
+    assert_eq!((again.received(), whole.kept), (0, 10_000));
+    assert_eq!(whole.conditions, first.conditions);
+    assert_eq!(place.content(), body);
+    web.seen();
+    // With its name, it is known by what is published of it.
+    let whole = place
+        .download(&again, &web.url("/a"), digest(&body))
+        .unwrap()
+        .unwrap();
+    assert_eq!((whole.kept, web.seen().len()), (10_000, 0));
+    place
+        .download(&again, &web.url("/a"), digest(b"else"))
+        .unwrap_err();
+
+    // And it is not taken for another edition of the same length.
+    let again = place
+        .download(&client(quick()), &web.url("/a"), ANY)
+        .unwrap()
+        .unwrap();
+    again.put_back(&place.path("file"), &address(&web.url("/a")));
+    let mut other = body;
+    other[5_000] ^= 1;
+    web.put("/a", other.clone());
+    place
+        .download(&client(quick()), &web.url("/a"), ANY)
+        .unwrap()
+        .unwrap();
+    assert_eq!(place.content(), other);
+}
+
+/// A length that is published bounds what comes, whatever else may be allowed.
+#[test]
+fn no_more_comes_than_is_published() {
+    let web = Web::start().unwrap();
+    web.put("/a", bytes(1_000));
+    web.fail_always("/a", Fault::Endless);
+    let place = Place::new();
+    let client = client(quick());
+    let expected = Expected {
+        length: Some(20_000),
+        sha256: None,
+        limit: 1 << 40,
+    };
+    let error = place
+        .download(&client, &web.url("/a"), expected)
+        .unwrap_err();
+    assert!(
+        matches!(error, HttpError::TooLarge { limit: 20_000, .. }),
+        "{error:?}"
+    );
+    assert_eq!(place.names(), [""; 0]);
+}
+
 #[test]
 fn wrong_bytes_are_not_kept() {
     let web = Web::start().unwrap();
@@ -170,8 +265,12 @@ fn a_length_that_is_not_kept_is_a_cut() {
     web.put("/a", bytes(1_000));
     web.fail_always("/a", Fault::Length(2_000));
     let place = Place::new();
+    let once = Settings {
+        attempts: 1,
+        ..quick()
+    };
     let error = place
-        .download(&client(quick()), &web.url("/a"), ANY)
+        .download(&client(once), &web.url("/a"), ANY)
         .unwrap_err();
     assert!(
         matches!(

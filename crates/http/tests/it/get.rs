@@ -188,6 +188,21 @@ fn who_stops_need_not_wait() {
     });
 }
 
+/// As slow as no mirror is, but never silent: small documents are no exception.
+#[test]
+fn a_body_that_drips_is_told() {
+    let web = Web::start().unwrap();
+    web.put("/a", bytes(900));
+    web.fail_always("/a", Fault::Drip(1, Duration::from_millis(20)));
+    let settings = Settings {
+        stall: Duration::from_millis(300),
+        attempts: 1,
+        ..quick()
+    };
+    let error = get(&client(settings), &web.url("/a")).unwrap_err();
+    assert!(matches!(error, HttpError::Stalled { .. }), "{error:?}");
+}
+
 #[test]
 fn a_mirror_may_be_a_folder() {
     let place = Place::new();
