@@ -4,6 +4,8 @@
     reason = "this room reads the files that are imported"
 )]
 
+mod directory;
+
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -110,6 +112,16 @@ pub(crate) fn members<E: From<ContainerError>>(
     )
 }
 
+/// Whether a file begins as a zip archive does, or one with nothing in it.
+pub(crate) fn is_zip(path: &Utf8Path) -> Result<bool, ContainerError> {
+    let mut head = [0; 4];
+    let length = File::open(path)
+        .and_then(|mut file| read_up_to(&mut file, &mut head))
+        .map_err(|e| ContainerError::io(path.as_str(), e))?;
+    let head = &head[..length];
+    Ok(head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06"))
+}
+
 fn walk_file<E: From<ContainerError>>(
     name: &str,
     mut file: File,
@@ -143,6 +155,9 @@ fn walk_zip<E: From<ContainerError>>(
 ) -> Result<(), E> {
     budget.check_depth(name, depth)?;
     let broken = |e| ContainerError::Zip(name.to_owned(), e);
+    // The whole directory is held in memory: how large it may get is found out before.
+    let entries = directory::entries(&mut &file).map_err(|e| ContainerError::io(name, e))?;
+    budget.check_members(name, usize::try_from(entries).unwrap_or(usize::MAX))?;
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
     budget.check_members(name, archive.len())?;
     for at in 0..archive.len() {

@@ -97,7 +97,7 @@ fn apply(
         depth: if whole { 4 } else { 1 },
         member: 8 << 30,
         total: if whole { 24 << 30 } else { 4 << 30 },
-        members: 5_000_000,
+        members: 1_000_000,
         scratch: Some(&downloads),
     };
     let edition = Edition {
