@@ -15,6 +15,8 @@ use snowguard_advisory::index::{Index, OpenError, SegmentDigest};
 /// How often a reader begins anew because the base was replaced below it. Replacing takes seconds,
 /// opening microseconds: twice would be remarkable.
 const ATTEMPTS: usize = 16;
+/// What new files are called until they are whole.
+pub(crate) const UNFINISHED: &str = ".advisories-";
 
 /// An open index: its base, and the delta if there is one of this base.
 #[derive(Debug)]
@@ -115,6 +117,27 @@ impl IndexFile {
         }
     }
 
+    /// Keeps others from replacing the files of an index. Whoever replaces them holds this meanwhile:
+    /// the base and the delta of two writers would not belong together. Waits for who has it, which is
+    /// not long: what takes long is done before.
+    pub fn lock(path: &Utf8Path) -> Result<IndexLock, IndexFileError> {
+        let failed = |source| IndexFileError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
+        let file = File::create(format!("{path}.lock")).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(IndexLock(file))
+    }
+
+    /// What tells its base from others, as a delta names it. Nothing if it is too damaged to say.
+    pub fn base_digest(&self) -> Option<SegmentDigest> {
+        SegmentDigest::of(&self.base)
+    }
+
     fn base(&self) -> Result<Index<'_>, IndexFileError> {
         Index::open(&self.base).map_err(|source| IndexFileError::Open {
             path: self.path.clone(),
@@ -122,6 +145,12 @@ impl IndexFile {
         })
     }
 }
+
+/// Held while the files of an index are replaced. It ends with the process.
+#[derive(Debug)]
+pub struct IndexLock(
+    #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
+);
 
 /// Where the delta of an index lies.
 pub fn delta_path(index: &Utf8Path) -> Utf8PathBuf {
@@ -172,7 +201,7 @@ pub(crate) fn replace_file(path: &Utf8Path, bytes: &[u8]) -> Result<(), IndexFil
     };
     std::fs::create_dir_all(directory).map_err(io)?;
     let mut file = tempfile::Builder::new()
-        .prefix(".advisories-")
+        .prefix(UNFINISHED)
         .permissions(readable_by_all())
         .tempfile_in(directory)
         .map_err(io)?;

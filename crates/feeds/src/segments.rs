@@ -60,6 +60,7 @@ pub fn write(
     index: &Utf8Path,
     compact: Compact,
 ) -> Result<Written, SegmentsError> {
+    let _others = IndexFile::lock(index)?;
     let lock = store.lock()?;
     let state = lock.state()?;
     let file = match IndexFile::open(index) {
@@ -73,7 +74,7 @@ pub fn write(
     };
     let ours = file
         .as_ref()
-        .filter(|file| state.base.is_some() && SegmentDigest::of(file.base_bytes()) == state.base);
+        .filter(|file| state.base.is_some() && file.base_digest() == state.base);
     if let (Some(file), Compact::WhenLarge) = (ours, compact) {
         let of_delta = file.delta_bytes().and_then(SegmentDigest::of);
         if state.is_written && of_delta == state.delta && file.index().is_ok() {
@@ -101,10 +102,10 @@ pub fn write(
 
 /// Whether there is an index at a path that can be read and was not made from this store.
 pub fn is_of_others(store: &mut RecordStore, index: &Utf8Path) -> Result<bool, SegmentsError> {
-    let base = store.lock()?.state()?.base;
+    let base = store.base()?;
     match IndexFile::open(index) {
         Ok(file) => {
-            let is_ours = base.is_some() && SegmentDigest::of(file.base_bytes()) == base;
+            let is_ours = base.is_some() && file.base_digest() == base;
             Ok(!is_ours && file.index().is_ok())
         }
         Err(IndexFileError::Read { source, .. })
@@ -152,7 +153,7 @@ impl Written {
 
 /// Where the record store of an index lies: beside it.
 pub fn records_path(index: &Utf8Path) -> Utf8PathBuf {
-    index.with_extension("records")
+    Utf8PathBuf::from(format!("{index}.records"))
 }
 
 /// Why the index files cannot be written.

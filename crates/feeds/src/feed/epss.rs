@@ -184,7 +184,7 @@ fn steps(record: &Record) -> Option<(u32, u32)> {
     Some((step(epss.probability), step(epss.percentile)))
 }
 
-fn keep(fetched: &Fetched, last: &Utf8Path) {
+fn keep(fetched: &Fetched<'_>, last: &Utf8Path) {
     // If it cannot be kept, all scores are compared with the store the next time.
     let _ = std::fs::rename(&fetched.path, last);
 }

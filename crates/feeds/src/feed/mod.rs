@@ -22,7 +22,7 @@ use crate::records::{RecordStore, RecordsError};
 
 pub use self::osv::ECOSYSTEMS;
 pub use self::settings::{FeedSettings, Malicious, OsvSettings, Place};
-pub(crate) use self::work::Work;
+pub(crate) use self::work::{DOWNLOAD, Work};
 
 /// A feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +72,19 @@ impl Feed {
             Self::Nvd => cursor.is_some_and(|cursor| nvd::is_whole(&cursor)),
             _ => cursor.is_some(),
         })
+    }
+
+    /// Removes what is stored of parts that are not wanted any more: their names, and how many records
+    /// went.
+    pub(crate) fn forget(
+        self,
+        store: &mut RecordStore,
+        settings: &FeedSettings,
+    ) -> Result<Vec<(String, u64)>, RecordsError> {
+        match self {
+            Self::Osv => osv::forget(store, settings),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Brings a part up to date.

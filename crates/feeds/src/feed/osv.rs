@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::id::AdvisoryId;
+use snowguard_advisory::index::SourceKind;
 use snowguard_advisory::read::Format;
 use snowguard_http::{Address, Expected, Get, HttpError, Page};
 
@@ -27,6 +28,7 @@ use super::reader::Named;
 use super::work::{Edition, FEW, Fetched, Known, is_future, not_future, not_that, place, to_json};
 use super::{Done, Feed, FeedError, FeedSettings, Work};
 use crate::open::Limits;
+use crate::records::{RecordStore, RecordsError};
 
 /// The ecosystems whose packages Nixpkgs builds or packages carry with them, by OSV's names.
 ///
@@ -129,6 +131,33 @@ pub(super) fn update(
     part.update(work)
 }
 
+/// Removes what is stored of ecosystems that are not chosen any more: what is about a chosen one as
+/// well comes with that. Gives their names, and how many records went.
+pub(super) fn forget(
+    store: &mut RecordStore,
+    settings: &FeedSettings,
+) -> Result<Vec<(String, u64)>, RecordsError> {
+    let chosen = Feed::Osv.parts(settings);
+    let stored = store.sources()?.into_iter().map(|source| source.name);
+    let old = stored.filter(|name| name.starts_with("osv/") && !chosen.contains(name));
+    let old: Vec<String> = old.collect();
+    let mut forgotten = Vec::new();
+    for name in old {
+        let mut change = store.change()?;
+        change.replace(&name, SourceKind::Osv)?;
+        change.forget_cursor(&name)?;
+        change.forget_cursor(&stamps_key(&name))?;
+        let removed = change.commit()?.removed;
+        forgotten.push((name, removed));
+    }
+    Ok(forgotten)
+}
+
+/// Where what is here of a list is kept.
+fn stamps_key(key: &str) -> String {
+    format!("{key}/list")
+}
+
 impl Part<'_> {
     fn update(&self, work: &mut Work<'_>) -> Result<Done, FeedError> {
         let mut here = self.here(work)?;
@@ -163,17 +192,12 @@ impl Part<'_> {
         self.folder.below(&[self.choice.ecosystem, file])
     }
 
-    /// Where what is here of the list is kept.
-    fn stamps_key(&self) -> String {
-        format!("{}/list", self.key)
-    }
-
     fn here(&self, work: &Work<'_>) -> Result<Option<Here>, FeedError> {
         let cursor: Option<Cursor> = work.cursor(&self.key)?;
         let Some(cursor) = cursor.filter(|cursor| cursor.chosen == self.choice.fingerprint) else {
             return Ok(None);
         };
-        let text = work.store.cursor(&self.stamps_key())?;
+        let text = work.store.cursor(&stamps_key(&self.key))?;
         let stamps = text.and_then(|text| list::read(text.as_bytes()).ok());
         Ok(stamps.map(|stamps| Here { cursor, stamps }))
     }
@@ -294,7 +318,7 @@ impl Part<'_> {
             }
             if stamps != here.stamps {
                 let text = list::write(&stamps);
-                reader.change().set_cursor(&self.stamps_key(), &text)?;
+                reader.change().set_cursor(&stamps_key(&self.key), &text)?;
             }
             reader.documents(&documents, &|_, document| self.choice.wants(document))
         })?;
@@ -394,7 +418,7 @@ impl Part<'_> {
     fn archive(
         &self,
         work: &mut Work<'_>,
-        fetched: &Fetched,
+        fetched: &Fetched<'_>,
         here: Option<&Here>,
         listed: Option<&Listed>,
     ) -> Result<(Done, Here), FeedError> {
@@ -405,7 +429,7 @@ impl Part<'_> {
             depth: 1,
             member: MOST_RECORD,
             total: 32 << 30,
-            members: 5_000_000,
+            members: 1_000_000,
             scratch: Some(&downloads),
         };
         let now = work.now;
@@ -483,7 +507,7 @@ impl Part<'_> {
             cursor.newest = newest;
             let change = reader.change();
             change.set_cursor(&self.key, &to_json(&cursor))?;
-            change.set_cursor(&self.stamps_key(), &list::write(&stamps))?;
+            change.set_cursor(&stamps_key(&self.key), &list::write(&stamps))?;
             Ok(())
         });
         if let (Some((newest, since)), Some(here)) = (receding, here) {

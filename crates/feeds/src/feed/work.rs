@@ -35,27 +35,34 @@ pub(crate) struct Work<'w> {
     pub(crate) now: Timestamp,
 }
 
-/// A file that has arrived. It is removed when nobody needs it any more.
+/// A file that has arrived. It is removed when nobody needs it any more; if the person stopped the
+/// program meanwhile, the next run goes on with it.
 #[derive(Debug)]
-pub(super) struct Fetched {
+pub(super) struct Fetched<'w> {
     pub(super) path: Utf8PathBuf,
     pub(super) whole: Whole,
+    address: Address,
+    interrupted: &'w AtomicBool,
 }
 
-impl Drop for Fetched {
+impl Drop for Fetched<'_> {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if self.interrupted.load(Ordering::Relaxed) {
+            self.whole.put_back(&self.path, &self.address);
+        } else {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
 /// A feed that is one file: as it came, and what is in it.
 #[derive(Debug)]
-pub(super) struct Latest {
-    pub(super) fetched: Fetched,
+pub(super) struct Latest<'w> {
+    pub(super) fetched: Fetched<'w>,
     pub(super) document: Vec<u8>,
 }
 
-impl Latest {
+impl Latest<'_> {
     /// What to ask with the next time.
     pub(super) fn known(&self) -> Known {
         self.fetched.whole.conditions.clone().into()
@@ -108,7 +115,7 @@ impl From<Known> for Conditions {
     }
 }
 
-impl Work<'_> {
+impl<'w> Work<'w> {
     /// Fetches a file. None if it is as it was.
     pub(super) fn fetch(
         &mut self,
@@ -116,7 +123,7 @@ impl Work<'_> {
         name: &str,
         known: Option<&Known>,
         expected: Expected,
-    ) -> Result<Option<Fetched>, FeedError> {
+    ) -> Result<Option<Fetched<'w>>, FeedError> {
         let path = self.downloads.join(file_name(name));
         let conditions = known.cloned().map(Conditions::from);
         let (part, notices) = (&self.part, &mut *self.notices);
@@ -138,7 +145,12 @@ impl Work<'_> {
                 Event::Again { error, after } => notices(Notice::Again { part, error, after }),
             },
         )?;
-        Ok(whole.map(|whole| Fetched { path, whole }))
+        Ok(whole.map(|whole| Fetched {
+            path,
+            whole,
+            address: address.clone(),
+            interrupted: self.interrupted,
+        }))
     }
 
     /// Fetches the one file that a feed consists of, and unpacks it. None if it is as it was.
@@ -148,7 +160,7 @@ impl Work<'_> {
         file: &str,
         most: u64,
         known: Option<&Known>,
-    ) -> Result<Option<Latest>, FeedError> {
+    ) -> Result<Option<Latest<'w>>, FeedError> {
         let expected = Expected {
             length: None,
             sha256: None,
@@ -200,6 +212,15 @@ impl Work<'_> {
     ) -> Result<Done, FeedError> {
         let kind = SourceKind::from(edition.format);
         let address = || edition.address.to_string();
+        if let Some(file) = edition.file
+            && !open::is_zip(file)?
+        {
+            return Err(not_that(
+                edition.address,
+                "a zip archive",
+                "it begins otherwise",
+            ));
+        }
         let sources = self.store.sources()?;
         let before = sources.iter().find(|s| s.name == edition.source);
         let had = before.map_or(0, |source| source.records);
@@ -296,6 +317,9 @@ impl Work<'_> {
     }
 }
 
+/// How the names of downloads begin.
+pub(crate) const DOWNLOAD: &str = "get-";
+
 /// A name that a stranger chose, as the name of a file: nothing in it leads elsewhere.
 fn file_name(name: &str) -> String {
     let plain = |c: char| {
@@ -306,7 +330,7 @@ fn file_name(name: &str) -> String {
         }
     };
     let name: String = name.chars().take(120).map(plain).collect();
-    format!("get-{name}")
+    format!("{DOWNLOAD}{name}")
 }
 
 /// Where a feed is.

@@ -206,6 +206,14 @@ impl<'s> Change<'s> {
         Ok(())
     }
 
+    /// Forgets what a feed left off at.
+    pub fn forget_cursor(&mut self, feed: &str) -> Result<(), RecordsError> {
+        self.transaction
+            .execute("DELETE FROM cursor WHERE feed = ?1", [feed])
+            .map_err(|source| self.failed(source))?;
+        Ok(())
+    }
+
     /// Makes the change, and tells what it was.
     pub fn commit(mut self) -> Result<Changed, RecordsError> {
         let path = self.path;

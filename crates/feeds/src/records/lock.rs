@@ -36,6 +36,13 @@ impl RecordStore {
     }
 }
 
+impl RecordStore {
+    /// The base that was written last.
+    pub(crate) fn base(&mut self) -> Result<Option<SegmentDigest>, RecordsError> {
+        Ok(self.lock()?.state()?.base)
+    }
+}
+
 impl Lock<'_> {
     /// What was written.
     pub(crate) fn state(&self) -> Result<State, RecordsError> {

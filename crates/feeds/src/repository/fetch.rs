@@ -167,6 +167,10 @@ pub fn fetch(fetch: &Fetch<'_>, events: &mut dyn FnMut(Event<'_>)) -> Result<Fet
         None => Index::open(whole),
     }
     .map_err(FetchError::Format)?;
+    let _others = IndexFile::lock(fetch.index)?;
+    if !is_unchanged(fetch.index, old.as_ref()) {
+        return Err(FetchError::Busy(fetch.index.to_owned()));
+    }
     if let Some(base) = &base {
         IndexFile::replace(fetch.index, base)?;
     }
@@ -184,6 +188,16 @@ pub fn fetch(fetch: &Fetch<'_>, events: &mut dyn FnMut(Event<'_>)) -> Result<Fet
         delta: is_new,
         bytes,
     })
+}
+
+/// Whether an index is the one that was looked at.
+fn is_unchanged(path: &Utf8Path, before: Option<&IndexFile>) -> bool {
+    let now = IndexFile::open(path).ok();
+    let bytes = |file: &IndexFile| {
+        let delta = file.delta_bytes().map(sha256);
+        (sha256(file.base_bytes()), delta)
+    };
+    now.as_ref().map(bytes) == before.map(bytes)
 }
 
 /// The signed metadata, judged against what was seen before.

@@ -2,7 +2,11 @@
 //!
 //! Beside the index and its records lies a directory of the same name with the ending `.feeds`: the
 //! downloads that are under way, what is known of each feed, and the lock that keeps two updates apart.
+//!
+//! What is known of the feeds is what is in the index: that a feed is up to date is noted after the
+//! index was written, and not at all if it was not.
 
+mod leftovers;
 mod lock;
 mod status;
 
@@ -14,8 +18,9 @@ use jiff::Timestamp;
 use snowguard_http::{Client, HttpError};
 
 use self::lock::Lock;
-pub use self::status::{Attempt, FeedStatus, Status};
-use crate::feed::{Done, Feed, FeedError, FeedSettings, Work};
+pub use self::status::{Attempt, FeedStatus, Status, error_text};
+use crate::feed::{DOWNLOAD, Done, Feed, FeedError, FeedSettings, Work};
+use crate::file;
 use crate::records::{RecordStore, RecordsError};
 use crate::segments::{self, Compact, SegmentsError, Written, records_path};
 
@@ -101,6 +106,8 @@ pub struct Report {
     /// The parts of which there is no edition yet, where the index was made elsewhere and stays for
     /// that: without them the new one would know less.
     pub lacking: Vec<String>,
+    /// Parts that are not wanted any more, and how many records went with each.
+    pub dropped: Vec<(String, u64)>,
     /// How many bytes arrived.
     pub received: u64,
     /// Whether the person stopped it.
@@ -128,12 +135,62 @@ impl Update<'_> {
         let _lock = Lock::take(&place.lock(), self.interrupted, &mut || {
             notices(Notice::Waiting);
         })?;
+        self.clear(&place);
         let mut store = RecordStore::open(&records_path(self.index))?;
-        let mut status = Status::load(&place.status());
         let before = self.client.received();
+        let mut status = Status::load(&place.status());
+        let mut failures = status.clone();
+        let (outcomes, interrupted) = self.feeds(&mut store, notices, &mut |outcome, now| {
+            status.note(outcome, now);
+            if outcome.result.is_err() {
+                failures.note(outcome, now);
+            }
+        });
+        let save = |status: &Status| {
+            status
+                .save(&place.status())
+                .map_err(|source| UpdateError::Place {
+                    path: place.status(),
+                    source,
+                })
+        };
+        let mut report = Report {
+            outcomes,
+            index: None,
+            lacking: Vec::new(),
+            dropped: Vec::new(),
+            received: self.client.received() - before,
+            interrupted,
+        };
+        // Who stops it does not want to wait; the next update makes up for it.
+        if interrupted {
+            save(&failures)?;
+            return Ok(report);
+        }
+        let written = self.assemble(&mut store, &mut report, notices);
+        if let Err(error) = written {
+            // What is told is why there is no index.
+            let _ = save(&failures);
+            return Err(error);
+        }
+        for (part, _) in &report.dropped {
+            status.feeds.remove(part);
+        }
+        status.set_base(store.base()?);
+        save(&status)?;
+        Ok(report)
+    }
+
+    /// Brings each part of each feed up to date. Says whether the person stopped it.
+    fn feeds(
+        &self,
+        store: &mut RecordStore,
+        notices: &mut dyn FnMut(Notice<'_>),
+        note: &mut dyn FnMut(&Outcome, Timestamp),
+    ) -> (Vec<Outcome>, bool) {
+        let downloads = FeedsPlace::of(self.index).downloads();
         let mut outcomes = Vec::new();
-        let mut interrupted = false;
-        'feeds: for feed in self.settings.wanted(self.only) {
+        for feed in self.settings.wanted(self.only) {
             for part in feed.parts(self.settings) {
                 notices(Notice::Begin { part: &part });
                 let result = feed.update(
@@ -141,7 +198,7 @@ impl Update<'_> {
                     self.settings,
                     &mut Work {
                         client: self.client,
-                        store: &mut store,
+                        store,
                         downloads: &downloads,
                         interrupted: self.interrupted,
                         notices,
@@ -150,40 +207,49 @@ impl Update<'_> {
                     },
                 );
                 if result.as_ref().is_err_and(FeedError::is_interruption) {
-                    interrupted = true;
-                    break 'feeds;
+                    return (outcomes, true);
                 }
                 let outcome = Outcome { part, result };
-                status.note(&outcome, (self.clock)());
-                status
-                    .save(&place.status())
-                    .map_err(|source| UpdateError::Place {
-                        path: place.status(),
-                        source,
-                    })?;
+                note(&outcome, (self.clock)());
                 notices(Notice::End { outcome: &outcome });
                 outcomes.push(outcome);
             }
         }
-        // Who stops it does not want to wait; the next update makes up for it.
-        let lacking = if interrupted {
-            Vec::new()
-        } else {
-            self.lacking(&mut store)?
-        };
-        let index = if interrupted || !lacking.is_empty() || store.sources()?.is_empty() {
-            None
-        } else {
+        (outcomes, false)
+    }
+
+    /// Writes the index, unless there is nothing to write or one that knows more.
+    fn assemble(
+        &self,
+        store: &mut RecordStore,
+        report: &mut Report,
+        notices: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), UpdateError> {
+        // What was dropped may have been about others as well, which have brought it in by now.
+        if self.only.is_empty() && report.outcomes.iter().all(|part| part.result.is_ok()) {
+            for feed in self.settings.wanted(&[]) {
+                report.dropped.extend(feed.forget(store, self.settings)?);
+            }
+        }
+        report.lacking = self.lacking(store)?;
+        if report.lacking.is_empty() && !store.sources()?.is_empty() {
             notices(Notice::Assembling);
-            Some(segments::write(&mut store, self.index, Compact::WhenLarge)?)
+            let written = segments::write(store, self.index, Compact::WhenLarge)?;
+            report.index = Some(written);
+        }
+        Ok(())
+    }
+
+    /// Removes what was left behind by programs that were killed.
+    fn clear(&self, place: &FeedsPlace) {
+        let now = (self.clock)();
+        let beside = match self.index.parent() {
+            Some(parent) if !parent.as_str().is_empty() => parent,
+            _ => Utf8Path::new("."),
         };
-        Ok(Report {
-            outcomes,
-            index,
-            lacking,
-            received: self.client.received() - before,
-            interrupted,
-        })
+        leftovers::remove(&place.downloads(), DOWNLOAD, now);
+        leftovers::remove(&place.0, status::UNFINISHED, now);
+        leftovers::remove(beside, file::UNFINISHED, now);
     }
 
     /// What the store lacks to take the place of an index that was not made from it.
@@ -211,7 +277,7 @@ pub struct FeedsPlace(Utf8PathBuf);
 impl FeedsPlace {
     /// Of an index file.
     pub fn of(index: &Utf8Path) -> Self {
-        Self(index.with_extension("feeds"))
+        Self(Utf8PathBuf::from(format!("{index}.feeds")))
     }
 
     /// What is known of each feed.

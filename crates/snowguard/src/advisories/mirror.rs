@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use snowguard_feeds::Status;
 use snowguard_feeds::repository::{Anchor, Fetch, FetchError, Taken, fetch};
+use snowguard_feeds::update::error_text;
 use snowguard_http::{Client, Event};
 use snowguard_report::escape::line;
 
-use super::update::{bytes, error_text, network, seconds};
+use super::update::{bytes, network, seconds};
 use super::{settings, target};
 use crate::Findings;
 use crate::cli::{Global, Update};
@@ -64,6 +67,20 @@ pub(crate) fn run(
         },
     );
     bar.finish_and_clear();
+    let edition = fetched
+        .as_ref()
+        .map(|fetched| format!("version {}", fetched.version));
+    let noted = Status::note_signed(
+        &index,
+        edition
+            .as_deref()
+            .map_err(|error| error as &dyn std::error::Error),
+        Timestamp::now(),
+    );
+    if let Err(error) = noted {
+        let text = format!("cannot note when the index was fetched: {error}");
+        terminal.warning(&text);
+    }
     let fetched = fetched.map_err(failure)?;
     if !global.quiet {
         let what = match (fetched.base, fetched.delta) {

@@ -14,9 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::json;
 use snowguard_advisory::index::Source;
-use snowguard_feeds::{
-    ContainerError, Event, FeedsPlace, Import as Importing, ImportError, IndexFile, Status,
-};
+use snowguard_feeds::{ContainerError, Event, Import as Importing, ImportError, IndexFile, Status};
 use snowguard_report::escape::line;
 use snowguard_report::text::{age, number};
 
@@ -88,7 +86,9 @@ pub(crate) fn import(
             Failure::message("no record could be read; the index is as it was").hint(TAKES),
         );
     }
+    let lock = IndexFile::lock(&target)?;
     IndexFile::replace(&target, &imported.built.bytes)?;
+    drop(lock);
     if !global.quiet {
         let skipped = match imported.skipped {
             0 => String::new(),
@@ -152,10 +152,10 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
     let index = chosen.index()?;
     let sources = index.sources()?;
     let today = crate::scan::now().1;
-    let status = chosen
-        .path()
-        .map(|path| Status::load(&FeedsPlace::of(path).status()))
-        .filter(|status| !status.feeds.is_empty());
+    let status = match &chosen {
+        Chosen::File(file) => Status::of(file).filter(|status| !status.feeds.is_empty()),
+        Chosen::Embedded => None,
+    };
     let days = |source: &Source<'_>| {
         source
             .newest

@@ -9,6 +9,7 @@ use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use snowguard_feeds::segments::WrittenFile;
+use snowguard_feeds::update::error_text;
 use snowguard_feeds::{
     Done, Feed, FeedSettings, FeedsPlace, IndexFile, Notice, Outcome, Report, Status, Update,
     UpdateError,
@@ -230,12 +231,17 @@ fn summary(report: &Report, index: &Utf8Path, took: Duration) -> Result<String, 
     let width = report
         .outcomes
         .iter()
-        .map(|outcome| outcome.part.chars().count())
+        .map(|outcome| outcome.part.as_str())
+        .chain(report.dropped.iter().map(|(part, _)| part.as_str()))
+        .map(|part| part.chars().count())
         .max()
         .unwrap_or(0);
     for outcome in &report.outcomes {
         let known = status.feeds.get(&outcome.part);
-        let edition = known.and_then(|known| known.edition.as_deref());
+        let edition = match &outcome.result {
+            Ok(done) if !done.edition.is_empty() => Some(done.edition.as_str()),
+            _ => known.and_then(|known| known.edition.as_deref()),
+        };
         let said = match &outcome.result {
             Ok(done) => changes(done),
             Err(_) if edition.is_some() => "failed; this edition stays".to_owned(),
@@ -245,6 +251,15 @@ fn summary(report: &Report, index: &Utf8Path, took: Duration) -> Result<String, 
         let part = line(&outcome.part);
         let row = format!("{part:<width$}  {:<24}  {said}", line(edition));
         let _ = writeln!(text, "{}", row.trim_end());
+    }
+    for (part, removed) in &report.dropped {
+        let removed = count(*removed);
+        let _ = writeln!(
+            text,
+            "{:<width$}  {:<24}  {removed} gone",
+            line(part),
+            "not chosen"
+        );
     }
     let _ = writeln!(text, "{}", line(index.as_str()));
     if let Some(written) = &report.index {
@@ -308,12 +323,17 @@ fn check(
 ) -> Result<Findings, Failure> {
     let file = IndexFile::open(index)?;
     file.index()?;
-    let status = Status::load(&FeedsPlace::of(index).status());
-    let parts: Vec<String> = settings
-        .wanted(only)
-        .into_iter()
-        .flat_map(|feed| feed.parts(settings))
-        .collect();
+    let status = Status::of(&file).ok_or_else(|| {
+        Failure::message(format!("{} was not made from feeds", line(index.as_str())))
+            .hint("`snowguard advisories update` fetches them")
+    })?;
+    // What came signed as a whole has no other feeds.
+    let parts: Vec<String> = if status.is_signed() {
+        status.feeds.keys().cloned().collect()
+    } else {
+        let wanted = settings.wanted(only).into_iter();
+        wanted.flat_map(|feed| feed.parts(settings)).collect()
+    };
     let mut missing = Vec::new();
     for part in &parts {
         match status.feeds.get(part) {
@@ -352,20 +372,6 @@ pub(super) fn network(error: &HttpError, text: String) -> Failure {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
-}
-
-/// An error with its causes, on one line.
-pub(super) fn error_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 pub(super) fn bytes(count: u64) -> String {

@@ -93,6 +93,18 @@ fn a_published_index_is_taken_and_an_old_one_refused() {
         fs::read(place.path("taken.idx")).unwrap(),
         fs::read(place.default_index()).unwrap()
     );
+    let index = ["--index", "taken.idx"];
+    let info = place.run(&["advisories", "info", index[0], index[1]]);
+    assert!(info.stdout.contains("\nfrom  version 1 "), "{info}");
+    // It has no feeds that could be missing here.
+    let check = [
+        "advisories",
+        "update",
+        "--offline-check",
+        "--output",
+        "taken.idx",
+    ];
+    place.run(&check).exits(0);
     let old = fs::read(place.path("public/metadata/timestamp.json")).unwrap();
     publish(&place, &[]).exits(0);
     update("root.json").exits(0);
@@ -101,4 +113,7 @@ fn a_published_index_is_taken_and_an_old_one_refused() {
     run.exits(2);
     assert!(run.stderr.contains("older state"), "{run}");
     assert!(run.stderr.contains("hint: "), "{run}");
+    let run = place.run(&check);
+    run.exits(2);
+    assert!(run.stderr.contains("failed the last time: from"), "{run}");
 }

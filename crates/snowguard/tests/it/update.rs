@@ -584,7 +584,7 @@ fn a_killed_update_goes_on() {
         .unwrap();
     let part = place
         .default_index()
-        .with_extension("feeds")
+        .with_extension("idx.feeds")
         .join("downloads/get-2019-11-20_all_CVEs_at_midnight.zip.zip.part");
     while std::fs::metadata(&part).map_or(0, |metadata| metadata.len()) < 200 {
         assert!(

@@ -48,6 +48,17 @@ fn editions_that_are_not_taken() {
         bad.put("cve/releases.json", list.to_string().into_bytes());
         bad.put(path, bomb.as_ref().unwrap().clone());
     });
+    attempt("a portal in the place of a day", "cve", &|bad| {
+        bad.cve_delta("2019-11-20", Some("1100Z"), &[]).unwrap();
+        let list = bad.file("cve/releases.json").unwrap();
+        let mut list: Value = serde_json::from_slice(list).unwrap();
+        let asset = list[0]["assets"][0].as_object_mut().unwrap();
+        asset.remove("digest");
+        asset.remove("size");
+        bad.put("cve/releases.json", list.to_string().into_bytes());
+        let portal = b"<html>Please log in".to_vec();
+        bad.put("cve/2019-11-20_delta_CVEs_at_1100Z.zip", portal);
+    });
     attempt("a wrong digest", "cve", &|bad| {
         bad.cve_delta(
             "2019-11-20",
@@ -104,6 +115,11 @@ fn editions_that_are_not_taken() {
         hint: this is not what that feed should hold; check the address
         error: 1 of 1 feeds failed: cve; their last good editions stay in force
 
+        # a portal in the place of a day
+        error: cve: http://MIRROR/cve/2019-11-20_delta_CVEs_at_1100Z.zip is not a zip archive: it begins otherwise
+        hint: check the address; a portal or a wrong mirror may have answered
+        error: 1 of 1 feeds failed: cve; their last good editions stay in force
+
         # a wrong digest
         error: cve: http://MIRROR/cve/2019-11-20_delta_CVEs_at_1100Z.zip has the SHA-256 [DIGEST]; [DIGEST] is published
         hint: the file was damaged or replaced on the way; try again, and if it stays so, use another mirror
@@ -133,7 +149,7 @@ fn half_an_update_does_not_replace_an_index_that_was_made_elsewhere() {
     let (mirror, web, place) = served();
     update(&place, &[]).exits(0);
     let index = place.default_index();
-    for ending in ["records", "feeds"] {
+    for ending in ["idx.records", "idx.feeds"] {
         let path = index.with_extension(ending);
         let removed = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
         removed.unwrap();
