@@ -105,49 +105,20 @@ impl Package {
     }
 }
 
-/// Nodes are packages, and packages with one extra: an extra is a package that needs its package and
-/// the extra's dependencies.
+/// What each package is for. In the graph, the first nodes are the packages.
 fn scopes(packages: &[Package]) -> Vec<Scope> {
-    let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (number, package) in packages.iter().enumerate() {
-        by_name
-            .entry(package.name.get_ref())
-            .or_default()
-            .push(number);
-    }
-    let mut extras: HashMap<(usize, &String), usize> = HashMap::new();
-    let mut count = packages.len();
-    for (number, package) in packages.iter().enumerate() {
-        for extra in package.optional_dependencies.keys() {
-            extras.insert((number, extra), count);
-            count += 1;
-        }
-    }
-    let targets = |dependency: &Dependency, scope: Scope, out: &mut Vec<To>| {
-        let named = by_name.get(&*dependency.name).into_iter().flatten();
-        for number in named {
-            // The version is told where one name has several.
-            let fits =
-                dependency.version.is_none() || dependency.version == packages[*number].version;
-            if !fits {
-                continue;
-            }
-            out.push((*number, scope));
-            for extra in &dependency.extra {
-                out.extend(extras.get(&(*number, extra)).map(|to| (*to, scope)));
-            }
-        }
-    };
-    let mut edges: Vec<Vec<To>> = vec![Vec::new(); count];
+    let mut graph = Graph::of(packages);
     let mut starts = Vec::new();
     for (number, package) in packages.iter().enumerate() {
         for dependency in &package.dependencies {
-            targets(dependency, Scope::Runtime, &mut edges[number]);
+            let targets = graph.targets(dependency, Scope::Runtime);
+            graph.edges[number].extend(targets);
         }
         for (extra, dependencies) in &package.optional_dependencies {
-            let node = extras[&(number, extra)];
+            let node = graph.extras[&(number, extra.as_str())];
             for dependency in dependencies {
-                targets(dependency, Scope::Runtime, &mut edges[node]);
+                let targets = graph.targets(dependency, Scope::Runtime);
+                graph.edges[node].extend(targets);
             }
             if package.is_root() {
                 starts.push((node, Scope::Optional));
@@ -156,11 +127,108 @@ fn scopes(packages: &[Package]) -> Vec<Scope> {
         if package.is_root() {
             starts.push((number, Scope::Runtime));
             for dependency in package.dev_dependencies.values().flatten() {
-                targets(dependency, Scope::Development, &mut starts);
+                starts.extend(graph.targets(dependency, Scope::Development));
             }
         }
     }
-    let mut scopes = graph::scopes(&edges, &starts);
+    let mut scopes = graph::scopes(&graph.edges, &starts);
     scopes.truncate(packages.len());
     scopes
+}
+
+/// What a dependency asks for: a name, a version where one name has several, and one extra or none.
+type Asked<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+
+/// Nodes are packages, packages with one extra, and what dependencies ask for. An extra is a package
+/// that needs the extra's dependencies. What is asked for is one that needs each package that fits:
+/// were they joined to each other instead, a thousand packages of one name and a thousand
+/// dependencies on it would make a million edges.
+struct Graph<'a> {
+    extras: HashMap<(usize, &'a str), usize>,
+    asked: HashMap<Asked<'a>, usize>,
+    edges: Vec<Vec<To>>,
+}
+
+impl<'a> Graph<'a> {
+    fn of(packages: &'a [Package]) -> Self {
+        let mut graph = Self {
+            extras: HashMap::new(),
+            asked: HashMap::new(),
+            edges: vec![Vec::new(); packages.len()],
+        };
+        for (number, package) in packages.iter().enumerate() {
+            graph.offer(package, None, number);
+            for extra in package.optional_dependencies.keys() {
+                let node = graph.edges.len();
+                graph.edges.push(Vec::new());
+                graph.extras.insert((number, extra), node);
+                graph.offer(package, Some(extra), node);
+            }
+        }
+        graph
+    }
+
+    /// The node is what is asked for by this name, with and without the version.
+    fn offer(&mut self, package: &'a Package, extra: Option<&'a str>, node: usize) {
+        let name = &**package.name.get_ref();
+        let version = package.version.as_deref();
+        let with_version = version.map(|version| (name, Some(version), extra));
+        for asked in with_version.into_iter().chain([(name, None, extra)]) {
+            let next = self.edges.len();
+            let number = *self.asked.entry(asked).or_insert(next);
+            if number == next {
+                self.edges.push(Vec::new());
+            }
+            self.edges[number].push((node, Scope::Runtime));
+        }
+    }
+
+    fn targets<'d>(&self, dependency: &'d Dependency, scope: Scope) -> Vec<To> {
+        let (name, version) = (&*dependency.name, dependency.version.as_deref());
+        let extras = dependency.extra.iter().map(|extra| Some(&**extra));
+        [None]
+            .into_iter()
+            .chain(extras)
+            .filter_map(|extra: Option<&'d str>| self.asked.get(&(name, version, extra)))
+            .map(|node| (*node, scope))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn packages_of_one_name_make_no_more_edges_than_there_are_lines() {
+        let mut text = String::new();
+        let many = 400;
+        for minor in 0..many {
+            writeln!(
+                text,
+                "[[package]]\nname = \"a\"\nversion = \"1.{minor}\"\nsource = {{ registry = \"https://pypi.org/simple\" }}\n\
+                 [package.optional-dependencies]\nx = [{{ name = \"b\", version = \"1\" }}]"
+            )
+            .unwrap();
+        }
+        let depends = "{ name = \"a\", extra = [\"x\"] }, ".repeat(many);
+        writeln!(
+            text,
+            "[[package]]\nname = \"b\"\nversion = \"1\"\n\
+             [[package]]\nname = \"b\"\nversion = \"2\"\n\
+             [[package]]\nname = \"top\"\nversion = \"0\"\nsource = {{ virtual = \".\" }}\ndependencies = [{depends}]"
+        )
+        .unwrap();
+        let lock: Lock = toml::from_str(&text).unwrap();
+        let graph = Graph::of(&lock.package);
+        let edges: usize = graph.edges.iter().map(Vec::len).sum();
+        assert!(edges < 10 * many, "{edges}");
+        // All that the name fits are needed; of `b` only the version that the extra names.
+        let found = scopes(&lock.package);
+        let (all, last) = found.split_at(many);
+        assert!(all.iter().all(|scope| *scope == Scope::Runtime));
+        assert_eq!(last, [Scope::Runtime, Scope::Unknown, Scope::Runtime]);
+    }
 }
