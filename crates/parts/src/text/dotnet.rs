@@ -1,14 +1,14 @@
 //! `*.deps.json`: what the .NET host loads for a program.
 //!
 //! `libraries` has every package, `targets` has for each runtime what of it is loaded. A package
-//! without files there was needed to build, or only gathers others; the format does not say which.
+//! without files there was needed to build, as those whose library comes with the runtime, or only
+//! gathers others: nothing of it is in the product.
 //!
 //! Source: .NET runtime, `docs/design/features/host-probing.md` and `sdk` `DependencyContext`.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::{Members, Text, text_or_none};
 use crate::part::{Declared, Origin, Scope};
@@ -20,8 +20,8 @@ const FORMAT: &str = "a .deps.json";
 struct Deps<'a> {
     #[serde(rename = "runtimeTarget")]
     runtime_target: Option<RuntimeTarget>,
-    #[serde(default)]
-    targets: HashMap<String, HashMap<String, Assets>>,
+    #[serde(borrow, default)]
+    targets: HashMap<String, HashMap<String, Assets<'a>>>,
     #[serde(borrow, default)]
     libraries: Members<'a>,
 }
@@ -34,20 +34,33 @@ struct RuntimeTarget {
 
 /// What of a package is loaded.
 #[derive(Deserialize)]
-struct Assets {
-    runtime: Option<IgnoredAny>,
-    native: Option<IgnoredAny>,
-    resources: Option<IgnoredAny>,
-    #[serde(rename = "runtimeTargets")]
-    runtime_targets: Option<IgnoredAny>,
+struct Assets<'a> {
+    #[serde(borrow)]
+    runtime: Option<Members<'a>>,
+    #[serde(borrow)]
+    native: Option<Members<'a>>,
+    #[serde(borrow)]
+    resources: Option<Members<'a>>,
+    #[serde(borrow, rename = "runtimeTargets")]
+    runtime_targets: Option<Members<'a>>,
 }
 
-impl Assets {
-    fn any(&self) -> bool {
-        self.runtime.is_some()
-            || self.native.is_some()
-            || self.resources.is_some()
-            || self.runtime_targets.is_some()
+impl Assets<'_> {
+    fn scope(&self) -> Scope {
+        let files = [
+            &self.runtime,
+            &self.native,
+            &self.resources,
+            &self.runtime_targets,
+        ];
+        // NuGet writes a file of this name where there is to be none.
+        let is_file = |path: &str| path != "_._" && !path.ends_with("/_._");
+        let mut files = files.into_iter().flatten().flat_map(|files| &files.0);
+        if files.any(|(path, _)| is_file(path)) {
+            Scope::Runtime
+        } else {
+            Scope::Build
+        }
     }
 }
 
@@ -74,14 +87,9 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
             sink.problem(span, "a library that is not an object");
             continue;
         };
-        let loaded = assets
+        let scope = assets
             .and_then(|assets| assets.get(&**key))
-            .is_some_and(Assets::any);
-        let scope = if loaded {
-            Scope::Runtime
-        } else {
-            Scope::Unknown
-        };
+            .map_or(Scope::Unknown, Assets::scope);
         let draft = Draft {
             checksum: library.sha512.as_deref().filter(|sum| !sum.is_empty()),
             ..Draft::new("nuget", name, version, span).scope(scope)

@@ -50,44 +50,52 @@ fn gems() {
 #[test]
 fn dotnet() {
     let deps = include_str!("../data/Python.Runtime.deps.json");
-    assert_snapshot!(text("lib/Python.Runtime.deps.json", deps), @r"
+    assert_snapshot!(text("lib/Python.Runtime.deps.json", deps), @"
     Python.Runtime | pkg:generic/python.runtime | 3.0.3 | runtime | root | Local | line 126
-    Lost.Compat.NullabilityAttributes | pkg:nuget/lost.compat.nullabilityattributes | 0.0.4 | sha512-n0NnW7dbtbq1+2zaJELWLhBm6hCcnhYLstCDOQIpb5AXtQdIKS4l6CQMndA8qrj3ufdC9M0Ntq3k48V9LyKBtg== | line 131
-    Microsoft.Build.Tasks.Git | pkg:nuget/microsoft.build.tasks.git | 1.1.1 | sha512-AT3HlgTjsqHnWpBHSNeR0KxbLZD7bztlZVj7I8vgeYG9SYqbeFGh0TM/KVtC6fg53nrWHl3VfZFvb5BiQFcY6Q== | line 138
+    Lost.Compat.NullabilityAttributes | pkg:nuget/lost.compat.nullabilityattributes | 0.0.4 | build | sha512-n0NnW7dbtbq1+2zaJELWLhBm6hCcnhYLstCDOQIpb5AXtQdIKS4l6CQMndA8qrj3ufdC9M0Ntq3k48V9LyKBtg== | line 131
+    Microsoft.Build.Tasks.Git | pkg:nuget/microsoft.build.tasks.git | 1.1.1 | build | sha512-AT3HlgTjsqHnWpBHSNeR0KxbLZD7bztlZVj7I8vgeYG9SYqbeFGh0TM/KVtC6fg53nrWHl3VfZFvb5BiQFcY6Q== | line 138
     Microsoft.CSharp | pkg:nuget/microsoft.csharp | 4.7.0 | runtime | sha512-pTj+D3uJWyN3My70i2Hqo+OXixq3Os2D1nJ2x92FFo6sk8fYS1m1WLNTs0Dc1uPaViH0YvEEwvzddQ7y4rhXmA== | line 145
-    Microsoft.Net.Compilers.Toolset | pkg:nuget/microsoft.net.compilers.toolset | 4.0.1 | sha512-DVIW1CUIPq5V4tFvqbjKvf0d9djECceVCNDspGx/kPjKyJRXJ6mjYMcel9fxaECybbjYwn8Q1/tIwjZvhZo0NQ== | line 152
-    Microsoft.NETCore.Platforms | pkg:nuget/microsoft.netcore.platforms | 1.1.0 | sha512-kz0PEW2lhqygehI/d6XsPCQzD7ff7gUJaVGPVETX611eadGsA3A877GdSlU0LRVMCTH/+P3o2iDTak+S08V2+A== | line 159
-    Microsoft.NETCore.Targets | pkg:nuget/microsoft.netcore.targets | 1.1.0 | sha512-aOZA3BWfz9RXjpzt0sRJJMjAscAUm3Hoa4UWAfceV9UTYxgwZ1lZt5nO2myFf+/jetYQo4uTP7zS8sJY67BBxg== | line 166
-    Microsoft.SourceLink.Common | pkg:nuget/microsoft.sourcelink.common | 1.1.1 | sha512-WMcGpWKrmJmzrNeuaEb23bEMnbtR/vLmvZtkAP5qWu7vQsY59GqfRJd65sFpBszbd2k/bQ8cs8eWawQKAabkVg== | line 173
-    Microsoft.SourceLink.GitHub | pkg:nuget/microsoft.sourcelink.github | 1.1.1 | sha512-IaJGnOv/M7UQjRJks7B6p7pbPnOwisYGOIzqCz5ilGFTApZ3ktOR+6zJ12ZRPInulBmdAf1SrGdDG2MU8g6XTw== | line 180
-    NETStandard.Library | pkg:nuget/netstandard.library | 2.0.3 | sha512-st47PosZSHrjECdjeIzZQbzivYBJFv6P2nv4cj2ypdI204DO+vZ7l5raGMiX4eXMJ53RfOIg+/s4DHVZ54Nu2A== | line 187
-    NonCopyableAnalyzer | pkg:nuget/noncopyableanalyzer | 0.7.0 | sha512-G2vRegGULhvTQ3/LzI0bC7nSSoEGtuvr1LJSWSoLmdVuJn5YNlMtTBAF/O0Rl1Acf2w8QjLuzoxiGagjvglicQ== | line 194
-    System.IO | pkg:nuget/system.io | 4.3.0 | sha512-3qjaHvxQPDpSOYICjUoTsmoq5u6QJAFRUITgeT/4gqkF1bajbSmb1kwSxEA8AHlofqgcKJcM8udgieRNhaJ5Cg== | line 201
-    System.Reflection | pkg:nuget/system.reflection | 4.3.0 | sha512-KMiAFoW7MfJGa9nDFNcfu+FpEdiHpWgTcS2HdMpDvt9saK3y/G4GwprPyzqjFH9NTaGPQeWNHU+iDlDILj96aQ== | line 208
+    Microsoft.Net.Compilers.Toolset | pkg:nuget/microsoft.net.compilers.toolset | 4.0.1 | build | sha512-DVIW1CUIPq5V4tFvqbjKvf0d9djECceVCNDspGx/kPjKyJRXJ6mjYMcel9fxaECybbjYwn8Q1/tIwjZvhZo0NQ== | line 152
+    Microsoft.NETCore.Platforms | pkg:nuget/microsoft.netcore.platforms | 1.1.0 | build | sha512-kz0PEW2lhqygehI/d6XsPCQzD7ff7gUJaVGPVETX611eadGsA3A877GdSlU0LRVMCTH/+P3o2iDTak+S08V2+A== | line 159
+    Microsoft.NETCore.Targets | pkg:nuget/microsoft.netcore.targets | 1.1.0 | build | sha512-aOZA3BWfz9RXjpzt0sRJJMjAscAUm3Hoa4UWAfceV9UTYxgwZ1lZt5nO2myFf+/jetYQo4uTP7zS8sJY67BBxg== | line 166
+    Microsoft.SourceLink.Common | pkg:nuget/microsoft.sourcelink.common | 1.1.1 | build | sha512-WMcGpWKrmJmzrNeuaEb23bEMnbtR/vLmvZtkAP5qWu7vQsY59GqfRJd65sFpBszbd2k/bQ8cs8eWawQKAabkVg== | line 173
+    Microsoft.SourceLink.GitHub | pkg:nuget/microsoft.sourcelink.github | 1.1.1 | build | sha512-IaJGnOv/M7UQjRJks7B6p7pbPnOwisYGOIzqCz5ilGFTApZ3ktOR+6zJ12ZRPInulBmdAf1SrGdDG2MU8g6XTw== | line 180
+    NETStandard.Library | pkg:nuget/netstandard.library | 2.0.3 | build | sha512-st47PosZSHrjECdjeIzZQbzivYBJFv6P2nv4cj2ypdI204DO+vZ7l5raGMiX4eXMJ53RfOIg+/s4DHVZ54Nu2A== | line 187
+    NonCopyableAnalyzer | pkg:nuget/noncopyableanalyzer | 0.7.0 | build | sha512-G2vRegGULhvTQ3/LzI0bC7nSSoEGtuvr1LJSWSoLmdVuJn5YNlMtTBAF/O0Rl1Acf2w8QjLuzoxiGagjvglicQ== | line 194
+    System.IO | pkg:nuget/system.io | 4.3.0 | build | sha512-3qjaHvxQPDpSOYICjUoTsmoq5u6QJAFRUITgeT/4gqkF1bajbSmb1kwSxEA8AHlofqgcKJcM8udgieRNhaJ5Cg== | line 201
+    System.Reflection | pkg:nuget/system.reflection | 4.3.0 | build | sha512-KMiAFoW7MfJGa9nDFNcfu+FpEdiHpWgTcS2HdMpDvt9saK3y/G4GwprPyzqjFH9NTaGPQeWNHU+iDlDILj96aQ== | line 208
     System.Reflection.Emit | pkg:nuget/system.reflection.emit | 4.3.0 | runtime | sha512-228FG0jLcIwTVJyz8CLFKueVqQK36ANazUManGaJHkO0icjiIypKW7YLWLIWahyIkdh5M7mV2dJepllLyA1SKg== | line 215
     System.Reflection.Emit.ILGeneration | pkg:nuget/system.reflection.emit.ilgeneration | 4.3.0 | runtime | sha512-59tBslAk9733NXLrUJrwNZEzbMAcu8k344OYo+wfSVygcgZ9lgBdGIzH/nrg3LYhXceynyvTc8t5/GD4Ri0/ng== | line 222
-    System.Reflection.Primitives | pkg:nuget/system.reflection.primitives | 4.3.0 | sha512-5RXItQz5As4xN2/YUDxdpsEkMhvw3e6aNveFXUn4Hl/udNTCNhnKp8lT9fnc3MhvGKh1baak5CovpuQUXHAlIA== | line 229
-    System.Runtime | pkg:nuget/system.runtime | 4.3.0 | sha512-JufQi0vPQ0xGnAczR13AUFglDyVYt4Kqnz1AZaiKZ5+GICq0/1MH/mO/eAJHt/mHW1zjKBJd7kV26SrxddAhiw== | line 236
-    System.Text.Encoding | pkg:nuget/system.text.encoding | 4.3.0 | sha512-BiIg+KWaSDOITze6jGQynxg64naAPtqGHBwDrLaCtixsa5bKiR8dpPOHA7ge3C0JJQizJE+sfkz1wV+BAKAYZw== | line 243
-    System.Threading.Tasks | pkg:nuget/system.threading.tasks | 4.3.0 | sha512-LbSxKEdOUhVe8BezB/9uOGGppt+nZf6e1VFyw6v3DN6lqitm0OSn2uXMOdtP0M3W4iMcqcivm2J6UgqiwwnXiA== | line 250
+    System.Reflection.Primitives | pkg:nuget/system.reflection.primitives | 4.3.0 | build | sha512-5RXItQz5As4xN2/YUDxdpsEkMhvw3e6aNveFXUn4Hl/udNTCNhnKp8lT9fnc3MhvGKh1baak5CovpuQUXHAlIA== | line 229
+    System.Runtime | pkg:nuget/system.runtime | 4.3.0 | build | sha512-JufQi0vPQ0xGnAczR13AUFglDyVYt4Kqnz1AZaiKZ5+GICq0/1MH/mO/eAJHt/mHW1zjKBJd7kV26SrxddAhiw== | line 236
+    System.Text.Encoding | pkg:nuget/system.text.encoding | 4.3.0 | build | sha512-BiIg+KWaSDOITze6jGQynxg64naAPtqGHBwDrLaCtixsa5bKiR8dpPOHA7ge3C0JJQizJE+sfkz1wV+BAKAYZw== | line 243
+    System.Threading.Tasks | pkg:nuget/system.threading.tasks | 4.3.0 | build | sha512-LbSxKEdOUhVe8BezB/9uOGGppt+nZf6e1VFyw6v3DN6lqitm0OSn2uXMOdtP0M3W4iMcqcivm2J6UgqiwwnXiA== | line 250
     ");
     assert_snapshot!(text("App.deps.json", r#"{
   "runtimeTarget": {"name": ".NETCoreApp,Version=v8.0/linux-x64"},
   "targets": {".NETCoreApp,Version=v8.0": {}, ".NETCoreApp,Version=v8.0/linux-x64": {
     "App/1.0.0": {"runtime": {"App.dll": {}}},
+    "System.Net.Http/4.3.0": {"dependencies": {"System.Runtime": "4.3.0"}, "compile": {"ref/System.Net.Http.dll": {}}},
+    "Empty/1.0.0": {"runtime": {}, "native": null, "runtimeTargets": {"lib/net8.0/_._": {}}},
     "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/8.0.1": {"runtime": {"System.Private.CoreLib.dll": {}}}
   }},
   "libraries": {
     "App/1.0.0": {"type": "project", "serviceable": false, "sha512": ""},
     "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/8.0.1": {"type": "runtimepack", "serviceable": false, "sha512": ""},
     "Lib.Reference/1.0.0.0": {"type": "reference", "serviceable": false, "sha512": ""},
+    "System.Net.Http/4.3.0": {"type": "package"},
+    "Empty/1.0.0": {"type": "package"},
+    "Unlisted/1.0.0": {"type": "package"},
     "versionless": {"type": "package"},
     "wrong/1.0.0": 3
   }
-}"#), @r"
-    App | pkg:generic/app | 1.0.0 | runtime | root | Local | line 8
-    Microsoft.NETCore.App.Runtime.linux-x64 | pkg:nuget/microsoft.netcore.app.runtime.linux-x64 | 8.0.1 | runtime | line 9
-    problem: line 11, a library without a version
-    problem: line 12, a library that is not an object
+}"#), @"
+    App | pkg:generic/app | 1.0.0 | runtime | root | Local | line 10
+    Microsoft.NETCore.App.Runtime.linux-x64 | pkg:nuget/microsoft.netcore.app.runtime.linux-x64 | 8.0.1 | runtime | line 11
+    System.Net.Http | pkg:nuget/system.net.http | 4.3.0 | build | line 13
+    Empty | pkg:nuget/empty | 1.0.0 | build | line 14
+    Unlisted | pkg:nuget/unlisted | 1.0.0 | line 15
+    problem: line 16, a library without a version
+    problem: line 17, a library that is not an object
     ");
 }
