@@ -26,8 +26,10 @@ pub(crate) fn read<'data, R: ReadRef<'data>>(
     sink: &mut Sink,
 ) -> Result<(), PartsError> {
     let whole = Window::new(data)?;
-    if let Some(section) = wasm::auditable(whole)? {
-        auditable::read(whole, section, sink);
+    if wasm::is_module(whole) {
+        if let Some(section) = wasm::auditable(whole)? {
+            auditable::read(whole, section, sink);
+        }
         return Ok(());
     }
     for (window, image) in Image::read_all(whole, sink)? {

@@ -11,14 +11,16 @@ use crate::read::PartsError;
 /// More sections are not looked at.
 const MOST_SECTIONS: usize = 100_000;
 
-/// The section of cargo-auditable, if this is a module that has it. Modules without it are told as
-/// such, so that nobody looks for another format.
+/// Whether this is a module, by its first bytes.
+pub(super) fn is_module<'data, R: ReadRef<'data>>(data: Window<R>) -> bool {
+    data.bytes(0, 4) == Some(b"\0asm")
+}
+
+/// The section of cargo-auditable of a module, if it has it. Those of other compilers do not, and
+/// nothing is wrong with them.
 pub(super) fn auditable<'data, R: ReadRef<'data>>(
     data: Window<R>,
 ) -> Result<Option<Region>, PartsError> {
-    if data.bytes(0, 4) != Some(b"\0asm") {
-        return Ok(None);
-    }
     let mut at = 8;
     for _ in 0..MOST_SECTIONS {
         if at >= data.length() {

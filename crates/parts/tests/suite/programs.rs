@@ -168,6 +168,19 @@ fn rust_in_every_format() {
     }
 }
 
+#[test]
+fn a_module_of_another_compiler_says_nothing_and_is_no_problem() {
+    // One section of types, and one with a name of its own.
+    let wasm = b"\0asm\x01\0\0\0\x01\x01\0\0\x05\x04name";
+    assert_eq!(declared("lib/webp_codec.wasm", wasm), Parts::default());
+    // A component, whose sections are others.
+    let component = b"\0asm\x0d\0\x01\0\x07\x01\0";
+    assert_eq!(declared("lib/x.wasm", component), Parts::default());
+    let kind = kind_of("x.wasm", wasm).unwrap();
+    let error = read(kind, "x.wasm", &wasm[..9], &Limits::default()).unwrap_err();
+    assert_snapshot!(error, @"not a WebAssembly module: a section has no size");
+}
+
 /// A PE file with one section.
 fn pe(data: &[u8]) -> Vec<u8> {
     use object::pe;
