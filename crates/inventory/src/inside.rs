@@ -84,16 +84,24 @@ pub enum Proof {
     Contained,
     /// A manifest names it, but not as its registry does.
     Named,
+    /// A bill of materials lists it, of which nothing says what it is of.
+    Listed,
     /// A lock file says that it would be fetched.
     Locked,
 }
 
 impl Proof {
+    /// Whether it says nothing of what is in the product.
+    fn is_hearsay(self) -> bool {
+        matches!(self, Self::Listed | Self::Locked)
+    }
+
     /// In one word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Contained => "contained",
             Self::Named => "named",
+            Self::Listed => "listed",
             Self::Locked => "locked",
         }
     }
@@ -171,7 +179,7 @@ pub(crate) fn concern(
     let same_name = own_name(&declaration.package) == squeeze(pname);
     let same_version = bare(&declaration.version) == bare(version);
     // A lock speaks of what it belongs to as well, but is no proof of what became of it.
-    let fits = declaration.place.proof != Proof::Locked
+    let fits = !declaration.place.proof.is_hearsay()
         && (language.is_none()
             || declaration.package.kind() == "generic"
             || language == Language::of_package(&declaration.package));
@@ -222,7 +230,7 @@ pub(crate) fn scope(places: &[Place], of: impl Fn(NodeId) -> Scope) -> Scope {
         .map(|place| match place.need {
             Need::Build | Need::Development => Scope::BuildTime,
             // That it would be fetched proves nothing of where it went.
-            _ if place.proof == Proof::Locked => Scope::Unknown,
+            _ if place.proof.is_hearsay() => Scope::Unknown,
             Need::Runtime | Need::Optional | Need::Unknown => of(place.node),
         })
         // One that is there at run time decides; then one of which nothing is known.

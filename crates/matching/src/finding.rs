@@ -94,6 +94,8 @@ pub enum Weakness {
     Build,
     /// Those who develop the thing use it.
     Development,
+    /// A bill of materials lists it, of which nothing says what it is of.
+    Listed,
     /// A lock file would have it fetched.
     Locked,
     /// A manifest names it, but not as its registry does.
@@ -105,6 +107,7 @@ impl std::fmt::Display for Weakness {
         f.write_str(match self {
             Self::Build => "it was used for building; it is not in the result",
             Self::Development => "it is declared for development only",
+            Self::Listed => "a bill of materials lists it, and does not say what it is of",
             Self::Locked => "a lock file names it; whether it is in the result is not proven",
             Self::Named => "a manifest names it, but not as its registry does",
         })

@@ -62,6 +62,7 @@ fn weakness(component: &Component) -> Option<Weakness> {
     Some(match (place.need, place.proof) {
         (Need::Build, _) => Weakness::Build,
         (Need::Development, _) => Weakness::Development,
+        (_, Proof::Listed) => Weakness::Listed,
         (_, Proof::Locked) => Weakness::Locked,
         (_, Proof::Named | Proof::Contained) => Weakness::Named,
     })

@@ -19,9 +19,12 @@ pub enum Kind {
     Gemspec,
     /// `*.deps.json`.
     DotnetDeps,
-    /// A bill of materials that a package carries: `*.dist-info/sboms/*.json`, `META-INF/sbom/*.json`,
-    /// `*.cdx.json`, `*.cyclonedx.json`, `*.spdx.json`.
+    /// A bill of materials of what it lies in or beside: `*.dist-info/sboms/*.json`,
+    /// `META-INF/sbom/*.json`, and by its ending in a directory of vendored code.
     Sbom,
+    /// A bill of materials by its ending, wherever it lies: `*.cdx.json`, `*.cyclonedx.json`,
+    /// `*.spdx.json`. It may be of anything, such as a sample.
+    LooseSbom,
     /// `Cargo.lock`.
     CargoLock,
     /// `go.mod`.
@@ -116,7 +119,9 @@ pub(crate) fn by_name(path: &str) -> Option<Kind> {
         "Pipfile.lock" => Some(Kind::PipfileLock),
         _ if name.ends_with(".egg-info") => Some(Kind::PythonMetadata),
         _ if name.ends_with(".deps.json") => Some(Kind::DotnetDeps),
-        _ if name.ends_with(".json") && is_sbom(directory, name) => Some(Kind::Sbom),
+        _ if name.ends_with(".json") && is_place_of_sboms(directory) => Some(Kind::Sbom),
+        _ if is_called_sbom(name) && is_vendored(parent) => Some(Kind::Sbom),
+        _ if is_called_sbom(name) => Some(Kind::LooseSbom),
         _ if name.ends_with(".gemspec") && is_specifications(directory) => Some(Kind::Gemspec),
         _ if name.ends_with(".txt") && is_requirements(parent, name) => Some(Kind::Requirements),
         _ => None,
@@ -137,12 +142,20 @@ fn is_installed_by_npm(directory: &str) -> bool {
     }
 }
 
-/// PEP 770, Spring Boot's place in archives, and by the endings that both formats propose.
-fn is_sbom(directory: &str, name: &str) -> bool {
+/// That of PEP 770, and that of Spring Boot in archives.
+fn is_place_of_sboms(directory: &str) -> bool {
+    directory.ends_with(".dist-info/sboms") || directory.ends_with("META-INF/sbom")
+}
+
+/// The endings that both formats propose.
+fn is_called_sbom(name: &str) -> bool {
     let endings = [".cdx.json", ".cyclonedx.json", ".spdx.json"];
-    directory.ends_with(".dist-info/sboms")
-        || directory.ends_with("META-INF/sbom")
-        || endings.iter().any(|ending| name.ends_with(ending))
+    endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// As pip and setuptools call the directory of what they bring along.
+fn is_vendored(directory: &str) -> bool {
+    matches!(directory, "_vendor" | "_vendored" | "vendor" | "vendored")
 }
 
 /// Where RubyGems keeps what is installed; those of gems that come with Ruby are one deeper.
@@ -197,6 +210,9 @@ mod tests {
         let sbom = Some(Kind::Sbom);
         assert_eq!(kind("a-1.dist-info/sboms/sbom.json"), sbom);
         assert_eq!(kind("pip/_vendor/bom.cdx.json"), sbom);
+        let loose = Some(Kind::LooseSbom);
+        assert_eq!(kind("share/doc/sample.spdx.json"), loose);
+        assert_eq!(kind("a.cdx.json"), loose);
         assert_eq!(kind("sboms/sbom.json"), None);
         assert_eq!(kind("package.json"), None);
         assert_eq!(kind("vendor/modules.txt"), Some(Kind::GoVendor));

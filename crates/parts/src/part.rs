@@ -172,6 +172,8 @@ pub enum Declared {
     JarManifest,
     /// A bill of materials that the package carries.
     Sbom,
+    /// A bill of materials that lies somewhere.
+    LooseSbom,
     /// `Cargo.lock`.
     CargoLock,
     /// `go.mod`.
@@ -210,6 +212,8 @@ pub enum Evidence {
     Contained,
     /// It is named by a manifest, but not by its coordinate in the registry: the name may differ.
     NamedByManifest,
+    /// A bill of materials lists it, without a word of what the bill is of.
+    Listed,
     /// A lock file says that it would be fetched; not whether it was, or whether it ended up in the
     /// product.
     Locked,
@@ -230,6 +234,7 @@ impl Declared {
             Self::PomProperties => "pom.properties",
             Self::JarManifest => "JAR manifest",
             Self::Sbom => "the package's bill of materials",
+            Self::LooseSbom => "a bill of materials",
             Self::CargoLock => "Cargo.lock",
             Self::GoMod => "go.mod",
             Self::GoSum => "go.sum",
@@ -263,6 +268,7 @@ impl Declared {
             | Self::GoVendor
             | Self::ComposerInstalled => Evidence::Contained,
             Self::JarManifest => Evidence::NamedByManifest,
+            Self::LooseSbom => Evidence::Listed,
             Self::CargoLock
             | Self::GoMod
             | Self::GoSum

@@ -185,7 +185,7 @@ pub struct Place {
     pub by: String,
     /// `run-time`, `optional`, `unknown`, `build` or `development`.
     pub need: &'static str,
-    /// `contained`, `named` or `locked`.
+    /// `contained`, `named`, `listed` or `locked`.
     pub proof: &'static str,
 }
 

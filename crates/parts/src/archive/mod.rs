@@ -237,6 +237,7 @@ fn what_is(name: &str) -> What {
             | Kind::Gemspec
             | Kind::DotnetDeps
             | Kind::Sbom
+            | Kind::LooseSbom
             | Kind::ComposerInstalled),
         ) => What::Text(kind),
         _ => What::Nothing,

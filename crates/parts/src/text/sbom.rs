@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use snowguard_advisory::identity::PackageKey;
 
 use super::{Text, text_or_none};
-use crate::part::{Declared, Origin, Scope};
+use crate::part::{Declared, Origin, Scope, Span};
 use crate::read::{Draft, PartsError, Sink};
 
 const FORMAT: &str = "a bill of materials";
@@ -55,18 +55,30 @@ struct Reference {
     locator: String,
 }
 
+/// How deep components are read in one another. Every level is read again with each that is around
+/// it.
+const MOST_NESTED: usize = 32;
+
 /// Adds what the document lists.
-pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
+pub(crate) fn read(by: Declared, text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
     let document: Document<'_> = text.json(FORMAT)?;
-    // In their order, those inside of one right after it.
-    let mut open: Vec<&RawValue> = document.components.into_iter().rev().collect();
-    while let Some(piece) = open.pop() {
+    // In their order, those inside of one right after it, each with how many are around it.
+    let outermost = document.components.into_iter().rev();
+    let mut open: Vec<(&RawValue, usize)> = outermost.map(|piece| (piece, 0)).collect();
+    while let Some((piece, depth)) = open.pop() {
         let place = text.line_of_piece(piece.get());
         let Ok(component) = serde_json::from_str::<Component<'_>>(piece.get()) else {
             sink.problem(place, "a component that is none");
             continue;
         };
-        open.extend(component.components.iter().rev());
+        if component.components.is_empty() {
+            // As most are.
+        } else if depth + 1 < MOST_NESTED {
+            let inner = component.components.iter().rev();
+            open.extend(inner.map(|piece| (*piece, depth + 1)));
+        } else {
+            sink.problem(place, "components that are nested too deep");
+        }
         let scope = match component.scope.as_deref() {
             Some("required") => Scope::Runtime,
             Some("optional") => Scope::Optional,
@@ -75,7 +87,7 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
             _ => Scope::Unknown,
         };
         if let (Some(purl), Some(version)) = (component.purl, component.version) {
-            add(&purl, &version, scope, place, sink);
+            add(by, &purl, &version, scope, place, sink);
         }
     }
     for piece in document.packages {
@@ -86,13 +98,13 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
         };
         let purl = package.references.iter().find(|it| it.kind == "purl");
         if let (Some(purl), Some(version)) = (purl, package.version) {
-            add(&purl.locator, &version, Scope::Unknown, place, sink);
+            add(by, &purl.locator, &version, Scope::Unknown, place, sink);
         }
     }
     Ok(())
 }
 
-fn add(purl: &str, version: &str, scope: Scope, place: crate::part::Span, sink: &mut Sink) {
+fn add(by: Declared, purl: &str, version: &str, scope: Scope, place: Span, sink: &mut Sink) {
     // A piece of a package, such as one of its modules, is the package.
     let whole = purl.split('#').next().unwrap_or(purl);
     let key = match PackageKey::from_purl(whole) {
@@ -103,7 +115,7 @@ fn add(purl: &str, version: &str, scope: Scope, place: crate::part::Span, sink: 
     let draft = Draft::new(key.kind(), &name, version, place)
         .scope(scope)
         .origin(origin_of(whole));
-    sink.add(Declared::Sbom, draft);
+    sink.add(by, draft);
 }
 
 /// Namespace and name of a purl as they were written: a key has them folded.
@@ -186,6 +198,19 @@ mod tests {
         ");
         assert_eq!(found.problems.len(), 1);
         assert_eq!(found.problems[0].place.span, Span::Line(9));
+    }
+
+    #[test]
+    fn components_in_components_have_an_end() {
+        let mut text = String::from(r#"{ "components": ["#);
+        let levels = 50_000;
+        for _ in 0..levels {
+            text.push_str(r#"{"purl": "pkg:cargo/a@1", "version": "1", "components": ["#);
+        }
+        text.push_str(&"]}".repeat(levels + 1));
+        let found = parts("META-INF/sbom/a.cdx.json", &text);
+        assert_eq!(found.parts.len(), 32);
+        assert!(found.problems[0].what.contains("nested too deep"));
     }
 
     #[test]

@@ -165,6 +165,7 @@ fn declaration(node: NodeId, file: &Arc<str>, part: Part, words: &mut Words) -> 
             proof: match part.by.evidence() {
                 Evidence::Contained => Proof::Contained,
                 Evidence::NamedByManifest => Proof::Named,
+                Evidence::Listed => Proof::Listed,
                 Evidence::Locked => Proof::Locked,
             },
         },
