@@ -648,18 +648,22 @@ fn assemble(
         }
     }
     component.declared(group, hosts);
-    component.scope = if drafts.is_empty() {
-        inside::scope(&component.places, |node| {
-            let object = subject.object(node);
-            // That a source has a lock does not prove what of it went into anything.
-            if object.is_some_and(is_source) {
-                return Scope::Unknown;
-            }
-            scope(subject, object.is_some_and(|object| object.run_time))
-        })
-    } else {
-        scope(subject, drafts.iter().any(|draft| draft.object.run_time))
-    };
+    // The copies in others are as much there as the objects that are it.
+    let elsewhere = component
+        .places
+        .iter()
+        .filter(|place| !component.nodes.contains(&place.node));
+    let copies = inside::scope(elsewhere, |node| {
+        let object = subject.object(node);
+        // That a source has a lock does not prove what of it went into anything.
+        if object.is_some_and(is_source) {
+            return Scope::Unknown;
+        }
+        scope(subject, object.is_some_and(|object| object.run_time))
+    });
+    let is_own = !drafts.is_empty();
+    let own = is_own.then(|| scope(subject, drafts.iter().any(|draft| draft.object.run_time)));
+    component.scope = inside::strongest(own.into_iter().chain(copies)).unwrap_or(Scope::Unknown);
     let is_part = component.is_part();
     component.name_it(
         table,

@@ -183,13 +183,19 @@ pub(crate) fn concern(
         && (language.is_none()
             || declaration.package.kind() == "generic"
             || language == Language::of_package(&declaration.package));
+    // An archive is its library, and the package only if it is called so: others lie beside it.
+    let of_archive =
+        declaration.package.kind() == "maven" || declaration.place.proof == Proof::Named;
     match (declaration.root, same_name, same_version) {
         _ if !fits => Concern::Inside,
+        (true, false, _) if of_archive && !is_called(&declaration.place.file, pname, version) => {
+            Concern::Inside
+        }
         // The main package of a program is the program, however the project calls its parts.
         (true, _, true) | (false, true, true) => Concern::Itself,
         // A bundle has programs of others, whose version is not its own.
         (true, ..) if declaration.version.is_empty() => {
-            if same_name || is_called(&declaration.place.file, pname) {
+            if same_name || is_called(&declaration.place.file, pname, version) {
                 Concern::Itself
             } else {
                 Concern::Inside
@@ -203,12 +209,18 @@ pub(crate) fn concern(
 }
 
 /// Whether a file is called as a package is, as the program `gh` is whose module is called `cli`.
-fn is_called(file: &str, pname: &str) -> bool {
+/// Archives have an ending, and may have the version.
+fn is_called(file: &str, pname: &str, version: &str) -> bool {
     let base = file.rsplit('/').next().unwrap_or(file);
     let wrapped = base
         .strip_prefix('.')
         .and_then(|name| name.strip_suffix("-wrapped"));
-    squeeze(wrapped.unwrap_or(base)) == squeeze(pname)
+    let base = wrapped.unwrap_or(base);
+    let stem = base.strip_suffix(".jar").unwrap_or(base);
+    let of_version = stem
+        .strip_suffix(version)
+        .and_then(|stem| stem.strip_suffix('-'));
+    squeeze(of_version.unwrap_or(stem)) == squeeze(pname)
 }
 
 /// The last word of a package's name that is its own: `cli` of `github.com/cli/cli/v2`.
@@ -223,23 +235,29 @@ fn own_name(package: &PackageKey) -> String {
     squeeze(word.unwrap_or(package.name()))
 }
 
-/// Whether what stands at some places is there at run time. `of` gives the scope of an object.
-pub(crate) fn scope(places: &[Place], of: impl Fn(NodeId) -> Scope) -> Scope {
-    places
-        .iter()
-        .map(|place| match place.need {
-            Need::Build | Need::Development => Scope::BuildTime,
-            // That it would be fetched proves nothing of where it went.
-            _ if place.proof.is_hearsay() => Scope::Unknown,
-            Need::Runtime | Need::Optional | Need::Unknown => of(place.node),
-        })
-        // One that is there at run time decides; then one of which nothing is known.
-        .min_by_key(|scope| match scope {
-            Scope::RunTime => 0,
-            Scope::Unknown => 1,
-            Scope::BuildTime => 2,
-        })
-        .unwrap_or(Scope::Unknown)
+/// Whether what stands at some places is there at run time; none without places. `of` gives the scope
+/// of an object.
+pub(crate) fn scope<'p>(
+    places: impl IntoIterator<Item = &'p Place>,
+    of: impl Fn(NodeId) -> Scope,
+) -> Option<Scope> {
+    let scopes = places.into_iter().map(|place| match place.need {
+        Need::Build | Need::Development => Scope::BuildTime,
+        // That it would be fetched proves nothing of where it went.
+        _ if place.proof.is_hearsay() => Scope::Unknown,
+        Need::Runtime | Need::Optional | Need::Unknown => of(place.node),
+    });
+    strongest(scopes)
+}
+
+/// Of copies of one thing, the one that is there at run time decides; then one of which nothing is
+/// known.
+pub(crate) fn strongest(scopes: impl Iterator<Item = Scope>) -> Option<Scope> {
+    scopes.min_by_key(|scope| match scope {
+        Scope::RunTime => 0,
+        Scope::Unknown => 1,
+        Scope::BuildTime => 2,
+    })
 }
 
 /// Objects by node, each made once.
@@ -386,6 +404,76 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_archive_is_the_package_only_if_it_is_called_so() {
+        let of_app = |purl, file: &str, proof| {
+            let mut declared = declaration(purl, "1.0", true);
+            declared.place.file = file.into();
+            declared.place.proof = proof;
+            concern(&declared, "app", "1.0", None)
+        };
+        let maven = |name, file| of_app(name, file, Proof::Contained);
+        assert_eq!(
+            maven("pkg:maven/org.example/app", "share/java/app-1.0.jar"),
+            Concern::Itself
+        );
+        assert_eq!(
+            maven("pkg:maven/org.example/app-main", "share/java/app.jar"),
+            Concern::Itself
+        );
+        // Its own version is the same by chance.
+        assert_eq!(
+            maven("pkg:maven/org.example/bar", "lib/bar-1.0.jar"),
+            Concern::Inside
+        );
+        let manifest = |name, file| of_app(name, file, Proof::Named);
+        assert_eq!(
+            manifest("pkg:generic/org.example.app", "lib/app-1.0.jar"),
+            Concern::Itself
+        );
+        assert_eq!(
+            manifest("pkg:generic/org.example.bar", "lib/bar-1.0.jar"),
+            Concern::Inside
+        );
+    }
+
+    #[test]
+    fn what_is_listed_somewhere_is_not_the_object() {
+        let mut listed = declaration("pkg:cargo/app", "1.0", false);
+        assert_eq!(concern(&listed, "app", "1.0", None), Concern::Itself);
+        listed.place.proof = Proof::Listed;
+        assert_eq!(concern(&listed, "app", "1.0", None), Concern::Inside);
+        assert!(!listed.place.is_strong());
+        assert_eq!(
+            scope([&listed.place], |_| Scope::RunTime),
+            Some(Scope::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_copy_at_run_time_is_there_at_run_time() {
+        // What builds it has the module as its own object; the program has a copy inside.
+        let scope_with = |need| {
+            let mut subject = crate::SubjectBuilder::new();
+            let program = subject.object("/nix/store/p", "program-1.0", |object| {
+                object.run_time = true;
+            });
+            let module = subject.object("/nix/store/m", "python3.11-requests-2.31.0", |_| {});
+            subject.edge(program, module);
+            subject.root(program);
+            let mut subject = subject.build("program", crate::Nature::BuildTime);
+            let mut copy = declaration("pkg:pypi/requests", "2.31.0", false);
+            copy.place.node = program;
+            copy.place.need = need;
+            subject.inside.push(copy);
+            let found = crate::Inventory::of(&subject, &crate::IdentityTable::default());
+            let mut named = found.components.iter();
+            named.find(|it| &*it.pname == "requests").unwrap().scope
+        };
+        assert_eq!(scope_with(Need::Runtime), Scope::RunTime);
+        assert_eq!(scope_with(Need::Build), Scope::BuildTime);
+    }
+
     /// What one object that declares these is, and has inside.
     fn inventory(declared: &[(&str, &str, Origin)]) -> Vec<crate::Component> {
         let mut subject = crate::SubjectBuilder::new();
@@ -441,7 +529,7 @@ mod tests {
         };
         let joint = |needs: &[Need], object| {
             let places: Vec<Place> = needs.iter().map(|need| place(*need)).collect();
-            scope(&places, |_| object)
+            scope(&places, |_| object).unwrap()
         };
         assert_eq!(
             joint(&[Need::Build, Need::Runtime], Scope::RunTime),
