@@ -107,6 +107,7 @@ pub fn declared(kind: Kind, path: &str, file: &[u8]) {
         text: 1 << 20,
         members: 1000,
         unpacked: 4 << 20,
+        asked: 4 << 20,
         nesting: 3,
         parts: 1000,
     };

@@ -42,7 +42,7 @@ pub struct Place {
     /// The file, from the object on: `bin/rg`; empty where the object is the file.
     pub file: Arc<str>,
     /// The file within that file, where it is an archive; `!` stands between archives in archives.
-    pub member: Option<Box<str>>,
+    pub member: Option<Arc<str>>,
     /// At which byte of the file, or of its member.
     pub offset: Option<u64>,
     /// How many bytes that takes there.

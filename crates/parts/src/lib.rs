@@ -4,6 +4,7 @@ mod archive;
 mod binary;
 mod kind;
 mod lock;
+mod metered;
 mod part;
 mod read;
 mod text;

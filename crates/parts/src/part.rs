@@ -1,6 +1,7 @@
 //! What a file declares: a library, its version, and where the proof stands.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::identity::PackageKey;
@@ -170,7 +171,7 @@ pub enum Declared {
     PomProperties,
     /// The manifest of a Java archive.
     JarManifest,
-    /// A bill of materials that the package carries.
+    /// A bill of materials that the package carries where such are about the package.
     Sbom,
     /// A bill of materials that lies somewhere.
     LooseSbom,
@@ -295,11 +296,33 @@ impl fmt::Display for Declared {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The member, if the file is an archive; archives within archives are joined by `!/`, as in
-    /// `BOOT-INF/lib/a.jar!/META-INF/maven/g/a/pom.properties`. Others' text: escape it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub member: Option<Box<str>>,
+    /// `BOOT-INF/lib/a.jar!/META-INF/maven/g/a/pom.properties`. All parts of a member share it.
+    /// Others' text: escape it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
+    pub member: Option<Arc<str>>,
     /// Where in the member as it is unpacked, or in the file if there is no member.
     pub span: Span,
+}
+
+/// A shared text is written as any other.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde passes the field")]
+    pub(super) fn serialize<S: Serializer>(
+        text: &Option<Arc<str>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        text.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<str>>, D::Error> {
+        Ok(Option::<Box<str>>::deserialize(deserializer)?.map(Into::into))
+    }
 }
 
 /// Where in some bytes.

@@ -1,10 +1,13 @@
 //! From bytes to parts: limits, errors, and what the readers share.
 
+use std::sync::Arc;
+
 use object::ReadRef;
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::identity::PackageKey;
 
 use crate::kind::Kind;
+use crate::metered::{Meter, Metered};
 use crate::part::{Declared, Origin, Part, Place, Scope, Span};
 use crate::text::Text;
 use crate::{archive, binary, lock, text};
@@ -18,6 +21,9 @@ pub struct Limits {
     pub members: u64,
     /// Bytes that are unpacked from one file, in all.
     pub unpacked: u64,
+    /// Bytes of one program or archive that are asked for, in all. Of a small one it is less: twice
+    /// what it has.
+    pub asked: u64,
     /// How deep archives may lie in archives.
     pub nesting: u32,
     /// Parts of one file.
@@ -30,6 +36,7 @@ impl Default for Limits {
             text: 32 << 20,
             members: 500_000,
             unpacked: 1 << 30,
+            asked: 256 << 20,
             nesting: 4,
             parts: 200_000,
         }
@@ -91,10 +98,25 @@ pub fn read<'data, R: ReadRef<'data>>(
     limits: &Limits,
 ) -> Result<Parts, PartsError> {
     let mut sink = Sink::new(*limits);
-    match kind {
-        Kind::Executable => binary::read(path, data, &mut sink)?,
-        Kind::Archive => archive::read(path, data, &mut sink)?,
-        _ => read_text(kind, whole(data, limits)?, &mut sink)?,
+    if !matches!(kind, Kind::Executable | Kind::Archive) {
+        read_text(kind, whole(data, limits)?, &mut sink)?;
+        return Ok(sink.into_parts());
+    }
+    let length = data.len().map_err(|()| PartsError::Unreadable)?;
+    let meter = &Meter::new(length, limits.asked);
+    let data = Metered { data, meter };
+    let read = if kind == Kind::Archive {
+        archive::read(path, data, &mut sink)
+    } else {
+        binary::read(path, data, &mut sink)
+    };
+    // Whatever came of it, this is why.
+    if meter.is_exceeded() {
+        sink.problem_first(
+            "its headers name the same bytes too often, or too many: it was not read to its end",
+        );
+    } else {
+        read?;
     }
     Ok(sink.into_parts())
 }
@@ -216,7 +238,7 @@ const MOST_PROBLEMS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Sink {
     pub(crate) limits: Limits,
-    member: Option<Box<str>>,
+    member: Option<Arc<str>>,
     parts: Vec<Part>,
     problems: Vec<Problem>,
     full: bool,
@@ -281,6 +303,16 @@ impl Sink {
             let what = what.into();
             self.problems.push(Problem { place, what });
         }
+    }
+
+    /// Tells of something that makes all that was found incomplete, before anything else.
+    fn problem_first(&mut self, what: &str) {
+        let problem = Problem {
+            place: Place::default(),
+            what: what.into(),
+        };
+        self.problems.insert(0, problem);
+        self.problems.truncate(MOST_PROBLEMS);
     }
 
     /// What follows stands in a member of an archive.

@@ -16,6 +16,9 @@ use crate::text::Text;
 use jar::Jar;
 use zip::{Directory, Member};
 
+/// The longest path of a member, with the archives around it: that of files on a disk.
+const LONGEST_PATH: usize = 4096;
+
 /// What may still be spent on one file.
 #[derive(Debug)]
 struct Budget {
@@ -169,6 +172,13 @@ fn scan<'data, S, R: ReadRef<'data>>(
             continue;
         }
         let path = format!("{}{name}", archive.prefix);
+        if path.len() > LONGEST_PATH {
+            sink.enter(archive.prefix.strip_suffix("!/").unwrap_or_default());
+            let what = format!("a member whose path is longer than {LONGEST_PATH} bytes");
+            sink.problem(Span::Whole, what);
+            sink.leave();
+            continue;
+        }
         sink.enter(&path);
         match directory.locate(&member) {
             Err(what) => sink.problem(Span::Whole, format!("a member that {what}")),
@@ -250,8 +260,12 @@ fn unpack<'data, R: ReadRef<'data>>(
     budget: &mut Budget,
     sink: &Sink,
 ) -> Result<Vec<u8>, String> {
-    // Archives within archives may be larger than texts.
-    let bytes = member.unpack(budget.unpacked, sink.limits.text)?;
-    budget.unpacked = budget.unpacked.saturating_sub(bytes.len() as u64);
-    Ok(bytes)
+    let most = budget.unpacked.min(sink.limits.text);
+    let cost = member.cost();
+    if cost > most {
+        return Err(format!("is larger than the limit of {most}"));
+    }
+    // Also what fails in the end has taken its time.
+    budget.unpacked -= cost;
+    member.unpack()
 }

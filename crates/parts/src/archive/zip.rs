@@ -183,14 +183,14 @@ impl<R> Member<R> {
 }
 
 impl<'data, R: ReadRef<'data>> Member<R> {
-    /// The bytes, of at most so many; and of what is asked for at once, at most so many for texts
-    /// that grow a thousandfold.
-    pub(super) fn unpack(&self, budget: u64, limit: u64) -> Result<Vec<u8>, String> {
-        let most = budget.min(limit);
+    /// How many bytes unpacking it takes at most, whether or not it ends well.
+    pub(super) fn cost(&self) -> u64 {
+        self.size.max(self.data.length())
+    }
+
+    /// The bytes, no more than [`Member::cost`] of them.
+    pub(super) fn unpack(&self) -> Result<Vec<u8>, String> {
         let packed = self.data.length();
-        if self.size > most || packed > most {
-            return Err(format!("is larger than the limit of {most}"));
-        }
         let bytes = self
             .data
             .bytes(0, packed)

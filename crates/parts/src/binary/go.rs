@@ -19,6 +19,8 @@ const HEADER: u64 = 32;
 const ALIGN: usize = 16;
 /// How much of a data segment is searched. The linker puts the header near the beginning.
 const SEARCHED: u64 = 1 << 20;
+/// How much of all of them. Linkers make one, or two where some of it is read-only in the end.
+const SEARCHED_IN_ALL: u64 = 4 << 20;
 /// How much of it is asked for at once: a multiple of [`ALIGN`].
 const CHUNK: u64 = 1 << 14;
 /// The marks around the list of modules.
@@ -26,8 +28,11 @@ const MARK: usize = 16;
 
 /// Adds Go's standard library and the modules, if there are any.
 pub(super) fn read<'data, R: ReadRef<'data>>(data: Window<R>, image: &Image, sink: &mut Sink) {
+    let mut left = SEARCHED_IN_ALL;
     for region in &image.go {
-        let Some(at) = find(data, *region) else {
+        let searched = left.min(SEARCHED).min(region.length);
+        left -= searched;
+        let Some(at) = find(data, *region, searched) else {
             if image.go_section {
                 let span = data.span(region.offset, region.length);
                 sink.problem(span, "the section of Go's build information has none");
@@ -47,9 +52,8 @@ pub(super) fn read<'data, R: ReadRef<'data>>(data: Window<R>, image: &Image, sin
 
 /// Where the header is. Chunk by chunk, since it is near the beginning as a rule; it is aligned, so
 /// that it does not cross from one chunk to the next.
-fn find<'data, R: ReadRef<'data>>(data: Window<R>, region: Region) -> Option<u64> {
-    let left = data.length().saturating_sub(region.offset);
-    let end = region.length.min(left).min(SEARCHED);
+fn find<'data, R: ReadRef<'data>>(data: Window<R>, region: Region, most: u64) -> Option<u64> {
+    let end = data.length().saturating_sub(region.offset).min(most);
     let mut at = 0;
     while at < end {
         let length = (end - at).min(CHUNK);

@@ -8,6 +8,7 @@
 )]
 
 mod archives;
+mod limits;
 mod locks;
 mod locks_javascript;
 mod packages;

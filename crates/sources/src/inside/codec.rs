@@ -3,6 +3,8 @@
 //! The bytes are read by the version that wrote them only (see [`super::cache`]); they are checked
 //! all the same, since a disk may lie.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
@@ -52,6 +54,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Look> {
         bytes,
         texts: Vec::new(),
         packages: FxHashMap::default(),
+        members: FxHashMap::default(),
         declared: FxHashMap::default(),
     };
     let mut look = Look::default();
@@ -192,6 +195,7 @@ struct Reader<'b> {
     bytes: &'b [u8],
     texts: Vec<&'b str>,
     packages: FxHashMap<&'b str, PackageKey>,
+    members: FxHashMap<&'b str, Arc<str>>,
     declared: FxHashMap<&'b str, Declared>,
 }
 
@@ -278,6 +282,23 @@ impl<'b> Reader<'b> {
         Some(package)
     }
 
+    /// The parts of a member share its path.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is that of all of these"
+    )]
+    fn member(&mut self) -> Option<Option<Arc<str>>> {
+        match self.number()? {
+            0 => Some(None),
+            1 => {
+                let text = self.text()?;
+                let known = self.members.entry(text).or_insert_with(|| text.into());
+                Some(Some(Arc::clone(known)))
+            }
+            _ => None,
+        }
+    }
+
     fn declared(&mut self) -> Option<Declared> {
         let text = self.text()?;
         if let Some(known) = self.declared.get(text) {
@@ -304,7 +325,7 @@ impl<'b> Reader<'b> {
             },
             by: self.declared()?,
             place: Place {
-                member: self.optional()?,
+                member: self.member()?,
                 span: match self.number()? {
                     0 => Span::Whole,
                     1 => Span::Line(u32::try_from(self.number()?).ok()?),
@@ -382,7 +403,10 @@ mod tests {
                     version,
                     scope,
                     by,
-                    place: Place { member, span },
+                    place: Place {
+                        member: member.map(Into::into),
+                        span,
+                    },
                     root,
                     origin,
                     replaces,
