@@ -1,7 +1,8 @@
 //! What was found, as bytes for the cache: numbers of variable length, and each text once.
 //!
 //! The bytes are read by the version that wrote them only (see [`super::cache`]); they are checked
-//! all the same, since a disk may lie.
+//! all the same, since a disk may lie. What a part replaces and its checksum are not among them: a walk
+//! does not keep them.
 
 use std::sync::Arc;
 
@@ -48,6 +49,9 @@ pub(crate) fn encode(look: &Look) -> Vec<u8> {
     out.bytes
 }
 
+/// For so many there is room at once: what is damaged may say any number.
+const MANY: usize = 1 << 16;
+
 /// Reads a look; none if the bytes are no such thing.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Look> {
     let mut input = Reader {
@@ -59,7 +63,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Look> {
     };
     let mut look = Look::default();
     let count = input.count()?;
-    look.directories.reserve(count);
+    look.directories.reserve(count.min(MANY));
     let mut above: Box<[u8]> = Box::default();
     for _ in 0..count {
         let path = input.path(&above)?;
@@ -68,7 +72,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Look> {
         look.directories.push((path, stamp));
     }
     let count = input.count()?;
-    look.files.reserve(count);
+    look.files.reserve(count.min(MANY));
     above = Box::default();
     for _ in 0..count {
         let path = input.path(&above)?;
@@ -186,8 +190,6 @@ impl Writer {
                 self.text(text);
             }
         }
-        self.optional(part.replaces.as_deref());
-        self.optional(part.checksum.as_deref());
     }
 }
 
@@ -341,8 +343,8 @@ impl<'b> Reader<'b> {
                 3 => Origin::Repository(self.text()?.into()),
                 _ => return None,
             },
-            replaces: self.optional()?,
-            checksum: self.optional()?,
+            replaces: None,
+            checksum: None,
         })
     }
 }
@@ -382,36 +384,19 @@ mod tests {
             text(),
             text(),
         );
-        let rest = (
-            prop::option::of(text()),
-            prop::option::of(text()),
-            prop::option::of(text()),
-        );
-        (names, scope, by, span, any::<bool>(), origin, rest).prop_map(
-            |(
-                (kind, name, version),
+        let member = prop::option::of(text().prop_map(Into::into));
+        (names, scope, by, span, any::<bool>(), origin, member).prop_map(
+            |((kind, name, version), scope, by, span, root, origin, member)| Part {
+                package: PackageKey::new(kind, &name).unwrap(),
+                name,
+                version,
                 scope,
                 by,
-                span,
+                place: Place { member, span },
                 root,
                 origin,
-                (member, replaces, checksum),
-            )| {
-                Part {
-                    package: PackageKey::new(kind, &name).unwrap(),
-                    name,
-                    version,
-                    scope,
-                    by,
-                    place: Place {
-                        member: member.map(Into::into),
-                        span,
-                    },
-                    root,
-                    origin,
-                    replaces,
-                    checksum,
-                }
+                replaces: None,
+                checksum: None,
             },
         )
     }

@@ -18,7 +18,7 @@ use object::read::ReadCache;
 use rayon::Scope;
 use rustc_hash::FxHashMap;
 use rustix::fs::OFlags;
-use snowguard_parts::{HEAD, Kind, Parts, PartsError, kind_of};
+use snowguard_parts::{HEAD, Kind, Part, Parts, PartsError, kind_of};
 
 use super::look::{self, Look};
 use super::stamp::Stamp;
@@ -155,7 +155,7 @@ impl Walk<'_> {
                         more => format!("{}, and {more} more", problem.what).into(),
                     }
                 });
-                (parts.parts, problem)
+                (parts.parts.into_iter().map(kept).collect(), problem)
             }
             Err(Failure::System(error)) => return self.problem(relative, &error.to_string()),
             Err(Failure::Content(error)) => (Vec::new(), Some(error.to_string().into())),
@@ -294,6 +294,15 @@ fn settled(metadata: &Metadata) -> Option<Stamp> {
 
 /// More than any kernel's tick.
 const TICK: Duration = Duration::from_millis(20);
+
+/// A part without what nobody asks for later: of a large lock file it is the larger half.
+fn kept(part: Part) -> Part {
+    Part {
+        replaces: None,
+        checksum: None,
+        ..part
+    }
+}
 
 /// Why a file says nothing.
 enum Failure {
