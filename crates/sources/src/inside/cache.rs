@@ -5,9 +5,11 @@
 //! write-ahead mode; an interrupted write leaves the rows that were there. A row that is not as it
 //! was written is passed over, a file that is no such cache is made anew.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 use snowguard_store::Hasher;
@@ -18,9 +20,9 @@ use crate::content::shown;
 
 /// The version of what readers find: raised whenever one of them finds more or other things, so
 /// that what an earlier one found is not taken for all there is.
-const READERS: u32 = 3;
+const READERS: u32 = 4;
 /// The version of the tables.
-const TABLES: u32 = 1;
+const TABLES: u32 = 2;
 /// `snow`, as SQLite's header can bear it.
 const APPLICATION: u32 = 0x736E_6F77;
 const FILE: &str = "inside.sqlite";
@@ -32,20 +34,24 @@ const NOTED: u32 = 1;
 pub(crate) struct Key([u8; 32]);
 
 impl Key {
-    /// An object by the digest of its archive.
-    pub(crate) fn of_nar(hash: &str) -> Self {
-        Self::of(b"nar", hash.as_bytes())
+    /// An object of a store by the digest of its archive and by its name, without the digest of its
+    /// path. The name decides what is seen in an object that is a file: the same bytes say nothing as
+    /// `source` and may be an archive as `log4j-core-2.14.1.jar`.
+    pub(crate) fn of_object(store: &StoreMark, hash: &str, name: &str) -> Self {
+        Self::of([&store.0[..], hash.as_bytes(), name.as_bytes()])
     }
 
     /// A plain directory or file by where it is.
     pub(crate) fn of_place(path: &[u8]) -> Self {
-        Self::of(b"place", path)
+        Self::of([&b"place"[..], path])
     }
 
-    fn of(what: &[u8], name: &[u8]) -> Self {
+    /// Each of the parts begins with its length, so that no two lists of them are alike.
+    fn of<const N: usize>(parts: [&[u8]; N]) -> Self {
         let mut hasher = Hasher::sha256();
-        let readers = format!("{READERS} {}", env!("CARGO_PKG_VERSION"));
-        for part in [what, b"\0", readers.as_bytes(), b"\0", name] {
+        hasher.update(format!("{READERS} {} {N}", env!("CARGO_PKG_VERSION")).as_bytes());
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
         let mut key = [0; 32];
@@ -53,6 +59,36 @@ impl Key {
             *to = *from;
         }
         Self(key)
+    }
+}
+
+/// Which store an object is of. The digest of an archive is what the store's database says, and nobody
+/// computes it: what one store says is not believed of another's objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreMark(Vec<u8>);
+
+impl StoreMark {
+    /// That of the store with a database, whose objects lie in a directory. The file counts and not
+    /// only its path: one disk after the other is mounted at the same place.
+    pub(crate) fn of(database: &Path, objects: &Path) -> std::io::Result<Self> {
+        let database = database.canonicalize()?;
+        let metadata = database.metadata()?;
+        // Not every file system knows when a file was made.
+        let made = metadata
+            .created()
+            .ok()
+            .and_then(|made| made.duration_since(UNIX_EPOCH).ok())
+            .unwrap_or_default();
+        let mut mark = Vec::new();
+        for number in [metadata.dev(), metadata.ino(), made.as_secs()] {
+            mark.extend(number.to_le_bytes());
+        }
+        mark.extend(made.subsec_nanos().to_le_bytes());
+        for path in [&*database, objects] {
+            mark.extend((path.as_os_str().len() as u64).to_le_bytes());
+            mark.extend(path.as_os_str().as_bytes());
+        }
+        Ok(Self(mark))
     }
 }
 

@@ -57,7 +57,15 @@ fn look(path: &Path, cache: Option<&Cache>, deep: &Deep) -> Look {
     let by_path: Option<FxHashMap<&[u8], &File>> = known
         .as_ref()
         .map(|known| known.files.iter().map(|file| (&*file.path, file)).collect());
-    let walked = walk(&real, &deep.limits, &deep.effort, by_path.as_ref(), true);
+    let name = real.file_name().unwrap_or_default().as_bytes();
+    let walked = walk(
+        &real,
+        name,
+        &deep.limits,
+        &deep.effort,
+        by_path.as_ref(),
+        true,
+    );
     deep.effort.done();
     let look = match walked {
         Ok(look) => look,

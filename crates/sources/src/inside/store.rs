@@ -9,7 +9,7 @@ use snowguard_closure::NodeId;
 use snowguard_inventory::{Gap, Role, Subject};
 use snowguard_store::StorePath;
 
-use super::cache::{self, Cache, Key};
+use super::cache::{self, Cache, Key, StoreMark};
 use super::look::{Look, Told, Words};
 use super::walk::walk;
 use super::{Deep, Mode, codec};
@@ -26,7 +26,7 @@ pub(crate) fn look_into(
     }
     let objects = objects(subject, store)?;
     deep.effort.expect(objects.len());
-    let cache = super::open_cache(deep);
+    let cache = open_cache(store, deep);
     let (known, mut new) = from_cache(objects, cache.as_ref(), deep);
     let mut left = 0;
     if deep.mode == Mode::Auto {
@@ -69,8 +69,32 @@ pub(crate) fn look_into(
 /// An object of the store.
 struct Object {
     node: NodeId,
+    path: StorePath,
     real: PathBuf,
     archive: Archive,
+}
+
+/// The cache, with what its keys for this store begin with.
+struct Kept {
+    cache: Cache,
+    store: StoreMark,
+}
+
+impl Kept {
+    fn key(&self, object: &Object) -> Key {
+        Key::of_object(
+            &self.store,
+            &object.archive.hash,
+            object.path.name().as_str(),
+        )
+    }
+}
+
+fn open_cache(store: &Store, deep: &Deep) -> Option<Kept> {
+    let cache = super::open_cache(deep)?;
+    // It was just read; one that vanished since has nothing to be kept of.
+    let store = StoreMark::of(store.database(), store.real()).ok()?;
+    Some(Kept { cache, store })
 }
 
 fn objects(subject: &Subject, store: &Store) -> Result<Vec<Object>, StoreError> {
@@ -102,6 +126,7 @@ fn objects(subject: &Subject, store: &Store) -> Result<Vec<Object>, StoreError> 
             Some(Object {
                 node,
                 real: store.real_path(&path),
+                path,
                 archive: archive?,
             })
         })
@@ -111,13 +136,13 @@ fn objects(subject: &Subject, store: &Store) -> Result<Vec<Object>, StoreError> 
 /// What is known from before, and what is not.
 fn from_cache(
     objects: Vec<Object>,
-    cache: Option<&Cache>,
+    kept: Option<&Kept>,
     deep: &Deep,
 ) -> (Vec<(NodeId, Look)>, Vec<Object>) {
     let rows: Vec<(Object, Option<Vec<u8>>)> = objects
         .into_iter()
         .map(|object| {
-            let row = cache.and_then(|cache| cache.get(Key::of_nar(&object.archive.hash)));
+            let row = kept.and_then(|kept| kept.cache.get(kept.key(&object)));
             (object, row)
         })
         .collect();
@@ -147,36 +172,37 @@ fn from_cache(
 /// more than that.
 const BATCH: usize = 64;
 
-fn read(objects: Vec<Object>, cache: Option<&Cache>, deep: &Deep) -> Vec<(NodeId, Look)> {
+fn read(objects: Vec<Object>, kept: Option<&Kept>, deep: &Deep) -> Vec<(NodeId, Look)> {
     let pending = Mutex::new(Vec::new());
     let looks = objects
         .into_par_iter()
         .map(|object| {
-            let walked = walk(&object.real, &deep.limits, &deep.effort, None, false);
+            let name = object.path.name().as_str().as_bytes();
+            let walked = walk(&object.real, name, &deep.limits, &deep.effort, None, false);
             deep.effort.done();
             let look = match walked {
                 Ok(look) => look,
                 Err(error) => super::unreadable(&error),
             };
             // Where something could not be read, it may be tried again.
-            if cache.is_some() && look.is_complete() {
-                let row = cache::row(Key::of_nar(&object.archive.hash), &look);
+            if let Some(kept) = kept.filter(|_| look.is_complete()) {
+                let row = cache::row(kept.key(&object), &look);
                 let batch = pending.lock().ok().and_then(|mut pending| {
                     pending.push(row);
                     (pending.len() >= BATCH).then(|| std::mem::take(&mut *pending))
                 });
-                keep(cache, batch, deep);
+                keep(Some(kept), batch, deep);
             }
             (object.node, look)
         })
         .collect();
-    keep(cache, pending.into_inner().ok(), deep);
+    keep(kept, pending.into_inner().ok(), deep);
     looks
 }
 
-fn keep(cache: Option<&Cache>, rows: Option<Vec<(Key, Vec<u8>)>>, deep: &Deep) {
-    if let (Some(cache), Some(rows)) = (cache, rows.filter(|rows| !rows.is_empty()))
-        && let Err(warning) = cache.put(&rows)
+fn keep(kept: Option<&Kept>, rows: Option<Vec<(Key, Vec<u8>)>>, deep: &Deep) {
+    if let (Some(kept), Some(rows)) = (kept, rows.filter(|rows| !rows.is_empty()))
+        && let Err(warning) = kept.cache.put(&rows)
     {
         deep.effort.warn(warning);
     }

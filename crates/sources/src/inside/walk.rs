@@ -24,12 +24,14 @@ use super::look::{self, Look};
 use super::stamp::Stamp;
 use super::{DeepLimits, Effort};
 
-/// Walks over what lies at a path.
+/// Walks over what lies at a path. `name` is how it is called: that of a store object is without
+/// the digest.
 ///
 /// `known` are files of an earlier walk, by path: one that is as it was is not read again. With
 /// `stamps`, the state of all that was considered is noted, so that it can be.
 pub(crate) fn walk(
     root: &Path,
+    name: &[u8],
     limits: &DeepLimits,
     effort: &Effort,
     known: Option<&FxHashMap<&[u8], &look::File>>,
@@ -37,7 +39,7 @@ pub(crate) fn walk(
 ) -> io::Result<Look> {
     let metadata = root.symlink_metadata()?;
     let walk = Walk {
-        root,
+        name,
         device: metadata.dev(),
         limits,
         effort,
@@ -48,8 +50,7 @@ pub(crate) fn walk(
         found: Mutex::default(),
     };
     if metadata.is_file() {
-        let name = root.file_name().unwrap_or_default().as_bytes();
-        walk.file(root, Vec::new(), name);
+        walk.file(root, Vec::new());
     } else if metadata.is_dir() {
         rayon::scope(|scope| walk.directory(scope, root, Vec::new()));
     }
@@ -63,7 +64,7 @@ pub(crate) fn walk(
 }
 
 struct Walk<'w> {
-    root: &'w Path,
+    name: &'w [u8],
     device: u64,
     limits: &'w DeepLimits,
     effort: &'w Effort,
@@ -124,13 +125,13 @@ impl Walk<'_> {
         } else if kind.is_file() {
             let relative = join(above, name);
             if may_declare(&relative) || (self.stamps && self.is_told_by_root(&relative)) {
-                self.file(&entry.path(), relative, name);
+                self.file(&entry.path(), relative);
             }
         }
     }
 
-    /// Looks into a file. `name` is what its kind is told by, where `relative` is empty.
-    fn file(&self, path: &Path, relative: Vec<u8>, name: &[u8]) {
+    /// Looks into a file.
+    fn file(&self, path: &Path, relative: Vec<u8>) {
         let mut stamp = None;
         if self.stamps {
             let Ok(metadata) = path.symlink_metadata() else {
@@ -145,7 +146,7 @@ impl Walk<'_> {
             }
             stamp = settled(&metadata);
         }
-        let told_by = self.name_of(&relative, name);
+        let told_by = self.name_of(&relative);
         let (parts, problem) = match self.read(path, &told_by) {
             Ok(parts) => {
                 let problem = parts.problems.first().map(|problem| {
@@ -170,21 +171,20 @@ impl Walk<'_> {
     }
 
     fn is_told_by_root(&self, relative: &[u8]) -> bool {
-        kind_of(&self.name_of(relative, &[]), &[]).is_some()
+        kind_of(&self.name_of(relative), &[]).is_some()
     }
 
     /// By what the kind of a file is told: its path from the object on. A plain directory may itself
     /// be one of those whose names tell (`node_modules`, `vendor`).
-    fn name_of(&self, relative: &[u8], name: &[u8]) -> String {
+    fn name_of(&self, relative: &[u8]) -> String {
         if relative.is_empty() {
-            return String::from_utf8_lossy(name).into_owned();
+            return String::from_utf8_lossy(self.name).into_owned();
         }
         let plain = String::from_utf8_lossy(relative);
-        let root = match self.root.file_name().map(OsStr::to_string_lossy) {
-            Some(root) if self.stamps && kind_of(&plain, &[]).is_none() => root,
-            _ => return plain.into_owned(),
-        };
-        let whole = format!("{root}/{plain}");
+        if !self.stamps || self.name.is_empty() || kind_of(&plain, &[]).is_some() {
+            return plain.into_owned();
+        }
+        let whole = format!("{}/{plain}", String::from_utf8_lossy(self.name));
         if kind_of(&whole, &[]).is_some() {
             whole
         } else {

@@ -80,9 +80,13 @@ impl World {
     }
 
     fn look(&self, mode: Mode, limits: DeepLimits) -> (Subject, Deep) {
+        self.look_with(&self.cache(), mode, limits)
+    }
+
+    fn look_with(&self, cache: &Path, mode: Mode, limits: DeepLimits) -> (Subject, Deep) {
         let deep = Deep {
             mode,
-            cache: Some(self.cache()),
+            cache: Some(cache.to_owned()),
             limits,
             ..Deep::default()
         };
@@ -240,14 +244,83 @@ fn a_damaged_cache_is_made_anew() {
     // Bodies that are not as they were written are read again, and nothing is told of it.
     let at = whole
         .windows(b"regex".len())
-        .position(|window| window == b"regex");
-    if let Some(at) = at {
-        let mut damaged = whole;
-        damaged[at] = b'R';
-        fs::write(&file, damaged).unwrap();
-        let (again, _) = world.look(Mode::Always, DeepLimits::default());
-        assert_eq!(again.inside, first.inside);
+        .position(|window| window == b"regex")
+        .expect("what was found is in the file");
+    let mut damaged = whole;
+    damaged[at] = b'R';
+    for tail in ["-wal", "-shm"] {
+        let _ = fs::remove_file(world.cache().join(format!("inside.sqlite{tail}")));
     }
+    fs::write(&file, damaged).unwrap();
+    let (again, deep) = world.look(Mode::Always, DeepLimits::default());
+    assert_eq!(again.inside, first.inside);
+    assert!(deep.effort.opened() > 0);
+}
+
+#[test]
+fn what_one_store_says_is_not_believed_of_another() {
+    let world = World::new();
+    let other = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let empty = other.scratch().join("ripgrep-13.0.0");
+    fs::create_dir(&empty).unwrap();
+    other
+        .run("nix-store", &[], ["--add", empty.to_str().unwrap()])
+        .unwrap();
+    // The other store says that its empty directory has the content of the program here.
+    let database = |store: &NixStore| {
+        let path = store.scratch().join("var/db/db.sqlite");
+        rusqlite::Connection::open(path).unwrap()
+    };
+    let hash: String = database(&world.store)
+        .query_row(
+            "SELECT hash FROM ValidPaths WHERE path LIKE '%-ripgrep-13.0.0'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let changed = database(&other).execute("UPDATE ValidPaths SET hash = ?1", [hash]);
+    assert_eq!(changed, Ok(1));
+    let object = fs::read_dir(other.dir()).unwrap().find_map(|entry| {
+        let path = entry.unwrap().path();
+        path.to_str()
+            .filter(|path| path.ends_with("-ripgrep-13.0.0"))
+            .map(str::to_owned)
+    });
+    let other = World {
+        store: other,
+        objects: vec![object.unwrap()],
+    };
+    let look = |at: &World| at.look_with(&world.cache(), Mode::Always, DeepLimits::default());
+    assert_eq!(look(&other).0.inside, []);
+    let (here, deep) = look(&world);
+    assert_eq!(deep.effort.known(), 0);
+    assert!(here.inside.iter().any(|found| &*found.name == "ripgrep"));
+    // Nor the other way round.
+    let (there, deep) = look(&other);
+    assert_eq!((there.inside.len(), deep.effort.known()), (0, 1));
+}
+
+#[test]
+fn the_same_bytes_under_two_names_are_two_things() {
+    let mut world = World {
+        store: Nix::find().unwrap().store_at("nix/store").unwrap(),
+        objects: Vec::new(),
+    };
+    let lock = "version = 3\n\n[[package]]\nname = \"regex\"\nversion = \"1.5.4\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    let mut found = Vec::new();
+    for name in ["source", "Cargo.lock"] {
+        let file = world.store.scratch().join(name);
+        fs::write(&file, lock).unwrap();
+        let added = world
+            .store
+            .run("nix-store", &[], ["--add", file.to_str().unwrap()])
+            .unwrap();
+        world.objects = lines(&added);
+        let (subject, deep) = world.look(Mode::Always, DeepLimits::default());
+        assert_eq!(deep.effort.known(), 0);
+        found.push(subject.inside.len());
+    }
+    assert_eq!(found, [0, 1]);
 }
 
 #[test]
