@@ -26,6 +26,8 @@ pub use self::defaults::{Home, default_input};
 pub use self::detect::Looks;
 pub use self::error::SourceError;
 pub use self::input::{Input, Kind};
+#[doc(hidden)]
+pub use self::inside::rewrite_cached;
 pub use self::inside::{Deep, DeepLimits, Effort, Mode};
 pub use self::live::{Store, StoreError};
 pub use self::options::{Limits, Options};

@@ -142,6 +142,11 @@ impl Effort {
     }
 }
 
+/// For fuzzing only: reads a row of the cache, and writes what it says anew; none if it is no row.
+pub fn rewrite_cached(row: &[u8]) -> Option<Vec<u8>> {
+    codec::decode(row).map(|look| codec::encode(&look))
+}
+
 fn open_cache(deep: &Deep) -> Option<Cache> {
     let directory = deep.cache.as_deref()?;
     match Cache::open(directory, deep.today, deep.limits.cache) {
