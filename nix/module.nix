@@ -373,21 +373,21 @@ in
         snowguard-update = {
           isSystemUser = true;
           group = "snowguard-update";
-          description = "Snowguard: advisories";
+          description = "Snowguard advisories";
         };
       })
       (mkIf privilegedMail {
         snowguard-mail = {
           isSystemUser = true;
           group = "snowguard-mail";
-          description = "Snowguard: mail";
+          description = "Snowguard mail";
         };
       })
       (mkIf cfg.notifiers.file.enable {
         snowguard-notify-file = {
           isSystemUser = true;
           group = "snowguard-notify-file";
-          description = "Snowguard: changes in a file";
+          description = "Snowguard changes in a file";
         };
       })
     ];
