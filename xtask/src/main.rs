@@ -22,6 +22,7 @@ mod requirement;
 mod steps;
 mod test;
 mod tree;
+mod units;
 mod workspace;
 
 use std::process::ExitCode;
@@ -45,6 +46,11 @@ enum Task {
     Layers,
     /// Builds the fuzz targets and runs them.
     Fuzz(fuzz::Args),
+    /// Starts the units under a systemd of its own, and tries their restrictions; as root.
+    Units,
+    /// What that starts in its namespaces.
+    #[command(subcommand, hide = true)]
+    InsideUnits(units::Role),
     /// Writes man pages and completions, for packagers.
     DistDocs(docs::Args),
     #[command(flatten)]
@@ -54,11 +60,17 @@ enum Task {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = process::catch_interrupts().and_then(|()| {
+        // There is no repository where this runs.
+        if let Task::InsideUnits(role) = cli.task {
+            return units::act(&role);
+        }
         let workspace = Workspace::find()?;
         match cli.task {
             Task::Test(args) => test::run(&workspace, &args),
             Task::Layers => layers::run(&workspace),
             Task::Fuzz(args) => fuzz::run(&workspace, &args),
+            Task::Units => units::run(&workspace),
+            Task::InsideUnits(_) => Ok(()),
             Task::DistDocs(args) => docs::run(&workspace, &args),
             Task::Measure(task) => measure::run(&workspace, &task),
         }

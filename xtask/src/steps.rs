@@ -13,6 +13,7 @@ use crate::requirement::{
     self, CARGO_DENY, CHROMIUM, CLIPPY, CXX, DBUS, NIX, RUSTFMT, Requirement, SYSTEMD,
 };
 use crate::tree;
+use crate::units;
 use crate::workspace::Workspace;
 
 /// One check.
@@ -76,6 +77,12 @@ pub(crate) const STEPS: &[Step] = &[
         about: "unit and integration tests, and no snapshot without a test",
         needs: &[NIX, CHROMIUM, DBUS, SYSTEMD],
         run: tests,
+    },
+    Step {
+        name: "units",
+        about: "the units work under a systemd of its own, and cannot do what they must not",
+        needs: &[SYSTEMD],
+        run: units,
     },
     Step {
         name: "doctest",
@@ -214,6 +221,21 @@ fn tests(job: &mut Job<'_>) -> Result<String> {
     let note = count_tests(&job.log.text()?);
     ensure!(note > 0, "no test was run");
     Ok(format!("{note} tests passed"))
+}
+
+fn units(job: &mut Job<'_>) -> Result<String> {
+    // The programs as the tests have them: other features would be another build.
+    let build = [
+        "test",
+        "--no-run",
+        "--workspace",
+        "--locked",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--examples",
+    ];
+    units::check(job.workspace, &mut job.log, &build)
 }
 
 fn doctests(job: &mut Job<'_>) -> Result<String> {
