@@ -2,11 +2,12 @@
 //!
 //! `libraries` has every package, `targets` has for each runtime what of it is loaded. A package
 //! without files there was needed to build, as those whose library comes with the runtime, or only
-//! gathers others: nothing of it is in the product.
+//! gathers others: nothing of it is in the product. Up to .NET Core 3.1 the files of a package that is
+//! another for each platform are those of `runtime.PLATFORM.NAME`, in the same version.
 //!
 //! Source: .NET runtime, `docs/design/features/host-probing.md` and `sdk` `DependencyContext`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -30,6 +31,14 @@ struct Deps<'a> {
 struct RuntimeTarget {
     #[serde(default, deserialize_with = "text_or_none")]
     name: Option<String>,
+}
+
+/// What `runtime.PLATFORM.NAME/VERSION` may be the files of: the platform has up to two dots, as in
+/// `osx.10.10-x64`.
+fn without_platform(key: &str) -> impl Iterator<Item = &str> {
+    let rest = key.strip_prefix("runtime.").unwrap_or_default();
+    let dots = rest.match_indices('.').take(3);
+    dots.map(move |(at, _)| &rest[at + 1..])
 }
 
 /// What of a package is loaded.
@@ -77,6 +86,12 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
     let deps: Deps<'_> = text.json(FORMAT)?;
     let target = deps.runtime_target.and_then(|target| target.name);
     let assets = target.and_then(|target| deps.targets.get(&target));
+    let by_platform: HashSet<&str> = assets
+        .into_iter()
+        .flatten()
+        .filter(|(_, assets)| assets.scope() == Scope::Runtime)
+        .flat_map(|(key, _)| without_platform(key))
+        .collect();
     for (key, value) in &deps.libraries.0 {
         let span = text.line_of_piece(value.get());
         let Some((name, version)) = key.split_once('/') else {
@@ -89,7 +104,13 @@ pub(crate) fn read(text: &Text<'_>, sink: &mut Sink) -> Result<(), PartsError> {
         };
         let scope = assets
             .and_then(|assets| assets.get(&**key))
-            .map_or(Scope::Unknown, Assets::scope);
+            .map_or(Scope::Unknown, |assets| {
+                if by_platform.contains(&**key) {
+                    Scope::Runtime
+                } else {
+                    assets.scope()
+                }
+            });
         let draft = Draft {
             checksum: library.sha512.as_deref().filter(|sum| !sum.is_empty()),
             ..Draft::new("nuget", name, version, span).scope(scope)

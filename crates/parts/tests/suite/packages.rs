@@ -76,6 +76,10 @@ fn dotnet() {
   "targets": {".NETCoreApp,Version=v8.0": {}, ".NETCoreApp,Version=v8.0/linux-x64": {
     "App/1.0.0": {"runtime": {"App.dll": {}}},
     "System.Net.Http/4.3.0": {"dependencies": {"System.Runtime": "4.3.0"}, "compile": {"ref/System.Net.Http.dll": {}}},
+    "Microsoft.NETCore.App/3.1.23": {"dependencies": {"runtime.osx.10.10-x64.Microsoft.NETCore.App": "3.1.23"}},
+    "runtime.osx.10.10-x64.Microsoft.NETCore.App/3.1.23": {"runtime": {"System.Net.Http.dll": {}}},
+    "Other/3.1.24": {},
+    "runtime.linux-x64.Other/3.1.23": {"native": {"libother.so": {}}},
     "Empty/1.0.0": {"runtime": {}, "native": null, "runtimeTargets": {"lib/net8.0/_._": {}}},
     "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/8.0.1": {"runtime": {"System.Private.CoreLib.dll": {}}}
   }},
@@ -85,17 +89,21 @@ fn dotnet() {
     "Lib.Reference/1.0.0.0": {"type": "reference", "serviceable": false, "sha512": ""},
     "System.Net.Http/4.3.0": {"type": "package"},
     "Empty/1.0.0": {"type": "package"},
+    "Microsoft.NETCore.App/3.1.23": {"type": "package"},
+    "Other/3.1.24": {"type": "package"},
     "Unlisted/1.0.0": {"type": "package"},
     "versionless": {"type": "package"},
     "wrong/1.0.0": 3
   }
 }"#), @"
-    App | pkg:generic/app | 1.0.0 | runtime | root | Local | line 10
-    Microsoft.NETCore.App.Runtime.linux-x64 | pkg:nuget/microsoft.netcore.app.runtime.linux-x64 | 8.0.1 | runtime | line 11
-    System.Net.Http | pkg:nuget/system.net.http | 4.3.0 | build | line 13
-    Empty | pkg:nuget/empty | 1.0.0 | build | line 14
-    Unlisted | pkg:nuget/unlisted | 1.0.0 | line 15
-    problem: line 16, a library without a version
-    problem: line 17, a library that is not an object
+    App | pkg:generic/app | 1.0.0 | runtime | root | Local | line 14
+    Microsoft.NETCore.App.Runtime.linux-x64 | pkg:nuget/microsoft.netcore.app.runtime.linux-x64 | 8.0.1 | runtime | line 15
+    System.Net.Http | pkg:nuget/system.net.http | 4.3.0 | build | line 17
+    Empty | pkg:nuget/empty | 1.0.0 | build | line 18
+    Microsoft.NETCore.App | pkg:nuget/microsoft.netcore.app | 3.1.23 | runtime | line 19
+    Other | pkg:nuget/other | 3.1.24 | build | line 20
+    Unlisted | pkg:nuget/unlisted | 1.0.0 | line 21
+    problem: line 22, a library without a version
+    problem: line 23, a library that is not an object
     ");
 }
