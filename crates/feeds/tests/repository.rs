@@ -525,6 +525,115 @@ fn a_key_is_replaced_and_clients_follow() {
     );
 }
 
+/// In whatever order a client sees the files of a new key, it believes them.
+#[test]
+fn a_client_that_reads_while_the_key_is_replaced_sees_nothing_wrong() {
+    let mut world = World::new();
+    world.publish(&base(1), None);
+    world.fetch().unwrap();
+    let old = world.anchor();
+    let next = key("mirror-2");
+    IndexFile::replace(&world.at("index"), &base(2)).unwrap();
+    world.publish_at(Timestamp::now(), Some(&next)).unwrap();
+    // As if the publisher had ended before the root, or the copy to a server had.
+    for name in ["/metadata/root.json", "/metadata/2.root.json"] {
+        world.web.remove(name);
+    }
+    let first = std::fs::read(world.at("public/metadata/1.root.json")).unwrap();
+    world.web.put("/metadata/root.json", first.clone());
+    for client in ["client", "between"] {
+        assert_eq!(world.fetch_as(client, &old).unwrap().version, 2);
+    }
+    // The same again is the same.
+    std::fs::remove_file(world.at("public/metadata/2.root.json")).unwrap();
+    std::fs::write(world.at("public/metadata/root.json"), first).unwrap();
+    let again = world.publish_at(Timestamp::now(), Some(&next)).unwrap();
+    assert_eq!((again.version, again.root), (3, 2));
+    let root = std::fs::read(world.at("public/metadata/2.root.json")).unwrap();
+    std::fs::remove_file(world.at("public/metadata/root.json")).unwrap();
+    let again = world.publish_at(Timestamp::now(), Some(&next)).unwrap();
+    assert_eq!((again.version, again.root), (4, 2));
+    assert_eq!(
+        std::fs::read(world.at("public/metadata/root.json")).unwrap(),
+        root
+    );
+    for client in ["client", "between", "late"] {
+        assert_eq!(world.fetch_as(client, &old).unwrap().version, 4);
+    }
+    // But not with a key that never was the repository's.
+    world.key = key("mirror-3");
+    let error = world.publish_at(Timestamp::now(), Some(&next)).unwrap_err();
+    assert!(matches!(error, PublishError::OtherKey(_)), "{error}");
+}
+
+/// Who serves the directory may be able to write to it: nothing of that is signed or stands in the way.
+#[test]
+fn what_others_put_into_the_directory_is_not_published() {
+    let world = World::new();
+    for edition in 1..=2 {
+        world.publish(&base(edition), None);
+    }
+    let at = |name: &str| world.at("public/metadata").join(name);
+    let targets = std::fs::read(at("2.targets.json")).unwrap();
+    let numbers = ["18446744073709551615", "77", "03", "3"];
+    for number in numbers {
+        for role in ["targets", "snapshot", "root"] {
+            if (number, role) != ("3", "root") {
+                std::fs::write(at(&format!("{number}.{role}.json")), &targets).unwrap();
+            }
+        }
+    }
+    assert_eq!(world.publish(&base(3), None).version, 3);
+    assert_eq!(world.fetch().unwrap().version, 3);
+    for (name, bytes) in [
+        (
+            "3.targets.json",
+            forged(&std::fs::read(at("3.targets.json")).unwrap()),
+        ),
+        ("3.targets.json", targets),
+        (
+            "timestamp.json",
+            forged(&std::fs::read(at("timestamp.json")).unwrap()),
+        ),
+        (
+            "1.root.json",
+            forged(&std::fs::read(at("1.root.json")).unwrap()),
+        ),
+    ] {
+        let good = std::fs::read(at(name)).unwrap();
+        std::fs::write(at(name), bytes).unwrap();
+        let error = world.publish_at(Timestamp::now(), None).unwrap_err();
+        assert!(
+            matches!(&error, PublishError::Unverified(path) if path.as_str().ends_with(name)),
+            "{name}: {error}"
+        );
+        std::fs::write(at(name), good).unwrap();
+    }
+    assert_eq!(world.publish(&base(4), None).version, 4);
+}
+
+/// A patch that is there is taken again, if it is the one that was signed.
+#[test]
+fn a_damaged_patch_is_made_anew() {
+    let world = World::new();
+    for edition in 1..=2 {
+        world.publish(&base(edition), None);
+    }
+    let files = world.at("public/targets").read_dir_utf8().unwrap();
+    let files = files.map(|file| file.unwrap().into_path());
+    let is_patch = |path: &Utf8PathBuf| path.as_str().ends_with(".patch.zst");
+    let patch = files.into_iter().find(is_patch).unwrap();
+    let whole = std::fs::read(&patch).unwrap();
+    for damage in [None, Some(b"damaged")] {
+        if let Some(damage) = damage {
+            std::fs::write(&patch, damage).unwrap();
+        }
+        let published = world.publish(&base(2), None);
+        assert_eq!(published.patches, [whole.len() as u64]);
+        assert_eq!(std::fs::read(&patch).unwrap(), whole);
+    }
+}
+
 /// A root that was given is not passed over where there is state: after a theft of the key, a client
 /// that goes on with the old one would follow the thief.
 #[test]

@@ -17,6 +17,9 @@ pub enum PublishError {
     /// The directory is signed with another key.
     #[error("the repository in {0} is signed with another key")]
     OtherKey(Utf8PathBuf),
+    /// Something that others put there, or damage.
+    #[error("{0} is not signed with the key of the repository")]
+    Unverified(Utf8PathBuf),
     /// There is nothing yet whose key could be replaced.
     #[error("there is no repository in {0} whose key could be replaced")]
     NothingToRotate(Utf8PathBuf),
@@ -59,6 +62,9 @@ impl PublishError {
             Self::OtherKey(_) => Some(
                 "use the key that signed it; `--next-key NEW` beside that one replaces it by a new one",
             ),
+            Self::Unverified(_) => {
+                Some("find out who writes to that directory, and restore it from a copy")
+            }
             Self::NothingToRotate(_) => Some("publish with `--key` alone first"),
             Self::Metadata { .. } => Some(
                 "restore the directory from a copy; clients take one that is begun anew for a rollback",

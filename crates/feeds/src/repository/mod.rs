@@ -16,6 +16,7 @@
 //! `BASE` and `OLD` are digests of bases as deltas name them. Who has an older base takes a patch and
 //! the delta, who has none takes the base.
 
+mod directory;
 mod error;
 mod fetch;
 mod publish;

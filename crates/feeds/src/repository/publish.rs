@@ -1,30 +1,27 @@
 //! Publishing: files are written so that a client reading meanwhile sees the old state or the new.
 //!
 //! Files that a version names are never written again, and `timestamp.json`, which puts a version in
-//! force, comes last. What the version before names is kept, for clients that have begun with it.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this room owns the published directory"
-)]
+//! force, comes after them. What the version before names is kept, for clients that have begun with it.
+//! A new root comes last: if it has another key, the version is signed with both, so that who reads
+//! before it and who reads after it believes the same files.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU64;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use jiff::{SignedDuration, Timestamp};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use snowguard_advisory::index::SegmentDigest;
 use snowguard_store::SecretKey;
 use tough::TargetName;
-use tough::schema::{self, Hashes, Metafile, Root, Signed, Snapshot, Target, Targets};
+use tough::schema::{self, Hashes, Metafile, Snapshot, Target, Targets};
 
+use super::directory::{Directory, Known, Listed};
 use super::error::PublishError;
 use super::sign::{SPECIFICATION, is_root_key, root, signed};
 use super::{About, Kind, MAX_INDEX, hex, sha256};
-use crate::file::{IndexFile, replace_file};
+use crate::file::IndexFile;
 
 /// Bases are compressed once and fetched often.
 const LEVEL: i32 = 15;
@@ -80,11 +77,13 @@ pub fn publish(publish: &Publish<'_>) -> Result<Published, PublishError> {
     let file = IndexFile::open(publish.index)?;
     // A damaged index is not handed on.
     file.index()?;
-    let listed = to.listed()?;
-    let before = to.targets(&listed)?;
+    let mut keys = vec![publish.key];
+    keys.extend(publish.next_key);
+    let listed = to.listed(&keys)?;
+    let before = &listed.targets;
     let version = NonZeroU64::MIN.saturating_add(listed.last);
     let expires = later(publish.now, publish.expires)?;
-    let (new_root, signer) = next_root(publish, &to, &listed)?;
+    let (new_root, signers) = next_root(publish, &to, &listed)?;
 
     let plan = targets(publish, &to, &file, before.as_ref(), version.get())?;
     let names: BTreeSet<String> = plan
@@ -96,7 +95,7 @@ pub fn publish(publish: &Publish<'_>) -> Result<Published, PublishError> {
         targets: plan.targets,
         ..Targets::new(SPECIFICATION.to_owned(), version, expires)
     };
-    let role = signed(role, &[signer])?;
+    let role = signed(role, &signers)?;
     let meta = |bytes: &[u8]| Metafile {
         length: Some(bytes.len() as u64),
         hashes: Some(hashes(bytes)),
@@ -105,21 +104,32 @@ pub fn publish(publish: &Publish<'_>) -> Result<Published, PublishError> {
     };
     let mut snapshot = Snapshot::new(SPECIFICATION.to_owned(), version, expires);
     snapshot.meta.insert("targets.json".to_owned(), meta(&role));
-    let snapshot = signed(snapshot, &[signer])?;
+    let snapshot = signed(snapshot, &signers)?;
     let mut timestamp = schema::Timestamp::new(SPECIFICATION.to_owned(), version, expires);
     timestamp
         .meta
         .insert("snapshot.json".to_owned(), meta(&snapshot));
-    let timestamp = signed(timestamp, &[signer])?;
+    let timestamp = signed(timestamp, &signers)?;
     to.write(&format!("metadata/{version}.targets.json"), &role)?;
     to.write(&format!("metadata/{version}.snapshot.json"), &snapshot)?;
-    let mut root_version = listed.root;
+    // Of the first version nobody knows; without a root it would be nobody's if this ended here.
+    let is_first = listed.root.is_none();
+    if !is_first {
+        to.write("metadata/timestamp.json", &timestamp)?;
+    }
+    let mut root_version = listed.root_number();
+    let mut root = listed.root.as_ref().map(|(_, bytes)| bytes.clone());
     if let Some((number, bytes)) = new_root {
         to.write(&format!("metadata/{number}.root.json"), &bytes)?;
-        to.write("metadata/root.json", &bytes)?;
         root_version = number;
+        root = Some(bytes);
     }
-    to.write("metadata/timestamp.json", &timestamp)?;
+    if let Some(root) = root.filter(|root| !to.has("metadata/root.json", root)) {
+        to.write("metadata/root.json", &root)?;
+    }
+    if is_first {
+        to.write("metadata/timestamp.json", &timestamp)?;
+    }
     to.clean(&names, before.as_ref(), version.get(), listed.in_force)?;
     Ok(Published {
         version: version.get(),
@@ -139,30 +149,38 @@ fn next_root<'k>(
     publish: &Publish<'k>,
     to: &Directory<'_>,
     listed: &Listed,
-) -> Result<(Option<NewRoot>, &'k SecretKey), PublishError> {
-    let signer = publish.next_key.unwrap_or(publish.key);
+) -> Result<(Option<NewRoot>, Vec<&'k SecretKey>), PublishError> {
     let expires = later(publish.now, publish.root_expires)?;
-    let version = NonZeroU64::MIN.saturating_add(listed.root);
-    let keys: &[&SecretKey] = match (listed.root, publish.next_key) {
-        (0, Some(_)) => return Err(PublishError::NothingToRotate(publish.to.to_owned())),
-        (0, None) => &[publish.key],
-        (number, next) => {
-            let current: Signed<Root> = to.json(&format!("metadata/{number}.root.json"))?;
-            if !is_root_key(&current.signed, publish.key.public().bytes()) {
-                return Err(PublishError::OtherKey(publish.to.to_owned()));
-            }
-            match next {
-                // Whoever trusts the old key must be led to the new one by both.
-                Some(next) => &[publish.key, next],
-                None if current.signed.expires < later(publish.now, publish.root_expires / 2)? => {
-                    &[publish.key]
-                }
-                None => return Ok((None, signer)),
-            }
-        }
+    let number = listed.root_number();
+    let make = |owner: &SecretKey, signers: &[&SecretKey]| -> Result<NewRoot, PublishError> {
+        let version = NonZeroU64::MIN.saturating_add(number);
+        let role = root(version, expires, owner.public().bytes()).map_err(PublishError::schema)?;
+        Ok((version.get(), signed(role, signers)?))
     };
-    let role = root(version, expires, signer.public().bytes()).map_err(PublishError::schema)?;
-    Ok((Some((version.get(), signed(role, keys)?)), signer))
+    let (key, next) = (publish.key, publish.next_key);
+    let Some((current, _)) = &listed.root else {
+        return match next {
+            Some(_) => Err(PublishError::NothingToRotate(publish.to.to_owned())),
+            None => Ok((Some(make(key, &[key])?), vec![key])),
+        };
+    };
+    let is_key = |key: &SecretKey| is_root_key(&current.signed, key.public().bytes());
+    let key = match next {
+        // Whoever trusts the old key must be led to the new one by both.
+        Some(next) if is_key(key) => {
+            let both = vec![key, next];
+            return Ok((Some(make(next, &both)?), both));
+        }
+        // The key was replaced before, and the program perhaps ended in the middle of it.
+        Some(next) if to.was_key_before(number, key) => next,
+        _ => key,
+    };
+    if !is_key(key) {
+        return Err(PublishError::OtherKey(publish.to.to_owned()));
+    }
+    let is_old = current.signed.expires < later(publish.now, publish.root_expires / 2)?;
+    let renewed = is_old.then(|| make(key, &[key])).transpose()?;
+    Ok((renewed, vec![key]))
 }
 
 /// What the targets of a version are.
@@ -202,6 +220,7 @@ fn targets(
     // What was published and is still whole, by what it unpacks to.
     let mut known = to.known(before);
     let own = about(Kind::Base, None, None, base);
+    let own_sha256 = own.sha256.clone();
     let published = known
         .remove(&digest)
         .filter(|old| old.about.sha256 == own.sha256);
@@ -210,7 +229,7 @@ fn targets(
         .and_then(|old| old.about.since)
         .unwrap_or(version);
     let packed = match &published {
-        Some(old) => to.read(&format!("targets/{}", old.file))?,
+        Some(old) => old.packed.clone(),
         None => pack(base, None).map_err(|error| PublishError::Write(error.into()))?,
     };
     plan.base = packed.len() as u64;
@@ -242,8 +261,23 @@ fn targets(
     for old in old.into_iter().take(publish.keep) {
         let from = old.about.base.clone();
         let name = format!("advisories-{from}-{digest}.patch.zst");
-        let patch =
-            pack(base, Some(&old.bytes)).map_err(|error| PublishError::Write(error.into()))?;
+        let made = before
+            .and_then(|before| before.targets.iter().find(|(raw, _)| raw.raw() == name))
+            .filter(|(_, target)| {
+                super::publish::about(target).is_some_and(|made| {
+                    made.kind == Kind::Patch
+                        && made.base == digest
+                        && made.from.as_ref() == Some(&from)
+                        && made.sha256 == own_sha256
+                })
+            })
+            .and_then(|(name, target)| to.target(name, target));
+        let patch = match made {
+            Some(patch) => patch,
+            None => {
+                pack(base, Some(&old.bytes)).map_err(|error| PublishError::Write(error.into()))?
+            }
+        };
         if patch.len() > packed.len() - packed.len() / WORTH {
             continue;
         }
@@ -255,12 +289,11 @@ fn targets(
             &patch,
             &about(Kind::Patch, Some(from), None, base),
         )?;
-        let bytes = to.read(&format!("targets/{}", old.file))?;
         let about = About {
             kind: Kind::Old,
             ..old.about
         };
-        add(&mut plan, to, &old.name, &bytes, &about)?;
+        add(&mut plan, to, &old.name, &old.packed, &about)?;
     }
     Ok(plan)
 }
@@ -368,200 +401,5 @@ pub(super) fn unpack(
         Ok(bytes)
     } else {
         Err(std::io::Error::other("it has another length than it says"))
-    }
-}
-
-/// The published directory.
-struct Directory<'d>(&'d Utf8Path);
-
-/// What is in it, by the names of files.
-struct Listed {
-    /// The newest root; 0 if there is none.
-    root: u64,
-    /// The highest number that any version took, in force or not.
-    last: u64,
-    /// The version in force; 0 if there is none.
-    in_force: u64,
-}
-
-/// A base that was published and is whole.
-struct Known {
-    name: String,
-    file: String,
-    about: About,
-    bytes: Vec<u8>,
-}
-
-impl Directory<'_> {
-    fn make(&self, name: &str) -> Result<(), PublishError> {
-        let path = self.0.join(name);
-        std::fs::create_dir_all(&path).map_err(|source| PublishError::File {
-            what: "make",
-            path,
-            source,
-        })
-    }
-
-    /// One publisher at a time; the file stays, and the lock goes with the process.
-    fn lock(&self) -> Result<File, PublishError> {
-        let path = self.0.join(".lock");
-        let file = File::create(&path).map_err(|source| PublishError::File {
-            what: "write",
-            path: path.clone(),
-            source,
-        })?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => Err(PublishError::Busy(self.0.to_owned())),
-            Err(std::fs::TryLockError::Error(source)) => Err(PublishError::File {
-                what: "lock",
-                path,
-                source,
-            }),
-        }
-    }
-
-    fn listed(&self) -> Result<Listed, PublishError> {
-        let mut listed = Listed {
-            root: 0,
-            last: 0,
-            in_force: 0,
-        };
-        for name in self.names("metadata")? {
-            match name
-                .split_once('.')
-                .map(|(number, rest)| (number.parse::<u64>(), rest))
-            {
-                Some((Ok(number), "root.json")) => listed.root = listed.root.max(number),
-                Some((Ok(number), "targets.json" | "snapshot.json")) => {
-                    listed.last = listed.last.max(number);
-                }
-                _ => {}
-            }
-            if name == "timestamp.json" {
-                let timestamp: Signed<schema::Timestamp> = self.json("metadata/timestamp.json")?;
-                listed.in_force = timestamp.signed.version.get();
-                listed.last = listed.last.max(listed.in_force);
-            }
-        }
-        Ok(listed)
-    }
-
-    /// The targets that are in force.
-    fn targets(&self, listed: &Listed) -> Result<Option<Targets>, PublishError> {
-        if listed.in_force == 0 {
-            return Ok(None);
-        }
-        let signed: Signed<Targets> =
-            self.json(&format!("metadata/{}.targets.json", listed.in_force))?;
-        Ok(Some(signed.signed))
-    }
-
-    /// The bases that were published, by digest, as far as they unpack to what was signed. What does
-    /// not is published anew or not at all, so that nothing is signed that was put here by others.
-    fn known(&self, before: Option<&Targets>) -> BTreeMap<String, Known> {
-        let mut known = BTreeMap::new();
-        for (name, target) in before.into_iter().flat_map(|targets| &targets.targets) {
-            let Some(about) =
-                about(target).filter(|about| matches!(about.kind, Kind::Base | Kind::Old))
-            else {
-                continue;
-            };
-            let file = consistent(name, target);
-            let bytes = self
-                .read(&format!("targets/{file}"))
-                .ok()
-                .and_then(|packed| unpack(&packed, None, about.length).ok());
-            if let Some(bytes) = bytes
-                && hex(&sha256(&bytes)) == about.sha256
-                && digest_of(&bytes) == about.base
-            {
-                let base = Known {
-                    name: name.raw().to_owned(),
-                    file,
-                    about,
-                    bytes,
-                };
-                known.insert(base.about.base.clone(), base);
-            }
-        }
-        known
-    }
-
-    /// Removes what neither this version nor the one before names.
-    fn clean(
-        &self,
-        names: &BTreeSet<String>,
-        before: Option<&Targets>,
-        version: u64,
-        previous: u64,
-    ) -> Result<(), PublishError> {
-        let old: BTreeSet<String> = before
-            .into_iter()
-            .flat_map(|targets| &targets.targets)
-            .map(|(name, target)| consistent(name, target))
-            .collect();
-        for name in self.names("targets")? {
-            if !names.contains(&name) && !old.contains(&name) {
-                self.remove(&format!("targets/{name}"))?;
-            }
-        }
-        for name in self.names("metadata")? {
-            if let Some((number, "targets.json" | "snapshot.json")) = name.split_once('.')
-                && let Ok(number) = number.parse::<u64>()
-                && number != version
-                && number != previous
-            {
-                self.remove(&format!("metadata/{name}"))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn names(&self, folder: &str) -> Result<Vec<String>, PublishError> {
-        let path = self.0.join(folder);
-        let failed = |source| PublishError::File {
-            what: "read",
-            path: path.clone(),
-            source,
-        };
-        let mut names = Vec::new();
-        for entry in path.read_dir_utf8().map_err(failed)? {
-            names.push(entry.map_err(failed)?.file_name().to_owned());
-        }
-        Ok(names)
-    }
-
-    fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, PublishError> {
-        serde_json::from_slice(&self.read(name)?).map_err(|source| PublishError::Metadata {
-            path: self.0.join(name),
-            source,
-        })
-    }
-
-    fn read(&self, name: &str) -> Result<Vec<u8>, PublishError> {
-        let path = self.0.join(name);
-        std::fs::read(&path).map_err(|source| PublishError::File {
-            what: "read",
-            path,
-            source,
-        })
-    }
-
-    fn has(&self, name: &str, bytes: &[u8]) -> bool {
-        self.read(name).is_ok_and(|found| found == bytes)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
-        Ok(replace_file(&self.0.join(name), bytes)?)
-    }
-
-    fn remove(&self, name: &str) -> Result<(), PublishError> {
-        let path = self.0.join(name);
-        std::fs::remove_file(&path).map_err(|source| PublishError::File {
-            what: "remove",
-            path: Utf8PathBuf::from(&path),
-            source,
-        })
     }
 }
