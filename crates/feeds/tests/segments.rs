@@ -5,7 +5,8 @@
 )]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -173,10 +174,9 @@ const UPDATES: &str = "SNOWGUARD_TEST_UPDATES";
 
 /// Not a test of its own: what [`killed_at_any_point_the_old_or_the_new_is_there`] starts and kills.
 #[test]
+#[ignore = "it never ends"]
 fn updates_for_ever() {
-    let Some(path) = std::env::var_os(UPDATES) else {
-        return;
-    };
+    let path = std::env::var_os(UPDATES).unwrap();
     let path = Utf8PathBuf::try_from(std::path::PathBuf::from(path)).unwrap();
     let mut store = RecordStore::open(&records_path(&path)).unwrap();
     let mut number: u32 = store
@@ -203,6 +203,7 @@ fn updates_for_ever() {
             Compact::WhenLarge
         };
         write(&mut store, &path, compact).unwrap();
+        println!("\nwritten {number}");
     }
 }
 
@@ -212,50 +213,52 @@ fn killed_at_any_point_the_old_or_the_new_is_there() {
     let mut seen = 0;
     for round in 0..25_u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "updates_for_ever"])
+            .args(["--exact", "updates_for_ever", "--ignored", "--nocapture"])
             .env(UPDATES, &path)
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // Long enough to get somewhere, at another point each time.
-        std::thread::sleep(Duration::from_millis(120 + round * 37 % 90));
+        // It gets somewhere, however slow this machine is, and then to another point each time.
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut written = lines
+            .map(Result::unwrap)
+            .filter_map(|line| line.strip_prefix("written ")?.parse().ok());
+        let least: u32 = written.by_ref().take(2).last().unwrap();
+        std::thread::sleep(Duration::from_millis(round * 37 % 90));
         child.kill().unwrap();
         child.wait().unwrap();
+        assert!(least > seen);
         let mut store = RecordStore::open(&records_path(&path)).unwrap();
         let stored: u32 = store
             .cursor("edition")
             .unwrap()
             .map_or(0, |text| text.parse().unwrap());
-        if path.exists() {
-            let file = IndexFile::open(&path).unwrap();
-            let index = file.index().unwrap();
-            let says = |id: u32| {
-                let id = index.find(&format!("CVE-2024-{id}")).unwrap().unwrap();
-                let title = index.vulnerability(id).unwrap().summary.unwrap();
-                title.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
-            };
-            let number = says(1001);
-            assert!(
-                (1001..1300)
-                    .filter(|id| id % 20 < 3 && id % 7 != 0 && id % 5 != 0)
-                    .all(|id| says(id) == number)
-            );
-            assert!(
-                (seen..=stored).contains(&number),
-                "{seen} {number} {stored}"
-            );
-            seen = number;
-        }
+        assert!(stored >= least);
+        let file = IndexFile::open(&path).unwrap();
+        let index = file.index().unwrap();
+        let says = |id: u32| {
+            let id = index.find(&format!("CVE-2024-{id}")).unwrap().unwrap();
+            let title = index.vulnerability(id).unwrap().summary.unwrap();
+            title.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+        };
+        let number = says(1001);
+        assert!(
+            (1001..1300)
+                .filter(|id| id % 20 < 3 && id % 7 != 0 && id % 5 != 0)
+                .all(|id| says(id) == number)
+        );
+        assert!(
+            (least..=stored).contains(&number),
+            "{least} {number} {stored}"
+        );
+        seen = number;
         // Whatever was not written is written now.
-        if stored > 0 {
-            write(&mut store, &path, Compact::WhenLarge).unwrap();
-            let records: Vec<Record> = (1000..1300)
-                .map(|id| record(id, if id % 20 < 3 { stored } else { 0 }))
-                .collect();
-            let (_keep, plain) = scratch();
-            IndexFile::replace(&plain, &built(&records)).unwrap();
-            assert_eq!(content(&path), content(&plain));
-        }
+        write(&mut store, &path, Compact::WhenLarge).unwrap();
+        let records: Vec<Record> = (1000..1300)
+            .map(|id| record(id, if id % 20 < 3 { stored } else { 0 }))
+            .collect();
+        let (_keep, plain) = scratch();
+        IndexFile::replace(&plain, &built(&records)).unwrap();
+        assert_eq!(content(&path), content(&plain));
     }
-    assert!(seen > 3, "too little happened: {seen}");
 }
