@@ -195,6 +195,31 @@ fn next_page(link: &str) -> Option<String> {
     })
 }
 
+/// For [`super::try_lists`].
+pub(super) fn try_list(bytes: &[u8]) {
+    let _ = next_page(&String::from_utf8_lossy(bytes));
+    let Ok(releases) = serde_json::from_slice::<Vec<Release>>(bytes) else {
+        return;
+    };
+    let mut listing = Listing::default();
+    listing.add(releases);
+    let mut cursor = None;
+    // After all steps of a plan there is nothing left to do.
+    while let Ok(steps) = listing.plan(cursor.as_ref()) {
+        let Some(last) = steps.last() else {
+            break;
+        };
+        let next = last.after();
+        let _ = (
+            listing.newest(),
+            listing.reaches(&next.next),
+            next.edition(),
+        );
+        assert_ne!(cursor.as_ref(), Some(&next), "a plan leads on");
+        cursor = Some(next);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

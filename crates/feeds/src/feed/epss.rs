@@ -188,3 +188,8 @@ fn keep(fetched: &Fetched<'_>, last: &Utf8Path) {
     // If it cannot be kept, all scores are compared with the store the next time.
     let _ = std::fs::rename(&fetched.path, last);
 }
+
+/// For [`super::try_lists`].
+pub(super) fn try_head(bytes: &[u8]) {
+    let _ = (score_date(bytes), rows(bytes));
+}

@@ -168,6 +168,16 @@ impl Done {
     }
 }
 
+/// Reads bytes as each of the small documents by which feeds say what is new, and does with them what
+/// an update does. For who looks for bytes that do harm.
+#[doc(hidden)]
+pub fn try_lists(bytes: &[u8]) {
+    cve::try_list(bytes);
+    epss::try_head(bytes);
+    nvd::try_meta(bytes);
+    osv::try_list(bytes);
+}
+
 /// Why a feed was not brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
@@ -296,5 +306,35 @@ impl FeedError {
     /// Whether the person stopped it, at whatever point.
     pub fn is_interruption(&self) -> bool {
         matches!(self, Self::Interrupted | Self::Http(HttpError::Interrupted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A little of what a fuzzer does, in every run of the tests.
+    #[test]
+    fn lists_that_are_damaged_do_no_harm() {
+        let asset = r#"[{"assets":[{"name":"2026-11-20_delta_CVEs_at_1300Z.zip","size":9},
+            {"name":"2026-11-20_all_CVEs_at_midnight.zip.zip"}]},{"assets":[
+            {"name":"2026-11-19_delta_CVEs_at_end_of_day.zip","digest":"sha256:ab"}]}]"#;
+        let sha256 = "ab".repeat(32);
+        let meta =
+            format!("lastModifiedDate:2026-01-19T16:00:01-05:00\r\nsize:1\r\nsha256:{sha256}");
+        for list in [
+            asset,
+            &meta,
+            "2026-11-20T00:00:00.123456Z,PYSEC-2026-2\n2999-01-01T00:00:00Z,MAL-2026-1\n",
+            "#model_version:v1,score_date:2026-11-20T12:55:00Z\ncve,epss,percentile\nCVE-2026-1,1,1\n",
+        ] {
+            super::try_lists(list.as_bytes());
+            for at in 0..list.len() {
+                super::try_lists(&list.as_bytes()[..at]);
+                for byte in *b"\0\n,:\"-9Z\xff" {
+                    let mut damaged = list.as_bytes().to_vec();
+                    damaged[at] = byte;
+                    super::try_lists(&damaged);
+                }
+            }
+        }
     }
 }

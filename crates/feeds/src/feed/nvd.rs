@@ -207,6 +207,11 @@ fn read_meta(text: &str) -> Option<Meta> {
     })
 }
 
+/// For [`super::try_lists`].
+pub(super) fn try_meta(bytes: &[u8]) {
+    let _ = read_meta(&String::from_utf8_lossy(bytes));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

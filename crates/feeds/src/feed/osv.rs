@@ -567,6 +567,29 @@ fn shown(newest: Timestamp) -> String {
     newest.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// For [`super::try_lists`].
+pub(super) fn try_list(bytes: &[u8]) {
+    let now = Timestamp::from_second(1_795_000_000).unwrap_or_default();
+    // Half of the records are here.
+    let is_here = |id: &str| id.len().is_multiple_of(2);
+    let Ok(list) = List::read(bytes, |id| !id.starts_with("MAL-"), now) else {
+        return;
+    };
+    let written = list::write(&list.stamps);
+    let again = list::read(written.as_bytes());
+    assert_eq!(again.as_ref(), Ok(&list.stamps), "it was written here");
+    let (here, _): (Stamps, Stamps) = again
+        .unwrap_or_default()
+        .into_iter()
+        .partition(|(id, _)| is_here(id));
+    let Difference { new, gone } = list.beyond(&here);
+    assert!(gone.is_empty() && new.iter().all(|id| !is_here(id)));
+    let mut after = list.brought_to(&here);
+    assert!(list.beyond(&after).new.is_empty(), "all of it is here");
+    settle(&mut after, &list, list.newest);
+    assert!(!is_older(&after, list.newest, &here));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
