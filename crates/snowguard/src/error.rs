@@ -44,6 +44,12 @@ impl Failure {
         self
     }
 
+    /// With what to do next, where something is known that helps.
+    pub(crate) fn maybe_hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hints.extend(hint.map(Into::into));
+        self
+    }
+
     /// A file that cannot be read.
     pub(crate) fn cannot_read(path: &Utf8Path, source: std::io::Error) -> Self {
         Self::new(anyhow::Error::new(source).context(format!("cannot read {path}")))
@@ -86,11 +92,7 @@ impl Failure {
 impl From<snowguard_sources::SourceError> for Failure {
     fn from(error: snowguard_sources::SourceError) -> Self {
         let hint = error.hint();
-        let failure = Self::new(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error).maybe_hint(hint)
     }
 }
 

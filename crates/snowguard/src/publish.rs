@@ -93,15 +93,8 @@ impl From<PublishError> for Failure {
             PublishError::Index(error) => error.into(),
             error => {
                 let hint = error.hint();
-                hinted(Self::new(error), hint)
+                Self::new(error).maybe_hint(hint)
             }
         }
-    }
-}
-
-fn hinted(failure: Failure, hint: Option<&'static str>) -> Failure {
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
     }
 }

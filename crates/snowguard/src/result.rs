@@ -141,11 +141,7 @@ fn print(
 impl From<SecretError> for Failure {
     fn from(error: SecretError) -> Self {
         let hint = error.hint();
-        let failure = Self::new(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error).maybe_hint(hint)
     }
 }
 

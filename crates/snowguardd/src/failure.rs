@@ -42,6 +42,12 @@ impl Failure {
         self
     }
 
+    /// With what to do next, where something is known that helps.
+    pub(crate) fn maybe_hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hints.extend(hint.map(Into::into));
+        self
+    }
+
     /// Tells it, with all causes, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let mut text = String::new();
@@ -83,11 +89,7 @@ impl From<ResultsError> for Failure {
 impl From<SecretError> for Failure {
     fn from(error: SecretError) -> Self {
         let hint = error.hint();
-        let failure = Self::new(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error).maybe_hint(hint)
     }
 }
 

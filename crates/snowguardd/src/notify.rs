@@ -93,21 +93,13 @@ fn tell(
 impl From<DeliverError> for Failure {
     fn from(error: DeliverError) -> Self {
         let hint = error.hint;
-        let failure = Self::new(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error).maybe_hint(hint)
     }
 }
 
 impl From<NotifierError> for Failure {
     fn from(error: NotifierError) -> Self {
         let hint = error.hint();
-        let failure = Self::new(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(error).maybe_hint(hint)
     }
 }

@@ -164,10 +164,7 @@ fn send(
                     waiting.len() - at,
                     waiting.len()
                 ));
-                return Err(match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                });
+                return Err(failure.maybe_hint(hint));
             }
         }
     }
