@@ -13,9 +13,10 @@ use snowguard_advisory::identity::Product;
 use snowguard_advisory::index::{Index, Key, SourceKind};
 use snowguard_advisory::read::Format;
 use snowguard_advisory::record::Record;
-use snowguard_feeds::repository::{Publish, Published, SecretKey, publish};
+use snowguard_feeds::repository::{Publish, Published, publish};
 use snowguard_feeds::segments::{Compact, Written, WrittenFile, records_path, write};
 use snowguard_feeds::{IndexFile, RecordStore};
+use snowguard_secrets::{SecretFile, create_key};
 
 use super::meter::Measured;
 use super::product::Product as Program;
@@ -278,9 +279,9 @@ fn scans(args: &Common, base: &Utf8Path, joined: &Utf8Path) -> Result<Scans> {
 fn published(work: &Utf8Path, index: &Utf8Path) -> Result<Published> {
     let file = work.join("key.secret");
     let key = if file.exists() {
-        SecretKey::read(&file)?
+        SecretFile::at(&file).key()?
     } else {
-        SecretKey::create(&file, "bench-1")?
+        create_key(&file, "bench-1")?
     };
     let now = jiff::Timestamp::try_from(std::time::SystemTime::now())?;
     let day = jiff::SignedDuration::from_hours(24);
