@@ -61,17 +61,11 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let program = product::program()?;
     say("packing the data as feeds");
     let mut mirror = Mirror::default();
-    let day = pack(&args.data, args.changed, &mut mirror)?;
+    let day = pack(&args.data, News::Changed(args.changed), &mut mirror)?;
     let web = Web::start()?;
     mirror.serve(&web);
     let settings = args.work.join("snowguard.toml");
-    let ecosystems: Vec<String> = day.ecosystems.keys().map(|e| format!("{e:?}")).collect();
-    let text = format!(
-        "[feeds]\nmirror = \"{}\"\n[feeds.osv]\necosystems = [{}]\n",
-        web.base(),
-        ecosystems.join(", ")
-    );
-    write(&settings, text.as_bytes())?;
+    write(&settings, day.settings(&web).as_bytes())?;
     let index = args.work.join("advisories.idx");
     let mirror_mb = megabytes(mirror.size() as u64);
     let step = |what: &str| -> Result<Step> {
@@ -152,9 +146,19 @@ impl Report {
     }
 }
 
+/// What the CVE list has new on the day.
+#[derive(Clone, Copy)]
+pub(super) enum News<'n> {
+    /// So many records, half of them new.
+    Changed(usize),
+    /// One record, which nobody had before.
+    New(&'n str),
+}
+
 /// What changes on the day.
-struct Day {
-    whole: usize,
+pub(super) struct Day {
+    /// Records of the CVE list before it.
+    pub(super) whole: usize,
     cves: Vec<Named>,
     nvd: Vec<Value>,
     ecosystems: BTreeMap<String, Vec<Value>>,
@@ -162,7 +166,18 @@ struct Day {
 }
 
 impl Day {
-    fn passes(self, mirror: &mut Mirror) -> Result<()> {
+    /// The settings of a client of the mirror.
+    pub(super) fn settings(&self, web: &Web) -> String {
+        let ecosystems: Vec<String> = self.ecosystems.keys().map(|e| format!("{e:?}")).collect();
+        format!(
+            "[feeds]\nmirror = \"{}\"\n[feeds.osv]\necosystems = [{}]\n",
+            web.base(),
+            ecosystems.join(", ")
+        )
+    }
+
+    /// Puts what changed into the mirror.
+    pub(super) fn passes(self, mirror: &mut Mirror) -> Result<()> {
         mirror.cve_delta("2026-11-19", None, &self.cves)?;
         mirror.nvd("modified", "2026-11-20T03:00:00-05:00", &self.nvd)?;
         let moved = self
@@ -189,7 +204,8 @@ impl Day {
     }
 }
 
-fn pack(data: &Utf8Path, changed: usize, mirror: &mut Mirror) -> Result<Day> {
+/// Packs the data as it is before the day.
+pub(super) fn pack(data: &Utf8Path, news: News<'_>, mirror: &mut Mirror) -> Result<Day> {
     let folder = data.join("advisories");
     let kev: Value = serde_json::from_slice(&std::fs::read(folder.join("kev.json"))?)?;
     let entries = kev["vulnerabilities"]
@@ -207,17 +223,13 @@ fn pack(data: &Utf8Path, changed: usize, mirror: &mut Mirror) -> Result<Day> {
             cves.push((id.to_owned(), record));
         }
     }
-    ensure!(
-        cves.len() > 2 * changed,
-        "there are too few records of the CVE list"
-    );
-    // Half of what changes is new, half is there and says something else.
-    let mut later = cves.split_off(cves.len() - changed.div_ceil(2));
-    for (id, record) in cves.iter().take(changed / 2) {
-        let mut value: Value = serde_json::from_slice(record)?;
-        value["containers"]["cna"]["affected"][0]["versions"] = serde_json::json!([{"version": "0", "lessThan": "99", "status": "affected", "versionType": "custom"}]);
-        later.push((id.clone(), value.to_string().into_bytes()));
-    }
+    let later = match news {
+        News::Changed(count) => changed(&mut cves, count)?,
+        News::New(id) => {
+            let at = cves.iter().position(|(known, _)| known == id);
+            vec![cves.remove(at.with_context(|| format!("{id} is not in the CVE list"))?)]
+        }
+    };
     mirror.cve_whole("2026-11-19", &cves)?;
 
     let first: Vec<(String, f64)> = cves
@@ -244,13 +256,19 @@ fn pack(data: &Utf8Path, changed: usize, mirror: &mut Mirror) -> Result<Day> {
         let year = year.unwrap_or(2002).clamp(2002, 2026).to_string();
         years.entry(year).or_default().push(value);
     }
-    let nvd: Vec<Value> = years
-        .get("2024")
-        .into_iter()
-        .flatten()
-        .take(300)
-        .cloned()
-        .collect();
+    let nvd: Vec<Value> = match news {
+        News::Changed(_) => {
+            let year = years.get("2024").into_iter().flatten();
+            year.take(300).cloned().collect()
+        }
+        News::New(id) => {
+            let of_id = |item: &mut Value| item["_annotation"]["cve_id"] == id;
+            let years = years.values_mut();
+            years
+                .flat_map(|items| items.extract_if(.., of_id))
+                .collect()
+        }
+    };
     for year in 2002..=2026 {
         let name = year.to_string();
         let items = years.remove(&name).unwrap_or_default();
@@ -287,6 +305,21 @@ fn pack(data: &Utf8Path, changed: usize, mirror: &mut Mirror) -> Result<Day> {
         ecosystems,
         scores: first,
     })
+}
+
+/// Half of what changes is new, half is there and says something else.
+fn changed(cves: &mut Vec<Named>, count: usize) -> Result<Vec<Named>> {
+    ensure!(
+        cves.len() > 2 * count,
+        "there are too few records of the CVE list"
+    );
+    let mut later = cves.split_off(cves.len() - count.div_ceil(2));
+    for (id, record) in cves.iter().take(count / 2) {
+        let mut value: Value = serde_json::from_slice(record)?;
+        value["containers"]["cna"]["affected"][0]["versions"] = serde_json::json!([{"version": "0", "lessThan": "99", "status": "affected", "versionType": "custom"}]);
+        later.push((id.clone(), value.to_string().into_bytes()));
+    }
+    Ok(later)
 }
 
 fn scores(mirror: &mut Mirror, day: &str, scores: &[(String, f64)]) -> Result<()> {

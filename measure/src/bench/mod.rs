@@ -4,6 +4,7 @@
 //! Each run of the peer stands next to one of ours, so that whatever else the machine does meets
 //! both.
 
+mod day;
 mod deep;
 mod derivations;
 mod feed;
@@ -38,6 +39,7 @@ Examples:
   cargo xtask bench derivations --data DIR
   cargo xtask bench update --data DIR --format json
   cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
+  cargo xtask bench day --data DIR                       from a feed's new record to the message about it
   cargo xtask bench deep                                 downloads 700 MB, needs 4 GB of disk
   cargo xtask bench deep --peers syft --runs 5 --format json")]
 pub(crate) struct Args {
@@ -57,6 +59,9 @@ enum What {
     Update(Common),
     /// Updates from a mirror on the loopback interface that has all data packed as feeds
     Feeds(feeds::Args),
+    /// Updates, scans, watches and tells with the real programs; then one record is new, and only
+    /// that is told
+    Day(day::Args),
     /// Finds the libraries inside a tree of real programs and packages, beside cdxgen and syft
     Deep(deep::Args),
 }
@@ -102,6 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Ok(Report::Packages(packages::measure(args)?))
         }),
         What::Feeds(args) => return feeds::run(args),
+        What::Day(args) => return day::run(args),
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))
         }),

@@ -134,21 +134,30 @@ impl Product {
 
 /// Builds the program as people install it, beside this one.
 pub(super) fn program() -> Result<Utf8PathBuf> {
-    say("building the program");
+    built("snowguard")
+}
+
+/// Builds the program that runs services, likewise.
+pub(super) fn service() -> Result<Utf8PathBuf> {
+    built("snowguardd")
+}
+
+fn built(name: &str) -> Result<Utf8PathBuf> {
+    say(&format!("building {name}"));
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     let built = Command::new(&cargo)
         .args(["build", "--quiet", "--release", "--locked"])
-        .args(["--manifest-path", manifest, "--package", "snowguard"])
+        .args(["--manifest-path", manifest, "--package", name])
         .status()
         .with_context(|| format!("cannot start {cargo}"))?;
     ensure!(
         built.success(),
-        "the program does not build; cargo says above why"
+        "{name} does not build; cargo says above why"
     );
     // This one lies beside it, and may have been started from anywhere.
     let here = std::env::current_exe().context("cannot tell where this program lies")?;
-    let program = Utf8PathBuf::try_from(here)?.with_file_name("snowguard");
+    let program = Utf8PathBuf::try_from(here)?.with_file_name(name);
     ensure!(
         program.exists(),
         "there is no {program}: start this as `cargo xtask bench`, which builds both into one place"
