@@ -7,9 +7,11 @@ mod matcher;
 mod parts;
 mod resolve;
 pub mod suppress;
+mod update;
 mod vendor;
 
 pub use claim::{Certainty, Claim, Outcome};
 pub use finding::{Decision, Finding, FixedIn, PatchProof, ProofKind, Status, Weakness};
 pub use matcher::{MatchError, Matcher, Matches, Options};
+pub use update::InVersion;
 pub use vendor::Why;

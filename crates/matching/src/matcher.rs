@@ -22,7 +22,7 @@ use crate::vendor::{self, Verdict, Why};
 /// Joins components with an index.
 #[derive(Clone, Copy)]
 pub struct Matcher<'a> {
-    index: Index<'a>,
+    pub(crate) index: Index<'a>,
     table: &'a IdentityTable,
     options: Options,
 }
@@ -65,7 +65,7 @@ impl MatchError {
     /// What to do about it: one sentence without a full stop.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Corrupt(_) => "`snowguard advisories import` builds the index anew",
+            Self::Corrupt(_) => "`snowguard advisories update` or `import` builds the index anew",
             Self::TooMany { .. } => {
                 "pass a smaller part of it: a whole package set has less than a tenth of that"
             }
@@ -96,7 +96,7 @@ pub struct Matches<'a> {
 }
 
 /// From how many items on the cores share the work on one component: the kernel has thousands.
-const MANY: usize = 256;
+pub(crate) const MANY: usize = 256;
 
 impl<'a> Matcher<'a> {
     /// A matcher over an index, with a table of reviewed identities.
@@ -246,7 +246,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn outcome(&self, version: Version<'_>, view: &EntryView<'a>) -> Outcome<'a> {
+    /// What an entry says of a version.
+    pub(crate) fn outcome(&self, version: Version<'_>, view: &EntryView<'a>) -> Outcome<'a> {
         if self.is_elsewhere(view.platforms) {
             return Outcome::OtherSystem(view.platforms);
         }

@@ -11,10 +11,11 @@ use snowguard_inventory::component::{Component, Identity};
 use snowguard_inventory::{ComponentId, Gap, Inventory, Nature, Object, Role, Subject};
 use snowguard_matching::suppress::{Applied, Judged, Suppression};
 use snowguard_matching::{
-    Certainty, Claim, Decision, Finding as Found, FixedIn, Matches, Outcome, ProofKind, Status,
+    Certainty, Claim, Decision, Finding as Found, FixedIn, Matcher, Matches, Outcome, ProofKind,
+    Status,
 };
 
-use crate::action::{FixPoint, Point, action, is_kernel};
+use crate::action::{FixPoint, Held, Point, action, is_kernel};
 use crate::model::{
     ComponentRef, Epss, Evidence, Exploited, Finding, IndexInfo, IndexSource, OtherVersion,
     Package, Patch, Place, Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed,
@@ -36,6 +37,8 @@ pub struct Facts<'f, 'a> {
     pub index_path: Option<&'f str>,
     /// How many days old the newest record may be before the index counts as stale.
     pub stale_after_days: i32,
+    /// What matched it.
+    pub matcher: Matcher<'a>,
     /// The outcome.
     pub matches: &'f Matches<'a>,
     /// Decisions of people.
@@ -285,10 +288,10 @@ pub(crate) fn gap(gap: &Gap) -> String {
     }
 }
 
-fn package(
-    facts: &Facts<'_, '_>,
+fn package<'a>(
+    facts: &Facts<'_, 'a>,
     component: &Component,
-    findings: &[(&Found<'_>, Option<&Suppression>)],
+    findings: &[(&Found<'a>, Option<&Suppression>)],
     source_names: &[&str],
     paths: &snowguard_closure::ShortestPaths,
 ) -> Result<Package, Corrupt> {
@@ -323,11 +326,8 @@ fn package(
         .collect();
     let points: Vec<Point<'_>> = open()
         .map(|(found, _)| Point {
-            fix: match found.fixed_in {
-                FixedIn::Version(version) => FixPoint::In(version),
-                FixedIn::After(version) => FixPoint::After(version),
-                FixedIn::Unknown => FixPoint::Unknown,
-            },
+            id: found.id,
+            fix: fix_point(found.fixed_in),
             exploited: exploited.contains(found.id),
         })
         .collect();
@@ -403,9 +403,44 @@ fn package(
             .iter()
             .map(ToString::to_string)
             .collect(),
-        action: action(&component.version, &points),
+        action: action(&component.version, &points, |version| {
+            held(facts, findings, version)
+        })?,
         findings: list,
     })
+}
+
+/// What reaches another version of the component that these findings are of.
+fn held<'a>(
+    facts: &Facts<'_, 'a>,
+    findings: &[(&Found<'a>, Option<&Suppression>)],
+    version: &str,
+) -> Result<Vec<Held<'a>>, Corrupt> {
+    let Some((first, _)) = findings.first() else {
+        return Ok(Vec::new());
+    };
+    let all = &facts.matches.findings;
+    let start = all.partition_point(|found| found.component < first.component);
+    let end = all.partition_point(|found| found.component <= first.component);
+    let present: HashSet<&str> = findings.iter().map(|(found, _)| found.id).collect();
+    let held = facts.matcher.in_version(&all[start..end], version)?;
+    Ok(held
+        .into_iter()
+        .map(|held| Held {
+            id: held.id,
+            is_sure: held.is_sure,
+            is_new: !present.contains(held.id),
+            fix: fix_point(held.fixed_in),
+        })
+        .collect())
+}
+
+fn fix_point(fixed_in: FixedIn<'_>) -> FixPoint<'_> {
+    match fixed_in {
+        FixedIn::Version(version) => FixPoint::In(version),
+        FixedIn::After(version) => FixPoint::After(version),
+        FixedIn::Unknown => FixPoint::Unknown,
+    }
 }
 
 /// Where bytes declare a component.

@@ -213,6 +213,8 @@ pub struct Action {
     pub fixes_exploited: usize,
     /// How many affected findings are known to be exploited.
     pub exploited: usize,
+    /// How many vulnerabilities are known of the version to update to that the present one has not.
+    pub brings: usize,
     /// The least update within the same line, and how many it mends, where that is less.
     pub within_line: Option<WithinLine>,
 }
@@ -226,6 +228,8 @@ pub struct WithinLine {
     pub fixes: usize,
     /// How many of those that are known to be exploited it mends.
     pub fixes_exploited: usize,
+    /// How many are known of that version that the present one has not.
+    pub brings: usize,
 }
 
 /// One vulnerability of a package.

@@ -273,6 +273,7 @@ impl<'c> Context<'c> {
             index: self.index,
             index_path: self.chosen.path().map(camino::Utf8Path::as_str),
             stale_after_days: index::STALE_AFTER_DAYS,
+            matcher: self.matcher(),
             matches: &matches,
             suppressions: &self.suppressions,
             applied: &applied,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::finding::{FindingView, Group, Maker, RATINGS, rating_index};
+use crate::action::Step;
 use crate::model::{Action, Finding, Package, Report, SubjectInfo};
 use crate::rank::{is_affected, is_open};
 use crate::words::{self, counted, number};
@@ -289,19 +290,25 @@ fn action(action: Option<&Action>) -> ActionWords {
     let Some(action) = action else {
         return ActionWords::default();
     };
-    let fixes = |count: usize| {
-        if count == action.of {
-            format!("fixes all {}", number(count))
-        } else {
-            format!("fixes {} of {}", number(count), number(action.of))
-        }
+    let fixes = |step: Step<'_>| match (step.fixes, action.of) {
+        (0, _) | (1, 1) => None,
+        (fixes, of) if fixes == of => Some(format!("fixes all {}", number(fixes))),
+        (fixes, of) => Some(format!("fixes {} of {}", number(fixes), number(of))),
     };
+    let brings =
+        |step: Step<'_>| (step.brings > 0).then(|| format!("brings {}", number(step.brings)));
     let (first, other) = action.steps();
+    let remark = |fixes: String| format!("{fixes}{}", action.leaves_exploited(first));
+    let words = |parts: [Option<String>; 2]| parts.into_iter().flatten().collect::<Vec<_>>();
+    let how_much = words([fixes(first).map(remark), brings(first)]);
     ActionWords {
         what: first.goal.to_string(),
-        how_much: (first.fixes > 0 && action.of > 1)
-            .then(|| format!("{}{}", fixes(first.fixes), action.leaves_exploited(first))),
-        other: other.map(|other| format!("or {}, {}", other.goal, fixes(other.fixes))),
+        how_much: (!how_much.is_empty()).then(|| how_much.join(", ")),
+        other: other.map(|other| {
+            let mut told = vec![format!("or {}", other.goal)];
+            told.extend(words([fixes(other), brings(other)]));
+            told.join(", ")
+        }),
     }
 }
 

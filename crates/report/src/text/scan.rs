@@ -740,29 +740,36 @@ pub(super) fn action_text(action: Option<&Action>) -> String {
         return String::new();
     };
     let (first, _) = action.steps();
-    let mut text = if first.goal != Goal::Unknown && first.fixes < action.of {
-        step_text(first, action.of)
-    } else {
-        first.goal.to_string()
-    };
-    text.push_str(action.leaves_exploited(first));
-    text
+    if first.goal == Goal::Unknown {
+        return first.goal.to_string();
+    }
+    step_text(action, first, action.leaves_exploited(first))
 }
 
-fn step_text(step: Step<'_>, of: usize) -> String {
-    format!(
-        "{}: fixes {} of {}",
-        step.goal,
-        number(step.fixes),
-        number(of)
-    )
+/// A step, with what it leaves and what it brings.
+fn step_text(action: &Action, step: Step<'_>, remark: &str) -> String {
+    let goal = step.goal.to_string();
+    let brings = || format!("brings {}", number(step.brings));
+    match (step.fixes < action.of, step.brings > 0) {
+        (false, false) => format!("{goal}{remark}"),
+        (false, true) => format!("{goal}{remark}: {}", brings()),
+        (true, new) => {
+            let (fixes, of) = (number(step.fixes), number(action.of));
+            let brings = if new {
+                format!(", {}", brings())
+            } else {
+                String::new()
+            };
+            format!("{goal}: fixes {fixes} of {of}{remark}{brings}")
+        }
+    }
 }
 
 /// What else there is to choose.
 pub(super) fn action_detail(action: Option<&Action>) -> Option<String> {
     let action = action?;
     let (_, other) = action.steps();
-    Some(step_text(other?, action.of))
+    Some(step_text(action, other?, ""))
 }
 
 /// How old the advisories are, and where they lie.

@@ -210,9 +210,8 @@ impl Scanned {
         let index = Index::open(&self.index).unwrap();
         let table = IdentityTable::builtin();
         let inventory = Inventory::of(&self.subject, &table);
-        let matches = Matcher::new(index, &table, Options::default())
-            .run(&inventory)
-            .unwrap();
+        let matcher = Matcher::new(index, &table, Options::default());
+        let matches = matcher.run(&inventory).unwrap();
         let today = jiff::civil::date(2026, 11, 21);
         let applied = suppress::apply(
             &self.suppressions,
@@ -228,6 +227,7 @@ impl Scanned {
             index,
             index_path: self.index_path.as_deref(),
             stale_after_days: 14,
+            matcher,
             matches: &matches,
             suppressions: &self.suppressions,
             applied: &applied,
