@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use snowguard_advisory::index::Corrupt;
 use snowguard_advisory::order::Version;
 
-use crate::claim::Outcome;
+use crate::claim::Claim;
 use crate::finding::{Finding, FixedIn, Status};
 use crate::matcher::{MANY, Matcher};
 use crate::resolve::{fixed_in, resolve};
@@ -42,18 +42,21 @@ impl<'a> Matcher<'a> {
         finding: &Finding<'a>,
         version: Version<'_>,
     ) -> Result<Option<InVersion<'a>>, Corrupt> {
-        let outcomes = finding
-            .claims
-            .iter()
-            .map(|claim| Ok(self.outcome(version, &self.index.entry(claim.entry)?)))
-            .collect::<Result<Vec<_>, Corrupt>>()?;
-        // So it is with nearly all of the thousands that a kernel has.
-        if outcomes.iter().all(Outcome::is_outside) {
+        let outcome = |claim: &Claim<'_>| {
+            let entry = self.index.entry(claim.entry)?;
+            Ok::<_, Corrupt>(self.outcome(version, &entry))
+        };
+        // So it is with nearly all of the thousands that a kernel has: nothing is kept of them.
+        let mut is_outside = true;
+        for claim in &finding.claims {
+            is_outside = is_outside && outcome(claim)?.is_outside();
+        }
+        if is_outside {
             return Ok(None);
         }
         let mut claims = finding.claims.clone();
-        for (claim, outcome) in claims.iter_mut().zip(outcomes) {
-            claim.outcome = outcome;
+        for claim in &mut claims {
+            claim.outcome = outcome(claim)?;
         }
         let is_sure = match resolve(&claims) {
             Some((Status::Affected, _)) => true,

@@ -9,7 +9,7 @@ use crate::escape;
 use crate::model::{Action, WithinLine};
 
 /// How often it is looked for where the holes of a fix are fixed.
-const MOST_STEPS: usize = 4;
+const MOST_STEPS: usize = 3;
 
 /// Whether a package is the Linux kernel, whose findings are told as counts.
 pub fn is_kernel(pname: &str) -> bool {
