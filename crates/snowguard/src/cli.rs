@@ -75,8 +75,9 @@ pub(crate) enum Command {
         after_help = "\
 Examples:
   snowguard scan --format result --host web-1 --output web-1.json
-  snowguard result sign web-1.json --key-file fleet.secret --output web-1.dsse.json
-  snowguard result verify web-1.dsse.json --key fleet.public"
+  snowguard result sign web-1.json --key-file web-1.secret \\
+    --output web-1.dsse.json
+  snowguard result verify web-1.dsse.json --key web-1.public"
     )]
     Result(ResultCommand),
     /// Tells what the watcher found, since when, and how it does
@@ -253,7 +254,7 @@ pub(crate) enum FailOn {
 #[command(after_help = "\
 Examples:
   snowguard explain CVE-2021-3711                 whom it concerns here
-  snowguard explain CVE-2021-3711 openssl         why, and what speaks against it
+  snowguard explain CVE-2021-3711 openssl         why it is affected, or not
   snowguard explain CVE-2021-3711 openssl@1.1.1k  for a version that is not here
   snowguard explain CVE-2021-3711 openssl --in bom.cdx.json
 
@@ -325,7 +326,7 @@ pub(crate) struct Diff {
 #[command(after_help = "\
 Examples:
   snowguard sbom /run/current-system > system.cdx.json
-  snowguard sbom --deep ./result      with the libraries inside, and where they are
+  snowguard sbom --deep ./result      with the libraries inside, and where
   snowguard sbom ./result --format spdx --output result.spdx.json")]
 pub(crate) struct Sbom {
     /// What to read: as for scan
@@ -375,7 +376,8 @@ pub(crate) enum ResultCommand {
 #[command(after_help = "\
 Examples:
   nix key generate-secret --key-name web-1 > web-1.secret
-  snowguard scan --format result | snowguard result sign - --key-file web-1.secret")]
+  snowguard scan --format result |
+    snowguard result sign - --key-file web-1.secret")]
 pub(crate) struct ResultSign {
     /// What `scan --format result` wrote; - for stdin
     #[arg(value_name = "FILE")]
@@ -477,7 +479,8 @@ as long as you like, timestamp.json and root.json with a short or no cache time.
 Examples:
   snowguard advisories key mirror.secret --name mirror-1 > mirror.public
   snowguard advisories publish --to /srv/advisories --key mirror.secret
-  snowguard advisories publish --to /srv/advisories --key mirror.secret --next-key new.secret")]
+  snowguard advisories publish --to /srv/advisories --key mirror.secret \\
+    --next-key next.secret")]
 pub(crate) struct Publish {
     /// The directory; what was published there before is built upon
     #[arg(long, value_name = "DIR")]
@@ -518,7 +521,7 @@ pub(crate) struct Key {
 #[command(after_help = "\
 Feeds: kev (CISA's catalogue), epss (FIRST's scores), cve (the CVE list), nvd \
 (NVD 2.0), osv (OSV by ecosystem, GitHub's advisories among them). The first \
-update brings some 1.5 GB, later ones what has changed. A broken download goes on where \
+update brings some 1.2 GB, later ones what has changed. A broken download goes on where \
 it stopped. A feed that fails leaves its last good edition in force: the \
 others go on, the index has what is good, and the exit status is 2.
 
@@ -530,7 +533,8 @@ Examples:
   snowguard advisories update --only kev,epss
   snowguard advisories update --mirror https://mirror.example/advisories
   snowguard advisories update --mirror file:///media/stick/advisories
-  snowguard advisories update --from https://fleet.example/advisories --key mirror.public
+  snowguard advisories update --from https://fleet.example/advisories \\
+    --key mirror.public
 
 Exit status: 0 all are up to date, 2 one or more are not.")]
 pub(crate) struct Update {
@@ -598,7 +602,8 @@ pub(crate) struct Info {
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  snowguard completions bash > ~/.local/share/bash-completion/completions/snowguard
+  snowguard completions bash \\
+    > ~/.local/share/bash-completion/completions/snowguard
   snowguard completions fish > ~/.config/fish/completions/snowguard.fish
   snowguard completions zsh > ~/.zfunc/_snowguard")]
 pub(crate) struct Completions {

@@ -128,9 +128,9 @@ pub(crate) enum NotifierKind {
 #[command(after_help = "\
 Signs the latest results that `snowguardd watch` keeps, or one that `snowguard
 scan --format result` wrote, and sends what it has not sent as a DSSE envelope
-by POST. What cannot be sent is kept, also across a crash, and
-sent the next time, the oldest first; there is room for 64. Every request has
-an Idempotency-Key, by which the receiver can tell that it has a result already.
+by POST. What cannot be sent is kept, also across a crash, and sent the next
+time, the oldest first; there is room for 64. Every request has an
+Idempotency-Key, by which the receiver can tell that it has a result already.
 
 Examples:
   snowguardd push --to https://fleet.example.org/results \\
