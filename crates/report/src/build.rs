@@ -1,6 +1,6 @@
 //! Findings into a report.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
 use rayon::prelude::*;
@@ -422,15 +422,29 @@ fn held<'a>(
     let all = &facts.matches.findings;
     let start = all.partition_point(|found| found.component < first.component);
     let end = all.partition_point(|found| found.component <= first.component);
-    let present: HashSet<&str> = findings.iter().map(|(found, _)| found.id).collect();
+    let present: HashMap<&str, _> = findings
+        .iter()
+        .map(|(found, suppression)| (found.id, (&found.decision, suppression)))
+        .collect();
     let held = facts.matcher.in_version(&all[start..end], version)?;
     Ok(held
         .into_iter()
-        .map(|held| Held {
-            id: held.id,
-            is_sure: held.is_sure,
-            is_new: !present.contains(held.id),
-            fix: fix_point(held.fixed_in),
+        .filter_map(|held| {
+            let present = present.get(held.id);
+            // What somebody decided not to count does not count in the next version either.
+            if present.is_some_and(|(_, suppression)| suppression.is_some()) {
+                return None;
+            }
+            let is_weighed_down = present.is_some_and(|(decision, _)| {
+                use Decision::{OtherCopies, PatchedAround, Weak};
+                matches!(decision, Weak(_) | PatchedAround { .. } | OtherCopies(_))
+            });
+            Some(Held {
+                id: held.id,
+                is_sure: held.is_sure && !is_weighed_down,
+                is_new: present.is_none(),
+                fix: fix_point(held.fixed_in),
+            })
         })
         .collect())
 }

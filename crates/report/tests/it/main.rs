@@ -6,6 +6,7 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod action;
 mod csv;
 mod cyclonedx;
 mod html;
