@@ -214,7 +214,19 @@ fn what_was_left_behind_is_removed_after_two_days() {
     let old = world.downloads().join("get-2026-11-01_all_CVEs.zip.part");
     let new = world.downloads().join("get-2026-11-21_all_CVEs.zip.part");
     let kept = world.downloads().join("epss-last.csv.gz");
-    for (path, hours) in [(&beside, 49), (&old, 49), (&kept, 49), (&new, 47)] {
+    let of = |part: &Utf8Path| Utf8PathBuf::from(format!("{part}.of"));
+    let (of_old, of_new) = (of(&old), of(&new));
+    let of_none = world.downloads().join("get-2026-11-02.part.of");
+    for (path, hours) in [
+        (&beside, 49),
+        (&old, 49),
+        (&kept, 49),
+        (&new, 47),
+        // Written once, when the download began.
+        (&of_old, 60),
+        (&of_new, 60),
+        (&of_none, 60),
+    ] {
         let file = std::fs::File::create(path).unwrap();
         let then = SystemTime::from(now()) - Duration::from_hours(hours);
         file.set_modified(then).unwrap();
@@ -222,6 +234,8 @@ fn what_was_left_behind_is_removed_after_two_days() {
     world.update(never);
     let here = [&beside, &old, &kept, &new].map(|path| path.exists());
     assert_eq!(here, [false, false, true, true]);
+    let here = [&of_old, &of_new, &of_none].map(|path| path.exists());
+    assert_eq!(here, [false, true, false]);
 }
 
 /// Two indexes side by side have nothing in common.
