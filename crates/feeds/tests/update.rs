@@ -248,3 +248,49 @@ fn names_that_differ_in_their_ending_only() {
     assert_ne!(records[0], records[1]);
     assert_ne!(records[2], "x.records");
 }
+
+/// What lies beside an index had names that differed in their ending only.
+#[test]
+fn what_has_its_old_name_is_found() {
+    let world = World::new();
+    world.update(never);
+    let base = std::fs::read(&world.index).unwrap();
+    let (records, feeds) = ("advisories.idx.records", "advisories.idx.feeds");
+    let beside = |name: &str| world.index.with_file_name(name);
+    let rename = |from: &str, to: &str| std::fs::rename(beside(from), beside(to)).unwrap();
+    let as_of_old = || {
+        rename(records, "advisories.records");
+        rename(feeds, "advisories.feeds");
+    };
+    as_of_old();
+    world.web.seen();
+    let report = world.update(never);
+    assert!(report.is_complete());
+    assert_eq!(report.index.unwrap().what, WrittenFile::Nothing);
+    assert!(
+        world
+            .web
+            .seen()
+            .iter()
+            .all(|request| !request.path.ends_with("all.zip"))
+    );
+    assert_eq!(std::fs::read(&world.index).unwrap(), base);
+    assert_eq!(world.edition("kev").as_deref(), Some("2026.11.20"));
+    let is_old_there = ["advisories.records", "advisories.feeds"].map(|name| beside(name).exists());
+    assert_eq!(is_old_there, [false, false]);
+
+    // Beside an index without an ending, these are the names of today.
+    as_of_old();
+    std::fs::write(beside("advisories"), &base).unwrap();
+    world.update(never);
+    let is_there = ["advisories.records", "advisories.feeds"].map(|name| beside(name).exists());
+    assert_eq!(is_there, [true, true]);
+
+    // What is no record store is not one of an index.
+    for name in [records, "advisories", "advisories.records"] {
+        std::fs::remove_file(beside(name)).unwrap();
+    }
+    std::fs::write(beside("advisories.records"), &base).unwrap();
+    world.update(never);
+    assert_eq!(std::fs::read(beside("advisories.records")).unwrap(), base);
+}

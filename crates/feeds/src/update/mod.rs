@@ -8,6 +8,7 @@
 
 mod leftovers;
 mod lock;
+mod renamed;
 mod status;
 
 use std::sync::atomic::AtomicBool;
@@ -128,6 +129,7 @@ impl Update<'_> {
     pub fn run(&self, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Report, UpdateError> {
         let place = FeedsPlace::of(self.index);
         let downloads = place.downloads();
+        renamed::directory(self.index, &place.0);
         std::fs::create_dir_all(&downloads).map_err(|source| UpdateError::Place {
             path: downloads.clone(),
             source,
@@ -136,7 +138,12 @@ impl Update<'_> {
             notices(Notice::Waiting);
         })?;
         self.clear(&place);
-        let mut store = RecordStore::open(&records_path(self.index))?;
+        let records = records_path(self.index);
+        renamed::records(self.index, &records).map_err(|source| UpdateError::Place {
+            path: records.clone(),
+            source,
+        })?;
+        let mut store = RecordStore::open(&records)?;
         let before = self.client.received();
         let mut status = Status::load(&place.status());
         let mut failures = status.clone();
