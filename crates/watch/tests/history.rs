@@ -291,8 +291,24 @@ fn a_history_of_the_layout_before_goes_on() {
     let findings = serde_json::json!([
         package("sudo", "1.8", &["CVE-3"]),
         doubtful("vim", "8", "CVE-4"),
+        package("zlib", "1.2", &["CVE-5"]),
+        package("zstd", "1.4", &["CVE-6"]),
     ]);
     place.scan("/a", 100, &findings);
+    // Affected at first, which nobody was told one by one.
+    let later = serde_json::json!([
+        package("sudo", "1.8", &["CVE-3"]),
+        doubtful("vim", "8", "CVE-4"),
+        doubtful("zlib", "1.2", "CVE-5"),
+        doubtful("zstd", "1.4", "CVE-6"),
+    ]);
+    assert_eq!(
+        place.scan("/a", 101, &later),
+        [
+            "needs_review CVE-5 zlib (advisories)",
+            "needs_review CVE-6 zstd (advisories)",
+        ]
+    );
     let path = place.path("watch.sqlite");
     let before = rusqlite::Connection::open(&path).unwrap();
     before
@@ -307,12 +323,21 @@ fn a_history_of_the_layout_before_goes_on() {
     assert_eq!(Reading::of_copy(&path).unwrap().targets().unwrap().len(), 1);
     place.history = History::open(&path, "test").unwrap();
     assert_eq!(
-        place.scan("/b", 100, &serde_json::json!([])),
-        ["fixed CVE-3 sudo (system)", "fixed CVE-4 vim (system)"]
+        place.scan(
+            "/b",
+            101,
+            &serde_json::json!([package("zstd", "1.4", &["CVE-6"])])
+        ),
+        [
+            "reopened CVE-6 zstd (system)",
+            "fixed CVE-3 sudo (system)",
+            "fixed CVE-4 vim (system)",
+            "fixed CVE-5 zlib (system)",
+        ]
     );
-    let events = place.history.reading().unwrap().events_after(1, 100);
+    let events = place.history.reading().unwrap().events_after(3, 100);
     let only_review: Vec<bool> = events.unwrap().iter().map(|e| e.told.only_review).collect();
-    assert_eq!(only_review, [false, true]);
+    assert_eq!(only_review, [false, false, true, false]);
 }
 
 #[test]
