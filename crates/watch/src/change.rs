@@ -239,8 +239,10 @@ pub fn steps<'o>(
         // or what is not seen of it made the difference, it cannot tell.
         let blind = around.blind;
         let mut changes = Vec::new();
-        // What is told under its other name is not gone.
-        if !blind && was.state.is_open() && !joined.contains(subject) {
+        // What is told under its other name is not gone. Two can be told beside each other though one has
+        // the name of the other: where the system changed, this one was told and is gone.
+        let is_joined = cause == Cause::Advisories && joined.contains(subject);
+        if !blind && was.state.is_open() && !is_joined {
             let kind = match cause {
                 Cause::Advisories => Kind::Withdrawn,
                 _ => Kind::Fixed,

@@ -226,6 +226,22 @@ fn advisories_that_were_joined_are_not_withdrawn() {
 }
 
 #[test]
+fn one_of_two_names_that_the_system_fixed_is_told() {
+    // One record has no CVE, and another that has it knows the first by name: both are told.
+    let mut was = known("GHSA-1", State::Affected, "1");
+    was.extend(known("CVE-1", State::Affected, "1"));
+    let mut left = found(State::Affected, "2");
+    left.aliases = vec!["GHSA-1".into()];
+    let now = seen(&[("CVE-1", left)]);
+    assert_eq!(told(&was, &now, NEW_SYSTEM), ["GHSA-1 fixed system"]);
+    assert_eq!(told(&was, &now, BOTH), ["GHSA-1 fixed system"]);
+    // The versions are as they were, where both changed.
+    let mut joined = found(State::Affected, "1");
+    joined.aliases = vec!["GHSA-1".into()];
+    assert!(told(&was, &seen(&[("CVE-1", joined)]), BOTH).is_empty());
+}
+
+#[test]
 fn affected_for_the_first_time_and_again() {
     let now = seen(&[("A", found(State::Affected, "1"))]);
     for state in [State::Review, State::Gone, State::Patched] {
