@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use snowguard_advisory::index::Builder;
+use snowguard_advisory::index::{Builder, SourceKind};
 use snowguard_feeds::segments::WrittenFile;
 use snowguard_feeds::{
     Feed, FeedSettings, FeedsPlace, IndexFile, Notice, OsvSettings, Report, Status, Update,
@@ -22,6 +22,7 @@ struct World {
     mirror: Mirror,
     web: Web,
     settings: FeedSettings,
+    only: Vec<Feed>,
     index: Utf8PathBuf,
     _keep: tempfile::TempDir,
 }
@@ -70,6 +71,7 @@ impl World {
             mirror,
             web,
             settings,
+            only: Vec::new(),
             index: directory.join("advisories.idx"),
             _keep: keep,
         }
@@ -86,7 +88,7 @@ impl World {
         let update = Update {
             index: &self.index,
             settings: &self.settings,
-            only: &[],
+            only: &self.only,
             client: &client,
             interrupted: &interrupted,
             clock: &now,
@@ -177,6 +179,67 @@ fn a_feed_is_up_to_date_when_the_index_is() {
     // Another index in its place is not of these feeds.
     IndexFile::replace(&world.index, &Builder::new().finish().bytes).unwrap();
     assert_eq!(world.status(), None);
+}
+
+/// As long as an index stays, what is known of it stays.
+#[test]
+fn a_signed_index_that_stays_has_no_feeds() {
+    let mut world = World::new();
+    let signed = Builder::new().finish().bytes;
+    IndexFile::replace(&world.index, &signed).unwrap();
+    Status::note_signed(&world.index, Ok("version 1"), now()).unwrap();
+    let before = world.status().unwrap();
+    assert!(before.is_signed());
+    world
+        .web
+        .fail_always("/osv/npm/all.zip", Fault::Status(500, vec![]));
+    let report = world.update(never);
+    assert_eq!(report.lacking, ["osv/npm"]);
+    assert_eq!(world.status(), Some(before.clone()));
+    let stopped = world.update(|notice| matches!(notice, Notice::Begin { part: "osv/npm" }));
+    assert!(stopped.interrupted);
+    assert_eq!(world.status(), Some(before));
+    let gone = std::io::Error::other("gone");
+    Status::note_signed(&world.index, Err(&gone), now()).unwrap();
+    assert!(world.status().unwrap().feeds["from"].failure.is_some());
+
+    // What came meanwhile is known once the index is made of it.
+    world.web.heal();
+    world.only = vec![Feed::Osv];
+    let report = world.update(never);
+    assert_eq!(report.lacking, [""; 0]);
+    assert_eq!(world.edition("kev").as_deref(), Some("2026.11.20"));
+    let status = world.status().unwrap();
+    let parts: Vec<_> = status.feeds.keys().map(String::as_str).collect();
+    assert_eq!(parts, ["kev", "osv/PyPI", "osv/npm"]);
+    let beside = world.index.with_file_name("advisories.idx.feeds");
+    assert!(!beside.join("ahead.json").exists());
+}
+
+/// What failed is noted of the index that came from there, and of no other in its place.
+#[test]
+fn a_failure_is_not_of_another_index() {
+    let world = World::new();
+    let gone = std::io::Error::other("gone");
+    Status::note_signed(&world.index, Err(&gone), now()).unwrap();
+    assert!(!FeedsPlace::of(&world.index).status().exists());
+    IndexFile::replace(&world.index, &Builder::new().finish().bytes).unwrap();
+    Status::note_signed(&world.index, Ok("version 1"), now()).unwrap();
+    let before = world.status();
+    // An import, and then the signed one again.
+    let signed = std::fs::read(&world.index).unwrap();
+    let mut builder = Builder::new();
+    let withdrawn = r#"{"id":"CVE-2026-0001","withdrawn":true}"#;
+    builder.add(
+        "a",
+        SourceKind::Osv,
+        serde_json::from_str(withdrawn).unwrap(),
+    );
+    IndexFile::replace(&world.index, &builder.finish().bytes).unwrap();
+    Status::note_signed(&world.index, Err(&gone), now()).unwrap();
+    assert_eq!(world.status(), None);
+    IndexFile::replace(&world.index, &signed).unwrap();
+    assert_eq!(world.status(), before);
 }
 
 /// An ecosystem that is not chosen any more goes, and what is about others as well comes with these.

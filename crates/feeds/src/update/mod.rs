@@ -4,8 +4,9 @@
 //! downloads that are under way, what is known of each feed, and the lock that keeps two updates apart.
 //!
 //! What is known of the feeds is what is in the index: that a feed is up to date is noted after the
-//! index was written, and not at all if it was not.
+//! index was written. Until then it is kept apart.
 
+mod known;
 mod leftovers;
 mod lock;
 mod renamed;
@@ -18,6 +19,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use snowguard_http::{Client, HttpError};
 
+use self::known::Known;
 use self::lock::Lock;
 pub use self::status::{Attempt, FeedStatus, Status, error_text};
 use crate::feed::{DOWNLOAD, Done, Feed, FeedError, FeedSettings, Work};
@@ -145,22 +147,10 @@ impl Update<'_> {
         })?;
         let mut store = RecordStore::open(&records)?;
         let before = self.client.received();
-        let mut status = Status::load(&place.status());
-        let mut failures = status.clone();
+        let mut known = Known::load(&place, !store.sources()?.is_empty());
         let (outcomes, interrupted) = self.feeds(&mut store, notices, &mut |outcome, now| {
-            status.note(outcome, now);
-            if outcome.result.is_err() {
-                failures.note(outcome, now);
-            }
+            known.note(outcome, now);
         });
-        let save = |status: &Status| {
-            status
-                .save(&place.status())
-                .map_err(|source| UpdateError::Place {
-                    path: place.status(),
-                    source,
-                })
-        };
         let mut report = Report {
             outcomes,
             index: None,
@@ -171,20 +161,20 @@ impl Update<'_> {
         };
         // Who stops it does not want to wait; the next update makes up for it.
         if interrupted {
-            save(&failures)?;
+            known.keep(&place)?;
             return Ok(report);
         }
-        let written = self.assemble(&mut store, &mut report, notices);
-        if let Err(error) = written {
+        if let Err(error) = self.assemble(&mut store, &mut report, notices) {
             // What is told is why there is no index.
-            let _ = save(&failures);
+            let _ = known.keep(&place);
             return Err(error);
         }
-        for (part, _) in &report.dropped {
-            status.feeds.remove(part);
+        known.drop(&report.dropped);
+        if report.index.is_some() {
+            known.settle(&place, store.base()?)?;
+        } else {
+            known.keep(&place)?;
         }
-        status.set_base(store.base()?);
-        save(&status)?;
         Ok(report)
     }
 
@@ -290,6 +280,11 @@ impl FeedsPlace {
     /// What is known of each feed.
     pub fn status(&self) -> Utf8PathBuf {
         self.0.join("status.json")
+    }
+
+    /// What is known of each feed in the records, where the index does not say what they say.
+    fn ahead(&self) -> Utf8PathBuf {
+        self.0.join("ahead.json")
     }
 
     fn downloads(&self) -> Utf8PathBuf {

@@ -79,7 +79,8 @@ impl Status {
         (base.is_some() && status.base == base).then_some(status)
     }
 
-    /// Notes that an index was fetched as a whole, signed, or why not. `edition` says which.
+    /// Notes that an index was fetched as a whole, signed, or why not. `edition` says which. A failure
+    /// is of the index in force only if that one was fetched so.
     pub fn note_signed(
         index: &Utf8Path,
         fetched: Result<&str, &dyn Error>,
@@ -87,15 +88,14 @@ impl Status {
     ) -> io::Result<()> {
         let path = FeedsPlace::of(index).status();
         let mut status = Self::load(&path);
-        let is_of_feeds = !status.feeds.is_empty() && !status.feeds.contains_key(SIGNED);
-        if fetched.is_err() && is_of_feeds {
-            // The index in force is still the other one.
+        let file = IndexFile::open(index).ok();
+        let base = file.and_then(|file| file.base_digest());
+        let base = base.as_ref().map(name);
+        if fetched.is_err() && (base.is_none() || base != status.base || !status.is_signed()) {
             return Ok(());
         }
+        status.base = base;
         status.feeds.retain(|part, _| part == SIGNED);
-        if let Ok(file) = IndexFile::open(index) {
-            status.base = file.base_digest().as_ref().map(name);
-        }
         let known = status.feeds.entry(SIGNED.to_owned()).or_default();
         known.note(fetched, now);
         if let Some(directory) = path.parent() {
