@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use snowguard_watch::Observation;
 use snowguard_watch::change::{Around, Known, steps};
+use snowguard_watch::{Observation, State};
 
 fuzz_target!(|json: &[u8]| {
     let Ok(seen) = Observation::read(json) else {
@@ -18,7 +18,8 @@ fuzz_target!(|json: &[u8]| {
         .map(|(subject, found)| {
             let known = Known {
                 state: found.state,
-                was_open: found.state.is_open(),
+                was_affected: found.state == State::Affected,
+                affected_since_closed: found.state == State::Affected,
                 versions: found.versions.clone(),
                 severity: found.severity,
                 exploited: found.exploited,
