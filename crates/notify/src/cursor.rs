@@ -30,6 +30,12 @@ pub struct Cursor {
     /// The changes up to this number are not gathered any longer, however many messages they take.
     #[serde(default)]
     pub wave: i64,
+    /// While these are told, a message has at most so many of them: its receiver took no longer one.
+    #[serde(default)]
+    pub most: Option<usize>,
+    /// Since when the message that is being told is refused.
+    #[serde(default)]
+    pub refused_since: Option<Timestamp>,
     /// A new notifier begins with what is there; this says that it has.
     pub greeted: bool,
     /// When it last told something.
@@ -78,6 +84,8 @@ impl Cursor {
             telling: None,
             chosen: None,
             wave: 0,
+            most: None,
+            refused_since: None,
             greeted: told == 0,
             last: None,
         }

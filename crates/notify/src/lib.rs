@@ -29,6 +29,18 @@ pub trait Deliver {
     }
 }
 
+/// Whether a receiver refused a message, rather than could not be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refusal {
+    /// It did not: some time it may be told.
+    #[default]
+    No,
+    /// It found something wrong with it, which may lie in the message, in the settings or on the way.
+    Wrong,
+    /// It takes shorter ones.
+    TooLarge,
+}
+
 /// Why a message was not told.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
@@ -37,8 +49,8 @@ pub struct DeliverError {
     pub what: String,
     /// What to do.
     pub hint: Option<&'static str>,
-    /// The receiver takes other messages, and never this one: telling it again is of no use.
-    pub refused: bool,
+    /// Whether its receiver said that it does not want it.
+    pub refused: Refusal,
     /// Why.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -50,7 +62,7 @@ impl DeliverError {
         Self {
             what: what.into(),
             hint: None,
-            refused: false,
+            refused: Refusal::No,
             source: None,
         }
     }

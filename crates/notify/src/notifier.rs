@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use snowguard_watch::history::{Event, Told};
 use snowguard_watch::policy::Policy;
 use snowguard_watch::service::{in_full, now};
@@ -14,7 +14,7 @@ use snowguard_watch::trigger::Watcher;
 use snowguard_watch::{Key, Message, Reading};
 
 use crate::cursor::Cursor;
-use crate::{CursorError, Deliver, DeliverError, refused};
+use crate::{CursorError, Deliver, DeliverError, Refusal, refused};
 
 /// So many changes are looked at together.
 const BATCH: usize = 2_000;
@@ -26,6 +26,10 @@ const LOOK_FOR_HISTORY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+
+/// A message that its receiver finds something wrong with is tried for so long: a key that was changed, or
+/// a proxy that is set up wrongly, looks the same from here.
+const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a notifier is woken by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub enum NotifierError {
     /// The message could not be told.
     #[error(transparent)]
     Deliver(#[from] DeliverError),
-    /// Messages were refused for good.
+    /// Messages were refused, and given up.
     #[error("{messages} messages were refused, the last is kept as {kept}")]
     Refused {
         /// How many.
@@ -89,9 +93,9 @@ impl NotifierError {
 /// What was done, and what is to do.
 #[derive(Debug)]
 pub enum Done {
-    /// Something was told: there may be more.
+    /// Something was told, or is to be told in parts: there may be more.
     Told,
-    /// Something was refused for good, and kept: there may be more.
+    /// Something was refused and given up, and kept: there may be more.
     Refused(Refused),
     /// There is nothing to tell.
     Nothing,
@@ -99,7 +103,7 @@ pub enum Done {
     Gathering(Timestamp),
 }
 
-/// A message that its receiver will never take.
+/// A message that its receiver did not take.
 #[derive(Debug)]
 pub struct Refused {
     /// Where it is kept.
@@ -195,16 +199,18 @@ impl<D: Deliver> Notifier<D> {
             }
         };
         if !cursor.greeted {
-            let mut greeted = cursor.clone();
-            greeted.greeted = true;
-            greeted.last = Some(now());
-            if let Some(message) = self.summary(history, &instance)? {
-                let done = self.tell(&message, again)?;
-                greeted.save(&self.state)?;
+            let summary = self.summary(history, &instance)?;
+            let done = match &summary {
+                Some(message) => Some(self.greet(message, again, &mut cursor)?),
+                None => None,
+            };
+            cursor.greeted = true;
+            cursor.refused_since = None;
+            cursor.last = Some(now());
+            cursor.save(&self.state)?;
+            if let Some(done) = done {
                 return Ok(done);
             }
-            greeted.save(&self.state)?;
-            cursor = greeted;
         }
         let (through, again) = match cursor.telling {
             Some(through) => (through, true),
@@ -232,10 +238,27 @@ impl<D: Deliver> Notifier<D> {
             None => self.policy.wants(&event.told),
         });
         let done = match Message::new(&self.host, events) {
-            Some(message) => self.tell(&message, again)?,
+            Some(message) => match self.tell(&message, again, &mut cursor)? {
+                Outcome::Done(done) => done,
+                Outcome::TooLarge => {
+                    let half = message.changes.len() / 2;
+                    let chosen: Vec<i64> = message.changes[..half].iter().map(|e| e.seq).collect();
+                    cursor.telling = chosen.last().copied();
+                    cursor.chosen = Some(chosen);
+                    cursor.most = Some(half);
+                    cursor.refused_since = None;
+                    cursor.save(&self.state)?;
+                    return Ok(Done::Told);
+                }
+            },
             None => Done::Told,
         };
         cursor.told = through;
+        cursor.refused_since = None;
+        // What took more than it may have is told by now, or set aside.
+        if through >= cursor.wave || matches!(done, Done::Refused(_)) {
+            cursor.most = None;
+        }
         cursor.telling = None;
         cursor.chosen = None;
         cursor.last = Some(now());
@@ -243,16 +266,55 @@ impl<D: Deliver> Notifier<D> {
         Ok(done)
     }
 
-    /// Tells a message; one that is refused for good is kept, so that it holds up no other.
-    fn tell(&mut self, message: &Message, again: bool) -> Result<Done, NotifierError> {
-        match self.deliver.deliver(message, again) {
-            Ok(()) => Ok(Done::Told),
-            Err(error) if error.refused => {
-                let kept = refused::keep(&self.state, message)?;
-                Ok(Done::Refused(Refused { kept, error }))
+    /// Tells a message. One that is refused for long enough is kept, so that it holds up no other.
+    fn tell(
+        &mut self,
+        message: &Message,
+        again: bool,
+        cursor: &mut Cursor,
+    ) -> Result<Outcome, NotifierError> {
+        let Err(error) = self.deliver.deliver(message, again) else {
+            return Ok(Outcome::Done(Done::Told));
+        };
+        let now = now();
+        match error.refused {
+            Refusal::No => return Err(error.into()),
+            Refusal::TooLarge if message.changes.len() > 1 => return Ok(Outcome::TooLarge),
+            Refusal::TooLarge => {}
+            Refusal::Wrong => {
+                // With a clock that was set back, the time begins again.
+                let since = cursor.refused_since.filter(|since| *since <= now);
+                if since.is_none_or(|since| now.duration_since(since) < GIVEN_UP_AFTER) {
+                    cursor.refused_since = Some(since.unwrap_or(now));
+                    cursor.save(&self.state)?;
+                    return Err(error.into());
+                }
             }
-            Err(error) => Err(error.into()),
         }
+        let kept = refused::keep(&self.state, message, now)?;
+        Ok(Outcome::Done(Done::Refused(Refused { kept, error })))
+    }
+
+    /// Tells the summary that a new notifier begins with, if need be one target after the other.
+    fn greet(
+        &mut self,
+        message: &Message,
+        again: bool,
+        cursor: &mut Cursor,
+    ) -> Result<Done, NotifierError> {
+        if let Outcome::Done(done) = self.tell(message, again, cursor)? {
+            return Ok(done);
+        }
+        let mut all = Done::Told;
+        for event in &message.changes {
+            let one = Message::new(&self.host, vec![event.clone()]);
+            if let Some(one) = one
+                && let Outcome::Done(done @ Done::Refused(_)) = self.tell(&one, again, cursor)?
+            {
+                all = done;
+            }
+        }
+        Ok(all)
     }
 
     fn all(&mut self, log: &mut dyn FnMut(&str)) -> Result<Done, NotifierError> {
@@ -292,7 +354,8 @@ impl<D: Deliver> Notifier<D> {
                 return Ok(Next::Gather(until));
             }
         }
-        events.truncate(self.deliver.most());
+        let most = self.deliver.most();
+        events.truncate(cursor.most.map_or(most, |fewer| fewer.min(most)));
         Ok(Next::Tell(events.iter().map(|event| event.seq).collect()))
     }
 
@@ -312,6 +375,13 @@ impl<D: Deliver> Notifier<D> {
         }
         Ok(Message::new(&self.host, events))
     }
+}
+
+/// What became of a message.
+enum Outcome {
+    Done(Done),
+    /// Its receiver may take it in parts.
+    TooLarge,
 }
 
 enum Next {

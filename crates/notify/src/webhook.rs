@@ -16,14 +16,25 @@ use snowguard_secrets::{SecretError, SecretFile};
 use snowguard_watch::{Key, Message};
 use zeroize::Zeroizing;
 
-use crate::{Deliver, DeliverError, document};
+use crate::{Deliver, DeliverError, Refusal, document};
 
 /// How much of an answer is read.
 const ANSWER: u64 = 64 << 10;
 /// What is sent at once: receivers take a megabyte and less, and a change has about one kilobyte.
 const MOST: usize = 100;
-/// What a receiver answers that will never take this.
-const REFUSED: [u16; 4] = [400, 413, 415, 422];
+/// What to do where a receiver refuses.
+const REFUSED: &str =
+    "the receiver's log says why: often the secret or the address is not what it expects";
+
+/// What a status says of a message. A wrong signature is answered with 400 as well, and so is plain HTTP
+/// where TLS is expected: that the message itself is wrong can only be known after a while.
+fn refusal(status: u16) -> Refusal {
+    match status {
+        400 | 415 | 422 => Refusal::Wrong,
+        413 => Refusal::TooLarge,
+        _ => Refusal::No,
+    }
+}
 
 /// Settings: `[notify.webhook]`. A file is a path, or `credential:NAME` for one that systemd hands over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -132,9 +143,14 @@ impl Deliver for Webhook {
             limit: ANSWER,
         };
         self.client.post(&post).map(drop).map_err(|error| {
-            let hint = error.hint();
-            let refused = matches!(&error, HttpError::Status { status, .. }
-                if REFUSED.contains(&status.as_u16()));
+            let refused = match &error {
+                HttpError::Status { status, .. } => refusal(status.as_u16()),
+                _ => Refusal::No,
+            };
+            let hint = match refused {
+                Refusal::No => error.hint(),
+                Refusal::Wrong | Refusal::TooLarge => Some(REFUSED),
+            };
             let mut failed = DeliverError::of("cannot send to the webhook", error);
             failed.refused = refused;
             match hint {
@@ -223,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_for_good() {
+    fn what_a_status_says() {
         let web = Web::start().unwrap();
         let mut webhook = webhook(&Settings {
             url: Some(web.url("/hook")),
@@ -231,11 +247,12 @@ mod tests {
         })
         .unwrap();
         for (status, refused) in [
-            (400, true),
-            (413, true),
-            (422, true),
-            (401, false),
-            (404, false),
+            (400, Refusal::Wrong),
+            (413, Refusal::TooLarge),
+            (415, Refusal::Wrong),
+            (422, Refusal::Wrong),
+            (401, Refusal::No),
+            (404, Refusal::No),
         ] {
             web.fail_always("/hook", Fault::Status(status, vec![]));
             let error = webhook.deliver(&message(&["1"]), false).unwrap_err();

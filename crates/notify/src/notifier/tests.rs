@@ -26,7 +26,10 @@ pub(crate) fn message(ids: &[&str]) -> Message {
 struct Receiver {
     heard: Vec<(Key, usize, bool)>,
     fail: bool,
-    refuse: bool,
+    refuse: Refusal,
+    /// More changes than these are too large.
+    takes: Option<usize>,
+    refused: usize,
     most: Option<usize>,
 }
 
@@ -35,10 +38,17 @@ impl Deliver for Receiver {
         if self.fail {
             return Err(DeliverError::new("not now"));
         }
-        if self.refuse {
-            let mut never = DeliverError::new("not this");
-            never.refused = true;
-            return Err(never);
+        let too_many = self.takes.is_some_and(|most| message.changes.len() > most);
+        let refused = if too_many {
+            Refusal::TooLarge
+        } else {
+            self.refuse
+        };
+        if refused != Refusal::No {
+            self.refused += 1;
+            let mut error = DeliverError::new("not this");
+            error.refused = refused;
+            return Err(error);
         }
         self.heard
             .push((message.key.clone(), message.changes.len(), again));
@@ -54,6 +64,7 @@ struct Place {
     directory: tempfile::TempDir,
     history: History,
     second: i64,
+    target: &'static str,
 }
 
 impl Place {
@@ -65,6 +76,7 @@ impl Place {
             directory,
             history,
             second: 0,
+            target: "system",
         }
     }
 
@@ -76,7 +88,7 @@ impl Place {
         self.second += 1;
         let at = Timestamp::from_second(self.second).unwrap();
         let about = About {
-            target: "system".into(),
+            target: self.target.into(),
             reason: "schedule".into(),
             root: self.second.to_string(),
             fingerprint: String::new(),
@@ -168,7 +180,20 @@ fn what_is_refused_holds_up_nothing() {
     place.notifier().once().unwrap();
     place.scan(&["CVE-1"]);
     let mut notifier = place.notifier();
-    notifier.deliver.refuse = true;
+    notifier.deliver.refuse = Refusal::Wrong;
+    // Nothing is set aside before a day has passed since it was first refused.
+    let mut since = None;
+    for _ in 0..3 {
+        assert!(matches!(notifier.once(), Err(NotifierError::Deliver(_))));
+        assert!(!place.path("refused").exists());
+        let cursor = Cursor::load(&notifier.state).unwrap().unwrap();
+        assert!(cursor.refused_since.is_some());
+        assert_eq!(
+            *since.get_or_insert(cursor.refused_since),
+            cursor.refused_since
+        );
+    }
+    refused_for(&notifier, SignedDuration::from_hours(25));
     let error = notifier.once().unwrap_err();
     let NotifierError::Refused {
         kept, messages: 1, ..
@@ -182,9 +207,64 @@ fn what_is_refused_holds_up_nothing() {
             .contains("\"advisory\":\"CVE-1\"")
     );
     place.scan(&["CVE-1", "CVE-2"]);
-    notifier.deliver.refuse = false;
+    // The next has a day of its own.
+    assert!(matches!(notifier.once(), Err(NotifierError::Deliver(_))));
+    refused_for(&notifier, SignedDuration::from_hours(23));
+    notifier.deliver.refuse = Refusal::No;
     notifier.once().unwrap();
     assert_eq!(notifier.deliver.heard.len(), 1);
+    let cursor = Cursor::load(&notifier.state).unwrap().unwrap();
+    assert_eq!(cursor.refused_since, None);
+}
+
+/// Makes the message that is being told one that was refused for so long.
+fn refused_for(notifier: &Notifier<Receiver>, time: SignedDuration) {
+    let mut cursor = Cursor::load(&notifier.state).unwrap().unwrap();
+    cursor.refused_since = Some(now().checked_sub(time).unwrap());
+    cursor.save(&notifier.state).unwrap();
+}
+
+#[test]
+fn what_is_too_large_is_told_in_parts() {
+    let mut place = Place::new();
+    place.scan(&[]);
+    let mut notifier = place.notifier();
+    notifier.once().unwrap();
+    let ids: Vec<String> = (0..25).map(|id| format!("CVE-{id}")).collect();
+    place.scan(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+    notifier.deliver.takes = Some(7);
+    notifier.once().unwrap();
+    let heard = notifier.deliver.heard[1..].iter();
+    assert_eq!(
+        heard.map(|heard| heard.1).collect::<Vec<_>>(),
+        [6, 6, 6, 6, 1]
+    );
+    // How many it takes is found out once.
+    assert_eq!(notifier.deliver.refused, 2);
+    assert_eq!(Cursor::load(&notifier.state).unwrap().unwrap().most, None);
+    // Where a single one is too large, each is set aside at once, and alone.
+    place.scan(&["CVE-1", "CVE-2"]);
+    let before = notifier.deliver.heard.len();
+    notifier.deliver.takes = Some(0);
+    let error = notifier.once().unwrap_err();
+    assert!(matches!(error, NotifierError::Refused { messages: 23, .. }));
+    assert_eq!(notifier.deliver.heard.len(), before);
+    assert_eq!(
+        std::fs::read_dir(place.path("refused")).unwrap().count(),
+        23
+    );
+}
+
+#[test]
+fn a_summary_that_is_too_large_is_told_in_parts() {
+    let mut place = Place::new();
+    place.scan(&[]);
+    place.target = "profile";
+    place.scan(&[]);
+    let mut notifier = place.notifier();
+    notifier.deliver.takes = Some(1);
+    notifier.once().unwrap();
+    assert_eq!(notifier.deliver.heard.len(), 2);
 }
 
 #[test]
