@@ -8,13 +8,18 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use snowguard_advisory::index::{Index, OpenError, SegmentDigest};
 
+use crate::lock::{FileLock, LockError, Waiting};
+
 /// How often a reader begins anew because the base was replaced below it. Replacing takes seconds,
 /// opening microseconds: twice would be remarkable.
 const ATTEMPTS: usize = 16;
+/// How long one waits for another who replaces the index.
+const LONGEST: Duration = Duration::from_mins(10);
 /// What new files are called until they are whole.
 pub(crate) const UNFINISHED: &str = ".advisories-";
 
@@ -119,18 +124,21 @@ impl IndexFile {
 
     /// Keeps others from replacing the files of an index. Whoever replaces them holds this meanwhile:
     /// the base and the delta of two writers would not belong together. Waits for who has it, which is
-    /// not long: what takes long is done before.
-    pub fn lock(path: &Utf8Path) -> Result<IndexLock, IndexFileError> {
-        let failed = |source| IndexFileError::Write {
-            path: path.to_owned(),
-            source,
-        };
+    /// some seconds if that one makes a base meanwhile; much longer than that is an error.
+    pub fn lock(path: &Utf8Path, waiting: &mut Waiting<'_>) -> Result<IndexLock, IndexFileError> {
+        let lock = Utf8PathBuf::from(format!("{path}.lock"));
         if let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) {
-            std::fs::create_dir_all(parent).map_err(failed)?;
+            std::fs::create_dir_all(parent).map_err(|source| IndexFileError::Write {
+                path: path.to_owned(),
+                source,
+            })?;
         }
-        let file = File::create(format!("{path}.lock")).map_err(failed)?;
-        file.lock().map_err(failed)?;
-        Ok(IndexLock(file))
+        match FileLock::take(&lock, Some(LONGEST), waiting) {
+            Ok(held) => Ok(IndexLock(held)),
+            Err(LockError::Held) => Err(IndexFileError::Held { path: lock }),
+            Err(LockError::Interrupted) => Err(IndexFileError::Interrupted),
+            Err(LockError::Io(source)) => Err(IndexFileError::Lock { path: lock, source }),
+        }
     }
 
     /// What tells its base from others, as a delta names it. Nothing if it is too damaged to say.
@@ -148,9 +156,7 @@ impl IndexFile {
 
 /// Held while the files of an index are replaced. It ends with the process.
 #[derive(Debug)]
-pub struct IndexLock(
-    #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,
-);
+pub struct IndexLock(#[expect(dead_code, reason = "it is held as long as this is there")] FileLock);
 
 /// Where the delta of an index lies.
 pub fn delta_path(index: &Utf8Path) -> Utf8PathBuf {
@@ -238,6 +244,23 @@ pub enum IndexFileError {
         /// What the system says.
         source: io::Error,
     },
+    /// What keeps others from replacing it cannot be locked.
+    #[error("cannot lock the advisory index with {path}")]
+    Lock {
+        /// Where the lock lies.
+        path: Utf8PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another program replaces it, and does not end.
+    #[error("another program has held {path}, the lock of the advisory index, for ten minutes")]
+    Held {
+        /// Where the lock lies.
+        path: Utf8PathBuf,
+    },
+    /// The person stopped it while it waited for another program.
+    #[error("interrupted")]
+    Interrupted,
     /// It is no index, of another version, or damaged.
     #[error("cannot use the advisory index {path}")]
     Open {
@@ -257,6 +280,19 @@ pub enum IndexFileError {
 }
 
 impl IndexFileError {
+    /// What to do next, where the lock is what is wrong.
+    pub fn lock_hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Lock { .. } => Some(
+                "the directory of the index must be writable; --index and --output name another",
+            ),
+            Self::Held { .. } => {
+                Some("`lslocks` or `fuser` tells which program that is; the index is as it was")
+            }
+            _ => None,
+        }
+    }
+
     fn read(path: &Utf8Path, source: io::Error) -> Self {
         Self::Read {
             path: path.to_owned(),

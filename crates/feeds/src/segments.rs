@@ -7,10 +7,13 @@
 //! Files are replaced before the store notes what was written. Whoever is killed in between leaves
 //! files that are whole and a note that does not fit them, and the next call writes them again.
 
+use std::sync::atomic::AtomicBool;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use snowguard_advisory::index::{Builder, Built, DeltaError, SegmentDigest};
 
 use crate::file::{IndexFile, IndexFileError};
+use crate::lock::Waiting;
 use crate::records::{RecordStore, RecordsError};
 
 /// A delta may be one part in so many of its base.
@@ -54,13 +57,28 @@ pub enum WrittenFile {
 
 /// Brings the index at a path to what the store holds.
 ///
-/// An index at that path that was not made from this store is replaced.
+/// An index at that path that was not made from this store is replaced. If another program replaces
+/// it, that one is waited for in silence.
 pub fn write(
     store: &mut RecordStore,
     index: &Utf8Path,
     compact: Compact,
 ) -> Result<Written, SegmentsError> {
-    let _others = IndexFile::lock(index)?;
+    let mut waiting = Waiting {
+        interrupted: &AtomicBool::new(false),
+        told: &mut || (),
+    };
+    write_after(store, index, compact, &mut waiting)
+}
+
+/// As [`write`], and says how to wait for another program.
+pub fn write_after(
+    store: &mut RecordStore,
+    index: &Utf8Path,
+    compact: Compact,
+    waiting: &mut Waiting<'_>,
+) -> Result<Written, SegmentsError> {
+    let _others = IndexFile::lock(index, waiting)?;
     let lock = store.lock()?;
     let state = lock.state()?;
     let file = match IndexFile::open(index) {

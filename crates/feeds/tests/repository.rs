@@ -156,6 +156,7 @@ impl World {
                 state: &self.at(client),
                 index: &self.at(client).join("advisories.idx"),
                 client: Arc::new(Client::new(settings, Arc::default()).unwrap()),
+                waiting: &|| (),
             },
             &mut |_| (),
         )
@@ -724,6 +725,7 @@ fn a_directory_of_this_machine_serves_as_well() {
             state: &world.at("client"),
             index: &world.at("client/advisories.idx"),
             client: Arc::new(Client::new(Settings::default(), Arc::default()).unwrap()),
+            waiting: &|| (),
         },
         &mut |_| (),
     );

@@ -2,8 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at files")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use snowguard_advisory::index::{Builder, SourceKind};
 use snowguard_feeds::segments::WrittenFile;
 use snowguard_feeds::{
-    Feed, FeedSettings, FeedsPlace, IndexFile, Notice, OsvSettings, Report, Status, Update,
+    Feed, FeedSettings, FeedsPlace, IndexFile, Notice, OsvSettings, Report, Status, Update, Waiting,
 };
 use snowguard_http::{Client, Settings};
 use snowguard_testkit::feeds::Mirror;
@@ -179,6 +179,31 @@ fn a_feed_is_up_to_date_when_the_index_is() {
     // Another index in its place is not of these feeds.
     IndexFile::replace(&world.index, &Builder::new().finish().bytes).unwrap();
     assert_eq!(world.status(), None);
+}
+
+/// Who replaces the index has to be waited for, but not by a person who does not want to.
+#[test]
+fn an_index_that_another_replaces_is_waited_for() {
+    let world = World::new();
+    let never_stop = AtomicBool::new(false);
+    let mut other = Waiting {
+        interrupted: &never_stop,
+        told: &mut || (),
+    };
+    let held = IndexFile::lock(&world.index, &mut other).unwrap();
+    let report = world.update(|notice| matches!(notice, Notice::WaitingForIndex));
+    assert!(report.interrupted);
+    assert!(!world.index.exists());
+    let held = Mutex::new(Some(held));
+    let report = world.update(|notice| {
+        if matches!(notice, Notice::WaitingForIndex) {
+            *held.lock().unwrap() = None;
+        }
+        false
+    });
+    assert!(held.lock().unwrap().is_none());
+    assert!(report.is_complete());
+    assert_eq!(world.edition("kev").as_deref(), Some("2026.11.20"));
 }
 
 /// As long as an index stays, what is known of it stays.

@@ -156,6 +156,11 @@ impl Client {
         self.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// What ends all that it does, once it is set.
+    pub fn interrupted(&self) -> &AtomicBool {
+        &self.interrupted
+    }
+
     pub(crate) fn check_interrupted(&self) -> Result<(), HttpError> {
         if self.interrupted.load(Ordering::Relaxed) {
             return Err(HttpError::Interrupted);

@@ -118,6 +118,9 @@ impl From<snowguard_watch::HistoryError> for Failure {
 
 impl From<snowguard_feeds::IndexFileError> for Failure {
     fn from(error: snowguard_feeds::IndexFileError) -> Self {
+        if let Some(hint) = error.lock_hint() {
+            return Self::new(error).hint(hint);
+        }
         let hint = match &error {
             snowguard_feeds::IndexFileError::Open {
                 source: OpenError::Version { found },
@@ -136,6 +139,9 @@ impl From<snowguard_feeds::IndexFileError> for Failure {
                  `snowguard advisories import`"
             }
             snowguard_feeds::IndexFileError::Write { .. } => "`--output` puts it elsewhere",
+            snowguard_feeds::IndexFileError::Lock { .. }
+            | snowguard_feeds::IndexFileError::Held { .. }
+            | snowguard_feeds::IndexFileError::Interrupted => return Self::new(error),
         };
         Self::new(error).hint(hint)
     }

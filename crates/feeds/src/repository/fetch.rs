@@ -8,9 +8,10 @@
     reason = "this room owns the state directory"
 )]
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use super::sign::{is_root_key, root as root_of};
 use super::transport::{BASE, Http, MAX_METADATA, get};
 use super::{About, Kind, MAX_INDEX, hex, sha256};
 use crate::file::{IndexFile, IndexFileError, replace_file};
+use crate::lock::{FileLock, LockError, Waiting};
 
 /// The files of the trust state. The clock is the last time at which it was looked at.
 const STATE: [&str; 5] = [
@@ -83,6 +85,8 @@ pub struct Fetch<'f> {
     pub index: &'f Utf8Path,
     /// The connection.
     pub client: Arc<Client>,
+    /// Called once, if another program replaces the index and has to be waited for.
+    pub waiting: &'f dyn Fn(),
 }
 
 /// What was fetched.
@@ -167,7 +171,11 @@ pub fn fetch(fetch: &Fetch<'_>, events: &mut dyn FnMut(Event<'_>)) -> Result<Fet
         None => Index::open(whole),
     }
     .map_err(FetchError::Format)?;
-    let _others = IndexFile::lock(fetch.index)?;
+    let mut waiting = Waiting {
+        interrupted: fetch.client.interrupted(),
+        told: &mut || (fetch.waiting)(),
+    };
+    let _others = IndexFile::lock(fetch.index, &mut waiting)?;
     if !is_unchanged(fetch.index, old.as_ref()) {
         return Err(FetchError::Busy(fetch.index.to_owned()));
     }
@@ -478,14 +486,16 @@ impl Taking<'_, '_> {
 struct State<'s>(&'s Utf8Path);
 
 impl State<'_> {
-    fn lock(&self) -> Result<File, FetchError> {
-        let path = self.0.join(".lock");
-        let file = File::create(&path).map_err(|source| self.failed("write", ".lock", source))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => Err(FetchError::Busy(self.0.to_owned())),
-            Err(std::fs::TryLockError::Error(source)) => Err(self.failed("lock", ".lock", source)),
-        }
+    fn lock(&self) -> Result<FileLock, FetchError> {
+        let mut waiting = Waiting {
+            interrupted: &AtomicBool::new(false),
+            told: &mut || (),
+        };
+        let lock = FileLock::take(&self.0.join(".lock"), Some(Duration::ZERO), &mut waiting);
+        lock.map_err(|error| match error {
+            LockError::Io(source) => self.failed("lock", ".lock", source),
+            LockError::Held | LockError::Interrupted => FetchError::Busy(self.0.to_owned()),
+        })
     }
 
     /// A file of the state, which must be JSON: `tough` would take what is damaged for nothing.

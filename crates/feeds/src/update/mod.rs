@@ -8,7 +8,6 @@
 
 mod known;
 mod leftovers;
-mod lock;
 mod renamed;
 mod status;
 
@@ -20,10 +19,10 @@ use jiff::Timestamp;
 use snowguard_http::{Client, HttpError};
 
 use self::known::Known;
-use self::lock::Lock;
 pub use self::status::{Attempt, FeedStatus, Status, error_text};
 use crate::feed::{DOWNLOAD, Done, Feed, FeedError, FeedSettings, Work};
-use crate::file;
+use crate::file::{self, IndexFileError};
+use crate::lock::{FileLock, LockError, Waiting};
 use crate::records::{RecordStore, RecordsError};
 use crate::segments::{self, Compact, SegmentsError, Written, records_path};
 
@@ -32,6 +31,8 @@ use crate::segments::{self, Compact, SegmentsError, Written, records_path};
 pub enum Notice<'n> {
     /// Another update is at work; this one waits for it.
     Waiting,
+    /// Another program replaces the index; this one waits for it.
+    WaitingForIndex,
     /// A part of a feed is begun.
     Begin {
         /// Which.
@@ -136,9 +137,7 @@ impl Update<'_> {
             path: downloads.clone(),
             source,
         })?;
-        let _lock = Lock::take(&place.lock(), self.interrupted, &mut || {
-            notices(Notice::Waiting);
-        })?;
+        let _lock = self.lock(&place, &mut || notices(Notice::Waiting))?;
         self.clear(&place);
         let records = records_path(self.index);
         renamed::records(self.index, &records).map_err(|source| UpdateError::Place {
@@ -164,12 +163,21 @@ impl Update<'_> {
             known.keep(&place)?;
             return Ok(report);
         }
-        if let Err(error) = self.assemble(&mut store, &mut report, notices) {
-            // What is told is why there is no index.
-            let _ = known.keep(&place);
-            return Err(error);
-        }
+        let assembled = self.assemble(&mut store, &mut report, notices);
         known.drop(&report.dropped);
+        match assembled {
+            Ok(()) => {}
+            Err(UpdateError::Index(SegmentsError::File(IndexFileError::Interrupted))) => {
+                known.keep(&place)?;
+                report.interrupted = true;
+                return Ok(report);
+            }
+            Err(error) => {
+                // What is told is why there is no index.
+                let _ = known.keep(&place);
+                return Err(error);
+            }
+        }
         if report.index.is_some() {
             known.settle(&place, store.base()?)?;
         } else {
@@ -231,10 +239,28 @@ impl Update<'_> {
         report.lacking = self.lacking(store)?;
         if report.lacking.is_empty() && !store.sources()?.is_empty() {
             notices(Notice::Assembling);
-            let written = segments::write(store, self.index, Compact::WhenLarge)?;
+            let mut waiting = Waiting {
+                interrupted: self.interrupted,
+                told: &mut || notices(Notice::WaitingForIndex),
+            };
+            let compact = Compact::WhenLarge;
+            let written = segments::write_after(store, self.index, compact, &mut waiting)?;
             report.index = Some(written);
         }
         Ok(())
+    }
+
+    /// Keeps other updates away. Waits for one that is at work, however long it takes.
+    fn lock(&self, place: &FeedsPlace, told: &mut dyn FnMut()) -> Result<FileLock, UpdateError> {
+        let path = place.lock();
+        let mut waiting = Waiting {
+            interrupted: self.interrupted,
+            told,
+        };
+        FileLock::take(&path, None, &mut waiting).map_err(|error| match error {
+            LockError::Io(source) => UpdateError::Place { path, source },
+            LockError::Held | LockError::Interrupted => UpdateError::Interrupted,
+        })
     }
 
     /// Removes what was left behind by programs that were killed.
@@ -246,6 +272,7 @@ impl Update<'_> {
         };
         leftovers::remove(&place.downloads(), DOWNLOAD, now);
         leftovers::remove(&place.0, status::UNFINISHED, now);
+        leftovers::remove(&place.0, file::UNFINISHED, now);
         leftovers::remove(beside, file::UNFINISHED, now);
     }
 
@@ -324,6 +351,14 @@ impl UpdateError {
         match self {
             Self::Place { .. } => Some("--index names an index in a directory that can be written"),
             Self::Records(error) | Self::Index(SegmentsError::Records(error)) => Some(error.hint()),
+            Self::Index(SegmentsError::File(IndexFileError::Write { .. })) => {
+                Some("--index names an index in a directory that can be written")
+            }
+            Self::Index(SegmentsError::File(
+                error @ (IndexFileError::Lock { .. }
+                | IndexFileError::Held { .. }
+                | IndexFileError::Interrupted),
+            )) => error.lock_hint(),
             Self::Index(SegmentsError::File(_)) => {
                 Some("move the index away: the next update makes it anew from the records")
             }

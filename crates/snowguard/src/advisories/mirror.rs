@@ -53,6 +53,7 @@ pub(crate) fn run(
             state: &Utf8PathBuf::from(format!("{index}.trust")),
             index: &index,
             client: Arc::new(client),
+            waiting: &|| bar.suspend(|| terminal.warning(super::WAITING)),
         },
         &mut |event| match event {
             Event::Here { length, of } => {

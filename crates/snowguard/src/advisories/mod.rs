@@ -14,7 +14,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::json;
 use snowguard_advisory::index::Source;
-use snowguard_feeds::{ContainerError, Event, Import as Importing, ImportError, IndexFile, Status};
+use snowguard_feeds::{
+    ContainerError, Event, Import as Importing, ImportError, IndexFile, Status, Waiting,
+};
 use snowguard_report::escape::line;
 use snowguard_report::text::{age, number};
 
@@ -86,7 +88,11 @@ pub(crate) fn import(
             Failure::message("no record could be read; the index is as it was").hint(TAKES),
         );
     }
-    let lock = IndexFile::lock(&target)?;
+    let mut waiting = Waiting {
+        interrupted: &interrupted,
+        told: &mut || terminal.warning(WAITING),
+    };
+    let lock = IndexFile::lock(&target, &mut waiting)?;
     IndexFile::replace(&target, &imported.built.bytes)?;
     drop(lock);
     if !global.quiet {
@@ -127,6 +133,8 @@ fn target(
         })
 }
 
+/// What is told before one waits.
+const WAITING: &str = "another program is replacing the index; this one waits for it";
 const TAKES: &str = "it takes CVE 5, OSV, NVD 2.0, KEV, EPSS and facts, also in archives";
 
 fn failure(error: ImportError) -> Failure {

@@ -170,6 +170,9 @@ impl<'t> Shown<'t> {
                 self.terminal
                     .warning("another update is at work; this one waits for it");
             }
+            Notice::WaitingForIndex => {
+                self.told(|terminal| terminal.warning(super::WAITING));
+            }
             Notice::Begin { part } => {
                 self.bar.set_prefix(line(part).into_owned());
                 self.bar.set_message("asking");
