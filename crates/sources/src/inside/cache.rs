@@ -80,7 +80,9 @@ impl StoreMark {
             .and_then(|made| made.duration_since(UNIX_EPOCH).ok())
             .unwrap_or_default();
         let mut mark = Vec::new();
-        for number in [metadata.dev(), metadata.ino(), made.as_secs()] {
+        let fsid = rustix::fs::statvfs(&database).map(|of| of.f_fsid).ok();
+        let lies_in = file_system(fsid, metadata.dev());
+        for number in [lies_in, metadata.ino(), made.as_secs()] {
             mark.extend(number.to_le_bytes());
         }
         mark.extend(made.subsec_nanos().to_le_bytes());
@@ -90,6 +92,12 @@ impl StoreMark {
         }
         Ok(Self(mark))
     }
+}
+
+/// A number of a file system that is still its own after the next start of the machine. The number of the
+/// device is not, where it stands for no disk, as of btrfs and ZFS. Some have no id, which is told as 0.
+fn file_system(id: Option<u64>, device: u64) -> u64 {
+    id.filter(|id| *id != 0).unwrap_or(device)
 }
 
 /// An open cache.
@@ -270,4 +278,36 @@ fn remove(path: &Path) -> std::io::Result<()> {
 /// could do worse.
 fn checksum(body: &[u8]) -> [u8; 8] {
     xxhash_rust::xxh3::xxh3_64(body).to_le_bytes()
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests write the database of a store"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_device_counts_where_there_is_no_other() {
+        let at_one_start = file_system(Some(0x9123_683e), 41);
+        assert_eq!(at_one_start, file_system(Some(0x9123_683e), 47));
+        assert_ne!(at_one_start, file_system(Some(0x0102_1994), 41));
+        assert_eq!([file_system(Some(0), 41), file_system(None, 41)], [41; 2]);
+    }
+
+    #[test]
+    fn a_store_is_its_file_where_it_lies() {
+        let directory = tempfile::tempdir().unwrap();
+        let objects = directory.path().join("store");
+        let (one, other) = (directory.path().join("one"), directory.path().join("other"));
+        std::fs::write(&one, "").unwrap();
+        std::fs::write(&other, "").unwrap();
+        let before = StoreMark::of(&one, &objects).unwrap();
+        assert_eq!(before, StoreMark::of(&one, &objects).unwrap());
+        // Another file at the same place.
+        std::fs::rename(&other, &one).unwrap();
+        assert_ne!(before, StoreMark::of(&one, &objects).unwrap());
+        assert!(StoreMark::of(&other, &objects).is_err());
+    }
 }
