@@ -470,6 +470,11 @@ impl<'s> Finding<'s> {
             } else {
                 parsed.pname
             };
+            // Some documents give Go's standard library the name of the toolchain's release.
+            if draft.language == Some(Language::Go) && draft.pname == "stdlib" {
+                let version = draft.version;
+                draft.version = version.strip_prefix("go").unwrap_or(version);
+            }
         } else if let Some(recipe) = recipe {
             let name = object.name.strip_suffix(".drv").unwrap_or(&object.name);
             if recipe.pname.is_none() && !naming::is_of_package(name) {

@@ -44,7 +44,8 @@ impl Part {
     /// Go writes `v1.2.3+incompatible` where advisories have `1.2.3`: what follows `+` never
     /// decides in semantic versioning. `(devel)` is a build from a working tree: it has no version,
     /// and neither have a branch (`dev-main` of Composer) and an address (`file:../x` of npm).
-    /// Composer's versions are those of tags, with or without `v`.
+    /// Composer's versions are those of tags, with or without `v`. Bills of materials give Go's
+    /// standard library the name of the toolchain's release, `go1.27.2`.
     pub fn advisory_version(&self) -> Option<&str> {
         let text = &*self.version;
         let without_v = || text.strip_prefix('v').unwrap_or(text);
@@ -52,6 +53,9 @@ impl Part {
             _ if text.contains("://") || text.starts_with("file:") || text == "(devel)" => None,
             "composer" if text.starts_with("dev-") => None,
             "composer" => Some(without_v()),
+            "golang" if self.package.name() == "stdlib" => {
+                Some(text.strip_prefix("go").unwrap_or_else(without_v))
+            }
             "golang" => {
                 let text = without_v();
                 Some(text.strip_suffix("+incompatible").unwrap_or(text))

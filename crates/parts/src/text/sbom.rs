@@ -221,6 +221,21 @@ mod tests {
     }
 
     #[test]
+    fn the_standard_library_of_go_has_the_version_of_its_advisories() {
+        for version in ["go1.27.2", "v1.27.2", "1.27.2"] {
+            let component =
+                format!(r#"{{"purl": "pkg:golang/stdlib@{version}", "version": "{version}"}}"#);
+            let text = format!(r#"{{"bomFormat": "CycloneDX", "components": [{component}]}}"#);
+            let found = parts("META-INF/sbom/a.cdx.json", &text);
+            assert_eq!(
+                found.parts[0].advisory_version(),
+                Some("1.27.2"),
+                "{version}"
+            );
+        }
+    }
+
+    #[test]
     fn spdx_names_packages_by_references() {
         let found = parts(
             "a-1.dist-info/sboms/a.spdx.json",

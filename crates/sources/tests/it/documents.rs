@@ -1,6 +1,6 @@
 //! Bills of materials of others.
 
-use snowguard_inventory::{Gap, Nature};
+use snowguard_inventory::{Gap, IdentityTable, Inventory, Nature};
 
 use crate::support::{object, piped, references, told};
 
@@ -51,6 +51,19 @@ fn a_flat_document_says_that_it_knows_no_dependencies() {
         told(&error).contains("holds no component"),
         "{}",
         told(&error)
+    );
+}
+
+#[test]
+fn the_standard_library_of_go_has_the_version_of_its_advisories() {
+    let document = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","components":[
+      {"type":"library","name":"stdlib","version":"go1.27.2","purl":"pkg:golang/stdlib@1.27.2"}]}"#;
+    let subject = piped(document).unwrap();
+    let inventory = Inventory::of(&subject, &IdentityTable::builtin());
+    let component = &inventory.components[0];
+    assert_eq!(
+        (&*component.pname, &*component.version),
+        ("stdlib", "1.27.2")
     );
 }
 
