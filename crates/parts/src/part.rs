@@ -56,6 +56,9 @@ impl Part {
             "golang" if self.package.name() == "stdlib" => {
                 Some(text.strip_prefix("go").unwrap_or_else(without_v))
             }
+            // Go's word for a checkout that has no tags, whatever release it is of. Of a module that
+            // is used, it is the version that was asked for.
+            "golang" if self.root && text.starts_with("v0.0.0-") => None,
             "golang" => {
                 let text = without_v();
                 Some(text.strip_suffix("+incompatible").unwrap_or(text))

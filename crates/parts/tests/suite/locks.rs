@@ -149,6 +149,13 @@ fn versions_as_advisories_have_them() {
             Some("0.0.0-20210908233432-aa78b53d3365")
         ]
     );
+    // What a program was built from without tags may be of any release.
+    let untagged = Part {
+        root: true,
+        version: "v0.0.0-20210908233432-aa78b53d3365+dirty".into(),
+        ..parts.parts[2].clone()
+    };
+    assert_eq!(untagged.advisory_version(), None);
 }
 
 #[test]
