@@ -71,7 +71,7 @@ pub fn write(
     write_after(store, index, compact, &mut waiting)
 }
 
-/// As [`write`], and says how to wait for another program.
+/// As [`write()`], and says how to wait for another program.
 pub fn write_after(
     store: &mut RecordStore,
     index: &Utf8Path,

@@ -65,7 +65,7 @@ impl MatchError {
     /// What to do about it: one sentence without a full stop.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Corrupt(_) => "`snowguard advisories update` or `import` builds the index anew",
+            Self::Corrupt(_) => "`snowguard advisories import` builds the index anew",
             Self::TooMany { .. } => {
                 "pass a smaller part of it: a whole package set has less than a tenth of that"
             }
