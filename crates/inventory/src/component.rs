@@ -1,5 +1,6 @@
 //! Components: what the objects of a subject are, as packages that advisories could be about.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -8,6 +9,7 @@ use snowguard_advisory::id::CveId;
 use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
 use snowguard_closure::NodeId;
 
+use crate::built::Built;
 use crate::inside::{self, Concern, Declaration, Host, Hosts, Origin, OtherVersion, Place, Proof};
 use crate::naming::{self, Language};
 use crate::origin::Mark;
@@ -337,6 +339,11 @@ struct Group<'s> {
 }
 
 impl<'s> Draft<'s> {
+    /// Whether how it is built is known.
+    fn is_known(&self) -> bool {
+        self.recipe.is_some() || self.object.built.is_some()
+    }
+
     fn key(&self) -> Key<'s> {
         let name = match self.language {
             // As the registry spells it, so that what the bytes declare is the same package.
@@ -433,10 +440,7 @@ fn make_host(
 
 impl<'s> Finding<'s> {
     fn of(node: NodeId, object: &'s Object, paths: &OutputPaths<'s>) -> Self {
-        let recipe = object.recipe.as_deref().or_else(|| {
-            let drv = object.meta.as_ref()?.drv_path.as_deref()?;
-            paths.derivation(drv)
-        });
+        let recipe = paths.recipe_of(object);
         if recipe.is_some_and(|recipe| recipe.fixed) && object.meta.is_none() {
             return Self::Source;
         }
@@ -449,12 +453,14 @@ impl<'s> Finding<'s> {
             version: "",
         };
         if let Some(meta) = object.meta.as_deref() {
-            let parsed =
-                naming::parse(&object.name, meta.pname.as_deref(), meta.version.as_deref());
-            draft.language = parsed
-                .language
-                .or_else(|| naming::language_of_attr(&meta.attr));
-            (draft.pname, draft.version) = (parsed.pname, parsed.version);
+            let parsed = naming::parse_evaluated(
+                &meta.attr,
+                &object.name,
+                meta.pname.as_deref(),
+                meta.version.as_deref(),
+            );
+            (draft.language, draft.pname, draft.version) =
+                (parsed.language, parsed.pname, parsed.version);
         } else if let Some(stated) = object.stated.as_deref() {
             let parsed = naming::parse(&object.name, None, stated.version.as_deref());
             let by_purl = || {
@@ -502,13 +508,13 @@ impl<'s> Finding<'s> {
 }
 
 /// Which derivation makes which path, and which object a path is.
-struct OutputPaths<'s> {
+pub(crate) struct OutputPaths<'s> {
     makers: FxHashMap<&'s str, &'s Object>,
     objects: FxHashMap<&'s str, &'s Object>,
 }
 
 impl<'s> OutputPaths<'s> {
-    fn of(subject: &'s Subject) -> Self {
+    pub(crate) fn of(subject: &'s Subject) -> Self {
         let mut makers = FxHashMap::default();
         let mut objects = FxHashMap::default();
         for object in &subject.objects {
@@ -526,12 +532,16 @@ impl<'s> OutputPaths<'s> {
         Self { makers, objects }
     }
 
-    fn derivation(&self, drv: &str) -> Option<&'s Recipe> {
-        self.objects.get(drv)?.recipe.as_deref()
+    /// The recipe of an object, or that of the derivation that its evaluation names.
+    pub(crate) fn recipe_of(&self, object: &'s Object) -> Option<&'s Recipe> {
+        object.recipe.as_deref().or_else(|| {
+            let drv = object.meta.as_ref()?.drv_path.as_deref()?;
+            self.objects.get(drv)?.recipe.as_deref()
+        })
     }
 
     /// The object that is, or makes, a store path; a path inside a store object counts as it.
-    fn maker(&self, path: &str) -> Option<&'s Object> {
+    pub(crate) fn maker(&self, path: &str) -> Option<&'s Object> {
         let whole = |path: &str| {
             self.makers
                 .get(path)
@@ -546,7 +556,8 @@ impl<'s> OutputPaths<'s> {
     }
 }
 
-fn table_key(language: Option<Language>, pname: &str) -> String {
+/// The key of a package in the reviewed table: its name in lower case after its language.
+pub fn table_key(language: Option<Language>, pname: &str) -> String {
     let pname = pname.to_lowercase();
     match language {
         Some(language) => format!("{}:{pname}", language.as_str().to_lowercase()),
@@ -583,7 +594,7 @@ fn assemble(
         patches: Vec::new(),
         phase_cves: Vec::new(),
         scope: Scope::Unknown,
-        known_builds: drafts.iter().filter(|draft| draft.recipe.is_some()).count(),
+        known_builds: drafts.iter().filter(|draft| draft.is_known()).count(),
         known_vulnerabilities: Vec::new(),
         places: Vec::new(),
         hosts: Vec::new(),
@@ -625,30 +636,29 @@ fn assemble(
                 applied(&mut component.patches, patch.clone());
             }
         }
-        let Some(recipe) = draft.recipe else { continue };
-        for (name, path) in &recipe.outputs {
+        for (name, path) in draft.recipe.iter().flat_map(|recipe| &recipe.outputs) {
             if let Some(path) = path {
                 push(&mut component.outputs, (name.clone(), path.clone()));
             }
         }
-        for path in sources_of(recipe, paths) {
-            let urls = paths
-                .maker(&path)
-                .and_then(|maker| maker.recipe.as_deref())
-                .map(|r| r.urls.clone())
-                .unwrap_or_default();
-            for url in &urls {
+        let built = match (&object.built, draft.recipe) {
+            (Some(built), _) => Cow::Borrowed(&**built),
+            (None, Some(recipe)) => Cow::Owned(Built::of(recipe, paths)),
+            (None, None) => continue,
+        };
+        for source in &built.sources {
+            for url in &source.urls {
                 component.learn(url, Reason::SourceUrl, false);
             }
-            push(&mut component.sources, Source { path, urls });
+            push(&mut component.sources, source.clone());
         }
-        for path in &recipe.patches {
-            applied(&mut component.patches, patch(path, paths));
+        for patch in &built.patches {
+            applied(&mut component.patches, patch.clone());
         }
-        for cve in &recipe.phase_cves {
+        for cve in &built.phase_cves {
             applied(&mut component.phase_cves, *cve);
         }
-        if let (Some(toolchain), None) = (recipe.toolchain, language) {
+        if let (Some(toolchain), None) = (built.toolchain, language) {
             component.built_with(toolchain);
         }
     }
@@ -743,7 +753,7 @@ fn scope(subject: &Subject, proven: bool) -> Scope {
 }
 
 /// The sources of a recipe; one that is unpacked or put together by another recipe is followed.
-fn sources_of(recipe: &Recipe, paths: &OutputPaths<'_>) -> Vec<Box<str>> {
+pub(crate) fn sources_of(recipe: &Recipe, paths: &OutputPaths<'_>) -> Vec<Box<str>> {
     let mut found = Vec::new();
     let mut todo: Vec<(Box<str>, usize)> = recipe
         .sources
@@ -766,7 +776,7 @@ fn sources_of(recipe: &Recipe, paths: &OutputPaths<'_>) -> Vec<Box<str>> {
     found
 }
 
-fn patch(path: &str, paths: &OutputPaths<'_>) -> Patch {
+pub(crate) fn patch(path: &str, paths: &OutputPaths<'_>) -> Patch {
     let base = path.rsplit('/').next().unwrap_or(path);
     let name = match base.split_once('-') {
         // A store path's digest has 32 characters.

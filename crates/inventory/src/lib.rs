@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod built;
 pub mod component;
+pub mod fact;
 mod identify;
 pub mod inside;
 pub mod naming;
@@ -10,7 +12,9 @@ pub mod recipe;
 pub mod subject;
 pub mod table;
 
+pub use built::{Builds, Built};
 pub use component::{Component, ComponentId, Identity, Inventory, Reason, Scope};
+pub use fact::Fact;
 pub use inside::{Declaration, Host, Need, Origin, Place, Proof};
 pub use patch::{Patch, PatchText};
 pub use recipe::Recipe;

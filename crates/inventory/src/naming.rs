@@ -175,6 +175,21 @@ pub fn parse<'a>(
     }
 }
 
+/// Takes the name of a package of an evaluated set apart: where its name has no language, its
+/// attribute path may tell it.
+pub fn parse_evaluated<'a>(
+    attr: &str,
+    name: &'a str,
+    pname: Option<&'a str>,
+    version: Option<&'a str>,
+) -> ParsedName<'a> {
+    let parsed = parse(name, pname, version);
+    ParsedName {
+        language: parsed.language.or_else(|| language_of_attr(attr)),
+        ..parsed
+    }
+}
+
 /// Without what Nixpkgs appends to the version of a thing that is derived from a package.
 fn strip_kind(version: &str) -> &str {
     let mut version = version;

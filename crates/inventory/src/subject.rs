@@ -7,6 +7,7 @@ use snowguard_advisory::identity::PackageKey;
 use snowguard_closure::{Graph, GraphBuilder, NodeId};
 use snowguard_store::NarHash;
 
+use crate::built::Built;
 use crate::inside::Declaration;
 use crate::patch::{Patch, PatchText};
 use crate::recipe::Recipe;
@@ -76,6 +77,8 @@ pub struct Object {
     pub role: Role,
     /// How it is built, if that could be read.
     pub recipe: Option<Box<Recipe>>,
+    /// How it is built, where its derivation was read at another time.
+    pub built: Option<Box<Built>>,
     /// What its evaluation says, in a package set.
     pub meta: Option<Box<Meta>>,
     /// What a document says.
