@@ -35,6 +35,11 @@ pub enum Format {
     /// An in-toto Statement: [`intoto::Statement`](crate::intoto::Statement). It is told by its reader
     /// only.
     InToto,
+    /// OSV, which is only written: [`osv::Document`](crate::osv::Document).
+    Osv,
+    /// The form of Alpine's security database, which is only written:
+    /// [`secdb::Database`](crate::secdb::Database).
+    Secdb,
 }
 
 impl Format {
@@ -49,6 +54,8 @@ impl Format {
             Self::Sarif => "SARIF",
             Self::Dsse => "DSSE",
             Self::InToto => "in-toto",
+            Self::Osv => "OSV",
+            Self::Secdb => "secdb",
         }
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod atom;
 pub mod csaf;
 pub mod cyclonedx;
 mod detect;
@@ -12,7 +13,9 @@ mod license_ids;
 mod limits;
 mod open_enum;
 pub mod openvex;
+pub mod osv;
 pub mod sarif;
+pub mod secdb;
 pub mod spdx;
 mod text;
 mod timestamp;

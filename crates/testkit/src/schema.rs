@@ -22,15 +22,18 @@ pub enum Schema {
     OpenVex02,
     /// SARIF 2.1.0 with errata 01.
     Sarif21,
+    /// OSV 1.7, as of July 2026: the first with `x_` before the ids of databases that it does not list.
+    Osv17,
 }
 
 impl Schema {
     /// Every schema that lies here.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::CycloneDx16,
         Self::Spdx23,
         Self::OpenVex02,
         Self::Sarif21,
+        Self::Osv17,
     ];
 
     fn text(self) -> &'static str {
@@ -41,6 +44,7 @@ impl Schema {
                 include_str!("../schemas/openvex/openvex-0.2.0.rules.schema.json")
             }
             Self::Sarif21 => include_str!("../schemas/sarif/sarif-schema-2.1.0.json"),
+            Self::Osv17 => include_str!("../schemas/osv/osv.schema.json"),
         }
     }
 }

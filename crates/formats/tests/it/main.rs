@@ -8,12 +8,14 @@
     reason = "tests read their own documents from tests/data, and fail by panicking"
 )]
 
+mod atom;
 mod csaf;
 mod cyclonedx;
 mod detect;
 mod generated;
 mod hostile;
 mod openvex;
+mod osv;
 mod sarif;
 mod spdx;
 
