@@ -1,7 +1,7 @@
 //! Bytes of files and pipes, decompressed, within limits.
 //!
-//! gzip and zstd are undone wherever they are found, a few times over; what remains is one document
-//! in memory, or an archive that is read as a stream. Deliberately absent: what the bytes mean
+//! gzip, zstd and brotli are undone wherever they are found, a few times over; what remains is one
+//! document in memory, or an archive that is read as a stream. Deliberately absent: what the bytes mean
 //! (`detect`), and xz, bzip2 and zip, which whoever has such a file can undo.
 #![expect(
     clippy::disallowed_methods,
@@ -66,6 +66,11 @@ pub(crate) fn of_reader(
                 stage = Stage::Stream(Box::new(reader), None);
                 method = Some("gzip");
             }
+            Packing::Brotli => {
+                let reader = brotli_decompressor::Decompressor::new(stage.into_reader(), BUFFER);
+                stage = Stage::Stream(Box::new(reader), None);
+                method = Some("brotli");
+            }
             Packing::Zstd => {
                 method = Some("zstd");
                 stage = stage
@@ -117,8 +122,9 @@ pub(crate) fn shown(path: &Path) -> Quoted {
 
 /// How often something may be compressed.
 const MAX_LAYERS: usize = 3;
-/// How much of a content is needed to tell how it is packed: a tar header.
-const HEAD: usize = 512;
+/// How much of a content is needed to tell how it is packed: a tar header, or the codes with which a
+/// brotli stream begins and a little of what they say.
+const HEAD: usize = 16 << 10;
 const BUFFER: usize = 128 << 10;
 /// Up to which size compressed data is read before it is decompressed, which is twice as fast.
 const AT_ONCE: u64 = 64 << 20;
@@ -127,6 +133,7 @@ enum Packing {
     None,
     Gzip,
     Zstd,
+    Brotli,
     Tar,
 }
 
@@ -138,10 +145,45 @@ impl Packing {
             Self::Zstd
         } else if head.get(257..262) == Some(b"ustar") {
             Self::Tar
+        } else if is_brotli(&head[..head.len().min(HEAD)]) {
+            Self::Brotli
         } else {
             Self::None
         }
     }
+}
+
+/// Whether bytes are the beginning of JSON in brotli, which has no mark of its own: they are no text,
+/// and undone as brotli they are one.
+fn is_brotli(head: &[u8]) -> bool {
+    if head.is_empty() || is_text(head) {
+        return false;
+    }
+    let mut text = [0; 64];
+    let mut length = 0;
+    let mut decoder = brotli_decompressor::Decompressor::new(head, HEAD);
+    while length < text.len() {
+        match decoder.read(&mut text[length..]) {
+            Ok(read @ 1..) => length += read,
+            // The head of a long stream ends in the middle of it.
+            _ => break,
+        }
+    }
+    let text = &text[..length];
+    let begin = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    is_text(text) && matches!(begin.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// UTF-8 without control characters, whose last character may be cut.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_utf8 = match std::str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    };
+    is_utf8
+        && !bytes
+            .iter()
+            .any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())
 }
 
 fn failed(name: &Quoted, method: Option<&'static str>, source: io::Error) -> SourceError {
@@ -295,6 +337,52 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(bytes).unwrap();
         gzip.finish().unwrap()
+    }
+
+    fn brotli(bytes: &[u8], quality: u32) -> Vec<u8> {
+        let mut packed = brotli::CompressorWriter::new(Vec::new(), 4096, quality, 24);
+        packed.write_all(bytes).unwrap();
+        packed.into_inner()
+    }
+
+    #[test]
+    fn brotli_is_told_by_what_is_in_it() {
+        let mut json = br#"{"version":2,"packages":{"#.to_vec();
+        for number in 0..20_000 {
+            let digest = number * 7_919 % 10_007;
+            let one = format!("\"p{number}\":{{\"name\":\"p{digest}-1\",\"meta\":{{}}}},");
+            json.extend_from_slice(one.as_bytes());
+        }
+        json.pop();
+        json.extend_from_slice(b"}}");
+        let limits = Limits::default();
+        for quality in [0, 1, 5, 9] {
+            let packed = brotli(&json, quality);
+            assert_eq!(text(load(&packed, None, &limits)), json, "{quality}");
+            let cut = load(&packed[..packed.len() / 2], None, &limits);
+            assert!(matches!(
+                cut,
+                Err(SourceError::Decompress {
+                    method: "brotli",
+                    ..
+                })
+            ));
+        }
+        assert_eq!(text(load(&brotli(b"{}", 5), None, &limits)), b"{}");
+        // What is something else stays what it is.
+        for other in [
+            &brotli(b"plain words", 5)[..],
+            b"\x7fELF\x02\x01\x01\0\0",
+            "ä{".as_bytes(),
+        ] {
+            assert_eq!(text(load(other, None, &limits)), other);
+        }
+        let few = Limits {
+            document: 1_000,
+            ..limits
+        };
+        let refused = load(&brotli(&json, 5), None, &few);
+        assert!(matches!(refused, Err(SourceError::TooLarge { .. })));
     }
 
     #[test]

@@ -254,6 +254,14 @@ pub enum SourceError {
         /// What the main input is.
         input: Kind,
     },
+    /// A package set is wanted, and this is something else.
+    #[error("{name} is {kind}, and no package set")]
+    NotPackages {
+        /// Which input.
+        name: Quoted,
+        /// What it is.
+        kind: Kind,
+    },
 }
 
 impl SourceError {
@@ -313,6 +321,9 @@ impl SourceError {
                 ..
             } => {
                 "pass a `.drv` file, a directory or tar of them, or the JSON of `nix derivation show -r`"
+            }
+            Self::NotPackages { .. } => {
+                "pass the output of `nix-env -qaP --json --meta --drv-path --out-path` or of `nix-eval-jobs --meta`, or a channel's `packages.json`"
             }
             Self::NotBeside { .. } => "derivations are given beside an evaluated package set only",
         };

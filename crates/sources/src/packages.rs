@@ -5,13 +5,17 @@
 //! whatever someone wrote into `meta`. A field of another shape is as good as absent.
 
 mod entry;
+mod evaluation;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use serde::de::IgnoredAny;
+use snowguard_inventory::fact::About;
 use snowguard_inventory::{Gap, Meta, SubjectBuilder};
+use snowguard_store::Quoted;
 
 use self::entry::{Entries, Entry};
+pub use self::evaluation::{Derivations, Evaluated, Evaluation, evaluation};
 use crate::auxiliary::Auxiliary;
 use crate::detect::{Format, detect};
 use crate::drv_files::{DrvFiles, Skipped};
@@ -26,42 +30,105 @@ pub struct Package {
     pub name: Box<str>,
     /// What the evaluation says.
     pub meta: Meta,
-    /// Paths of its outputs, if only these tell its derivation.
-    outputs: Vec<Box<str>>,
+    /// What it says beyond what matching needs.
+    about: About,
+    /// Its outputs; for matching only, where nothing else tells its derivation.
+    outputs: Vec<Output>,
+}
+
+/// An output of a package: its name, and its path where that is told.
+pub type Output = (Box<str>, Option<Box<str>>);
+
+/// How much of a package is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// What matching needs.
+    Matching,
+    /// All that is told of it.
+    Whole,
+}
+
+/// A package that could not be read or evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its attribute path; empty where not even that is told.
+    pub attr: Box<str>,
+    /// Why, in one line.
+    pub error: Box<str>,
+}
+
+impl Failure {
+    /// How many characters of an error are kept.
+    const LONGEST: usize = 300;
+
+    pub(crate) fn of(attr: &str, error: &str) -> Self {
+        Self {
+            attr: attr.into(),
+            error: error.chars().take(Self::LONGEST).collect(),
+        }
+    }
+
+    fn no_package(attr: &str) -> Self {
+        Self::of(attr, "it is no package")
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.attr.is_empty() {
+            return write!(f, "{}", Quoted::new(&*self.error));
+        }
+        write!(
+            f,
+            "{}: {}",
+            Quoted::new(&*self.attr),
+            Quoted::new(&*self.error)
+        )
+    }
 }
 
 /// The packages of a set, and those that could not be read or evaluated.
 #[derive(Debug, Default)]
 pub(crate) struct PackageSet {
     pub(crate) packages: Vec<Package>,
-    pub(crate) failed: Skipped,
+    pub(crate) failed: Vec<Failure>,
+}
+
+impl PackageSet {
+    /// What failed, as it is told of a scan.
+    pub(crate) fn skipped(&self) -> Skipped {
+        Skipped {
+            count: self.failed.len(),
+            example: self.failed.first().map(ToString::to_string),
+        }
+    }
 }
 
 /// Reads a package set of either form.
 pub fn read(json: &[u8]) -> Result<Vec<Package>, PackagesError> {
     let read = match detect(json) {
-        Ok(Format::Jobs) => read_jobs(json),
-        _ => read_set(json),
+        Ok(Format::Jobs) => read_jobs(json, Detail::Matching),
+        _ => read_set(json, Detail::Matching),
     };
     read.map(|set| set.packages)
 }
 
 /// Reads an object of packages by attribute path, or one that has it under `packages`.
-pub(crate) fn read_set(json: &[u8]) -> Result<PackageSet, PackagesError> {
+pub(crate) fn read_set(json: &[u8], detail: Detail) -> Result<PackageSet, PackagesError> {
     let json = json.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(json);
-    let Some(read) = members(json).and_then(in_pieces) else {
+    let Some(read) = members(json).and_then(|members| in_pieces(members, detail)) else {
         // Whoever reads the whole can say where it breaks.
         let broken = serde_json::from_slice::<IgnoredAny>(json).err();
-        let broken = broken.or_else(|| serde_json::from_slice::<Entries>(json).err());
+        let broken = broken.or_else(|| serde_json::from_slice::<Entries<'_>>(json).err());
         return match broken {
             Some(source) => Err(PackagesError::Json { source }),
             None => Ok(PackageSet::default()),
         };
     };
     let mut set = PackageSet::default();
-    for entries in read {
-        set.packages.extend(entries.packages);
-        set.failed.add(entries.failed);
+    for piece in read {
+        set.packages.extend(piece.packages);
+        set.failed.extend(piece.failed);
     }
     set.packages
         .par_sort_by(|a, b| a.meta.attr.cmp(&b.meta.attr));
@@ -79,46 +146,52 @@ fn members(json: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn in_pieces(members: &[u8]) -> Option<Vec<Entries>> {
+fn in_pieces(members: &[u8], detail: Detail) -> Option<Vec<PackageSet>> {
     cut(members)?
         .par_iter()
-        .map(|piece| serde_json::from_slice(&as_object(piece)).ok())
+        .map(|piece| {
+            let object = as_object(piece);
+            let entries: Entries<'_> = serde_json::from_slice(&object).ok()?;
+            let packages = entries
+                .packages
+                .into_iter()
+                .map(|(attr, entry)| entry.into_package(&attr, detail));
+            Some(PackageSet {
+                packages: packages.collect(),
+                failed: entries.failed,
+            })
+        })
         .collect()
 }
 
 /// Reads jobs, one a line. A job that failed to evaluate has an error in place of a name.
-pub(crate) fn read_jobs(lines: &[u8]) -> Result<PackageSet, PackagesError> {
+pub(crate) fn read_jobs(lines: &[u8], detail: Detail) -> Result<PackageSet, PackagesError> {
     let lines: Vec<(usize, &[u8])> = lines
         .split(|byte| *byte == b'\n')
         .enumerate()
         .filter(|(_, line)| !line.trim_ascii().is_empty())
         .collect();
-    let read: Vec<Result<Entry<'_>, PackagesError>> = lines
+    let read: Vec<Result<Result<Package, Failure>, PackagesError>> = lines
         .par_iter()
         .map(|(at, line)| {
             let line = (at + 1, line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line));
-            serde_json::from_slice(line.1).map_err(|source| PackagesError::Line {
-                line: line.0,
-                source,
-            })
+            serde_json::from_slice::<Entry<'_>>(line.1)
+                .map(|entry| entry.into_job(detail))
+                .map_err(|source| PackagesError::Line {
+                    line: line.0,
+                    source,
+                })
         })
         .collect();
     let mut set = PackageSet::default();
     let mut first = None;
     for read in read {
         match read {
-            Ok(job) => match job.into_job() {
-                Ok(package) => set.packages.push(package),
-                Err(failure) => {
-                    set.failed.count += 1;
-                    set.failed.example.get_or_insert(failure);
-                }
-            },
+            Ok(Ok(package)) => set.packages.push(package),
+            Ok(Err(failure)) => set.failed.push(failure),
             Err(error) => {
-                set.failed.count += 1;
-                set.failed
-                    .example
-                    .get_or_insert_with(|| crate::drv_files::chain(&error));
+                let words = crate::drv_files::chain(&error);
+                set.failed.push(Failure::of("", &words));
                 first.get_or_insert(error);
             }
         }
@@ -136,7 +209,8 @@ pub fn add(builder: &mut SubjectBuilder, packages: Vec<Package>) {
     for mut package in packages {
         if package.meta.drv_path.is_none() {
             let mut outputs = package.outputs.iter();
-            package.meta.drv_path = outputs.find_map(|path| by_output.get(path).cloned());
+            package.meta.drv_path =
+                outputs.find_map(|(_, path)| by_output.get(path.as_ref()?).cloned());
         }
         let id = format!("attr:{}", package.meta.attr);
         let node = builder.object(&id, &package.name, |object| {
@@ -157,7 +231,8 @@ fn derivations_by_output(
     builder: &SubjectBuilder,
     packages: &[Package],
 ) -> FxHashMap<Box<str>, Box<str>> {
-    if packages.iter().all(|package| package.outputs.is_empty()) {
+    let is_told = |package: &Package| package.meta.drv_path.is_some() || package.outputs.is_empty();
+    if packages.iter().all(is_told) {
         return FxHashMap::default();
     }
     builder

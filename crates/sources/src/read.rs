@@ -14,6 +14,7 @@ use crate::input::{Found, Input, Kind};
 use crate::inside::{self, Mode};
 use crate::live;
 use crate::options::Options;
+use crate::packages::Detail;
 use crate::title::title_of;
 use crate::{derivations, document, packages, path_info, path_list, show, tree};
 
@@ -159,13 +160,13 @@ fn read_derivations(inputs: Vec<Input>, options: &Options) -> Result<Subject, So
 
 /// Derivations that were added.
 #[derive(Default)]
-struct Added {
+pub(crate) struct Added {
     titles: Vec<String>,
     root: Option<NodeId>,
     run_time: Option<Vec<String>>,
 }
 
-fn add_derivations(
+pub(crate) fn add_derivations(
     builder: &mut SubjectBuilder,
     input: Input,
     role: Role,
@@ -330,8 +331,8 @@ fn read_packages(
             continue;
         };
         let read = match format {
-            Format::Jobs => packages::read_jobs(&json),
-            _ => packages::read_set(&json),
+            Format::Jobs => packages::read_jobs(&json, Detail::Matching),
+            _ => packages::read_set(&json, Detail::Matching),
         };
         let set = read.map_err(|source| SourceError::Packages {
             name: name.clone(),
@@ -343,7 +344,7 @@ fn read_packages(
                 what: "package",
             });
         }
-        skipped.add(set.failed);
+        skipped.add(set.skipped());
         packages::add(&mut builder, set.packages);
         titles.push(title);
     }

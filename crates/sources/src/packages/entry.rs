@@ -11,40 +11,34 @@ use serde_json::value::RawValue;
 use snowguard_advisory::cpe::Cpe;
 use snowguard_advisory::identity::PackageKey;
 use snowguard_inventory::Meta;
-use snowguard_store::Quoted;
+use snowguard_inventory::fact::{About, Mark, Team};
 
-use super::Package;
-use crate::drv_files::Skipped;
+use super::{Detail, Failure, Output, Package};
 
-/// The members of an object of packages.
-#[derive(Debug, Default)]
-pub(super) struct Entries {
-    pub(super) packages: Vec<Package>,
-    pub(super) failed: Skipped,
+/// The members of an object of packages, read but not yet taken apart.
+#[derive(Default)]
+pub(super) struct Entries<'j> {
+    pub(super) packages: Vec<(Cow<'j, str>, Entry<'j>)>,
+    pub(super) failed: Vec<Failure>,
 }
 
-impl<'de> Deserialize<'de> for Entries {
+impl<'de: 'j, 'j> Deserialize<'de> for Entries<'j> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
         struct EntriesVisitor;
 
         impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Entries;
+            type Value = Entries<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of packages")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
                 let mut entries = Entries::default();
-                while let Some(attr) = map.next_key::<Cow<'de, str>>()? {
+                while let Some(attr) = map.next_key::<Key<'de>>()? {
                     match map.next_value::<Lenient<Entry<'de>>>()?.0 {
-                        Some(entry) => entries.packages.push(entry.into_package(&attr)),
-                        None => {
-                            entries.failed.count += 1;
-                            entries.failed.example.get_or_insert_with(|| {
-                                format!("{} is no package", Quoted::new(&*attr))
-                            });
-                        }
+                        Some(entry) => entries.packages.push((attr.0, entry)),
+                        None => entries.failed.push(Failure::no_package(&attr.0)),
                     }
                 }
                 Ok(entries)
@@ -54,6 +48,11 @@ impl<'de> Deserialize<'de> for Entries {
         json.deserialize_map(EntriesVisitor)
     }
 }
+
+/// The name of a member, without a copy of it where that can be.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key<'j>(#[serde(borrow)] Cow<'j, str>);
 
 /// A package of a set, or a job of nix-eval-jobs.
 #[derive(Deserialize)]
@@ -81,29 +80,33 @@ pub(super) struct Entry<'j> {
 
 impl Entry<'_> {
     /// The package of a job, or why there is none.
-    pub(super) fn into_job(mut self) -> Result<Package, String> {
+    pub(super) fn into_job(mut self, detail: Detail) -> Result<Package, Failure> {
         let attr = self.attr.0.take().unwrap_or_default();
         if self.name.0.is_none() {
             let error = self.error.0.unwrap_or_default();
             // Evaluation traces are long; their first line says what happened.
             let line = error.trim().lines().next().unwrap_or("it has no name");
-            return Err(format!("{}: {}", Quoted::new(&*attr), Quoted::new(line)));
+            return Err(Failure::of(&attr, line));
         }
-        Ok(self.into_package(&attr))
+        Ok(self.into_package(&attr, detail))
     }
 
-    fn into_package(self, attr: &str) -> Package {
+    pub(super) fn into_package(self, attr: &str, detail: Detail) -> Package {
         let raw = self.meta.0.unwrap_or_default();
         let (cpes, purls) = raw
             .identifiers
             .value::<Identifiers>()
             .unwrap_or_default()
             .read();
-        let maintainers: Vec<Maintainer> = raw.maintainers.value().unwrap_or_default();
+        let mut maintainers = names_of(raw.maintainers.list());
+        let about = match detail {
+            Detail::Matching => About::default(),
+            Detail::Whole => raw.about(&mut maintainers),
+        };
         // Without the derivation's path, its outputs say which one it is.
-        let outputs = match self.drv_path.0 {
-            Some(_) => Vec::new(),
-            None => self.outputs.paths(),
+        let outputs = match (&self.drv_path.0, detail) {
+            (Some(_), Detail::Matching) => Vec::new(),
+            _ => self.outputs.outputs(),
         };
         let name = self.name.boxed().unwrap_or_else(|| attr.into());
         let meta = Meta {
@@ -116,17 +119,22 @@ impl Entry<'_> {
             purls,
             known_vulnerabilities: raw.known_vulnerabilities.texts(),
             position: raw.position.boxed(),
-            maintainers: maintainers
-                .into_iter()
-                .filter_map(|maintainer| maintainer.github.map(Into::into))
-                .collect(),
+            maintainers,
         };
         Package {
             name,
             meta,
+            about,
             outputs,
         }
     }
+}
+
+fn names_of(maintainers: Vec<Maintainer>) -> Vec<Box<str>> {
+    maintainers
+        .into_iter()
+        .filter_map(|maintainer| maintainer.github.map(Into::into))
+        .collect()
 }
 
 #[derive(Deserialize, Default)]
@@ -142,6 +150,54 @@ struct RawMeta<'j> {
     maintainers: Loose<'j>,
     #[serde(borrow, default)]
     position: Text<'j>,
+    #[serde(borrow, default)]
+    description: Text<'j>,
+    #[serde(borrow, default)]
+    teams: Loose<'j>,
+    #[serde(borrow, default)]
+    broken: Loose<'j>,
+    #[serde(borrow, default)]
+    insecure: Loose<'j>,
+    #[serde(borrow, default)]
+    unsupported: Loose<'j>,
+    #[serde(borrow, default)]
+    unfree: Loose<'j>,
+}
+
+impl RawMeta<'_> {
+    /// What matching does not need. Members of teams are maintainers, whether or not the evaluation
+    /// lists them there as well.
+    fn about(&self, maintainers: &mut Vec<Box<str>>) -> About {
+        let mut teams = Vec::new();
+        for team in self.teams.list::<RawTeam>() {
+            for member in names_of(team.members.0) {
+                if !maintainers.contains(&member) {
+                    maintainers.push(member);
+                }
+            }
+            if let Some(name) = team.short_name.filter(|name| !name.is_empty()) {
+                teams.push(Team {
+                    name: name.into(),
+                    github: team.github.map(Into::into),
+                });
+            }
+        }
+        let marks = [
+            (&self.broken, Mark::Broken),
+            (&self.insecure, Mark::Insecure),
+            (&self.unsupported, Mark::Unsupported),
+            (&self.unfree, Mark::Unfree),
+        ];
+        About {
+            description: self.description.boxed(),
+            teams,
+            marks: marks
+                .into_iter()
+                .filter(|(said, _)| said.value() == Some(true))
+                .map(|(_, mark)| mark)
+                .collect(),
+        }
+    }
 }
 
 /// A value that is looked at again once it is known to be wanted.
@@ -154,13 +210,18 @@ impl Loose<'_> {
         serde_json::from_str(self.0?.get()).ok()
     }
 
-    /// The values of an object of texts, where they are told.
-    fn paths(&self) -> Vec<Box<str>> {
-        self.value::<BTreeMap<Box<str>, Option<Box<str>>>>()
-            .unwrap_or_default()
-            .into_values()
-            .flatten()
-            .collect()
+    /// The members of a list that have the expected shape.
+    fn list<T: DeserializeOwned>(&self) -> Vec<T> {
+        self.value::<List<T>>().unwrap_or_default().0
+    }
+
+    /// An object of paths by name of output, or a list of names.
+    fn outputs(&self) -> Vec<Output> {
+        match self.value() {
+            Some(RawOutputs::Paths(paths)) => paths.into_iter().collect(),
+            Some(RawOutputs::Names(names)) => names.into_iter().map(|name| (name, None)).collect(),
+            None => Vec::new(),
+        }
     }
 
     fn texts(&self) -> Vec<Box<str>> {
@@ -184,8 +245,42 @@ enum OneOrMany {
 }
 
 #[derive(Deserialize)]
+#[serde(untagged)]
+enum RawOutputs {
+    Paths(BTreeMap<Box<str>, Option<Box<str>>>),
+    Names(Vec<Box<str>>),
+}
+
+/// A list, without what in it has another shape.
+struct List<T>(Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let items = Vec::<Box<RawValue>>::deserialize(json)?;
+        let read = items.iter().map(|item| serde_json::from_str(item.get()));
+        Ok(Self(read.filter_map(Result::ok).collect()))
+    }
+}
+
+#[derive(Deserialize)]
 struct Maintainer {
     github: Option<String>,
+}
+
+/// A member of `meta.teams`, as Nixpkgs defines teams (maintainers/team-list.nix).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawTeam {
+    short_name: Option<String>,
+    github: Option<String>,
+    #[serde(default)]
+    members: List<Maintainer>,
 }
 
 /// A string, or nothing if something else stands there.

@@ -1,6 +1,8 @@
 //! Evaluated package sets.
 
-use snowguard_inventory::{Gap, Nature, Role};
+use snowguard_inventory::fact::Mark;
+use snowguard_inventory::{Built, Gap, Nature, Role};
+use snowguard_sources::packages::{Derivations, Evaluation, evaluation};
 use snowguard_sources::{Input, Options, read};
 
 use crate::support::{World, object, piped, told};
@@ -91,6 +93,18 @@ fn derivations_beside_a_set_say_what_sources_and_patches_are() {
     let lib = object(&subject, "lib-1.0");
     assert_eq!(lib.role, Role::Auxiliary);
     assert_eq!(lib.recipe.as_ref().unwrap().patches.len(), 1);
+    let derivations = Derivations {
+        inputs: vec![Input::detect(world.store.dir(), &options).unwrap()],
+        live: false,
+    };
+    let whole = evaluation(input(), derivations, &options).unwrap();
+    assert_eq!(whole.gaps, []);
+    let [app] = &*whole.packages else {
+        panic!("{whole:?}");
+    };
+    let output = app.outputs[0].1.as_deref();
+    assert_eq!(output, Some(&*world.output("app-2.1")));
+    assert_eq!(app.built, Some(Built::default()));
 }
 
 #[test]
@@ -121,4 +135,59 @@ fn a_broken_line_of_jobs_is_told_and_skipped() {
         panic!("{:?}", subject.gaps);
     };
     assert!(example.contains("line 2"), "{example}");
+}
+
+const WHOLE: &str = r#"{"attr":"app","attrPath":["app"],"name":"app-1.2","pname":"app","version":"1.2","system":"x86_64-linux",
+"drvPath":"/nix/store/00000000000000000000000000000000-app-1.2.drv","outputs":{"out":"/nix/store/00000000000000000000000000000000-app-1.2","dev":null},
+"meta":{"description":"An app","broken":false,"insecure":true,"unfree":"no","maintainers":[{"github":"one"},"two",{"name":"three"}],
+"teams":[{"shortName":"Team A","github":"team-a","members":[{"github":"one"},{"github":"four"}]},{"members":[{"github":"five"}]},7]}}"#;
+
+#[test]
+fn an_evaluation_is_read_as_a_whole() {
+    let options = Options::default();
+    let whole = |text: String| {
+        let input = Input::from_reader("standard input", std::io::Cursor::new(text), &options);
+        evaluation(input.unwrap(), Derivations::default(), &options).unwrap()
+    };
+    let line = WHOLE.replace('\n', "");
+    let jobs = whole(format!(
+        "{line}\n{{\"attr\":\"b\",\"error\":\"  failed\\n at line 2\"}}\nnot JSON\n"
+    ));
+    let object = whole(format!("{{\"app\":{WHOLE},\"c\":[]}}"));
+    for evaluation in [&jobs, &object] {
+        let [app] = &*evaluation.packages else {
+            panic!("{evaluation:?}");
+        };
+        assert_eq!((&*app.name, &*app.meta.attr), ("app-1.2", "app"));
+        assert_eq!(app.meta.maintainers, ["one", "four", "five"].map(Box::from));
+        assert_eq!(app.about.teams[0].github.as_deref(), Some("team-a"));
+        assert_eq!(app.about.teams.len(), 1);
+        assert_eq!(app.about.marks, [Mark::Insecure]);
+        assert_eq!(app.about.description.as_deref(), Some("An app"));
+        let outputs: Vec<_> = app
+            .outputs
+            .iter()
+            .map(|(name, path)| (&**name, path.is_some()))
+            .collect();
+        assert_eq!(outputs, [("dev", false), ("out", true)]);
+        assert!(app.built.is_none());
+    }
+    let told = |evaluation: &Evaluation| {
+        let failed = evaluation.failed.iter().map(ToString::to_string);
+        failed.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(told(&jobs), @r"
+    `b`: `failed`
+    `line 3 is not a line of nix-eval-jobs: expected ident at line 1 column 2`
+    ");
+    insta::assert_snapshot!(told(&object), @"`c`: `it is no package`");
+}
+
+#[test]
+fn what_is_no_package_set_is_refused() {
+    let options = Options::default();
+    let paths = "/nix/store/00000000000000000000000000000000-app-1.2\n";
+    let input = Input::from_reader("standard input", std::io::Cursor::new(paths), &options);
+    let refused = evaluation(input.unwrap(), Derivations::default(), &options).unwrap_err();
+    insta::assert_snapshot!(refused, @"`standard input` is a list of store paths, and no package set");
 }
