@@ -262,6 +262,7 @@ fn of_document(format: snowguard_formats::Format) -> Result<Format, Looks> {
         | Document::Sarif
         | Document::Dsse
         | Document::InToto => Err(Looks::Statements(format.name())),
+        Document::Osv | Document::Secdb => Err(Looks::Advisory),
     }
 }
 
