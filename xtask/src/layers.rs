@@ -38,6 +38,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-inventory", Floor::Knowledge),
     ("snowguard-matching", Floor::Knowledge),
     ("snowguard-report", Floor::Knowledge),
+    ("snowguard-triage", Floor::Knowledge),
     ("snowguard-feeds", Floor::Outside),
     ("snowguard-http", Floor::Outside),
     ("snowguard-secrets", Floor::Outside),
@@ -98,6 +99,21 @@ const BESIDE: &[(&str, &str, &str)] = &[
         "snowguard-report",
         "snowguard-matching",
         "findings and their evidence are shown",
+    ),
+    (
+        "snowguard-triage",
+        "snowguard-inventory",
+        "a re-match begins with components, and memory is rows of the identity table",
+    ),
+    (
+        "snowguard-triage",
+        "snowguard-matching",
+        "what is decided about is found by matching",
+    ),
+    (
+        "snowguard-triage",
+        "snowguard-report",
+        "evidence and updates are told in the same words",
     ),
 ];
 

@@ -19,4 +19,4 @@ pub use inside::{Declaration, Host, Need, Origin, Place, Proof};
 pub use patch::{Patch, PatchText};
 pub use recipe::Recipe;
 pub use subject::{Gap, Meta, Nature, Object, Role, Stated, Subject, SubjectBuilder};
-pub use table::{IdentityTable, Relation, Verdict};
+pub use table::{IdentityTable, Relation, Target, Verdict};

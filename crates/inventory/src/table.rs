@@ -16,6 +16,7 @@
 //! before the built-in ones.
 
 use std::fmt;
+use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
 use snowguard_advisory::identity::{Name, PackageKey, RepoKey};
@@ -109,6 +110,20 @@ impl IdentityTable {
             first.get_or_insert(error);
         });
         first.map_or(Ok(()), Err)
+    }
+
+    /// Adds one statement of a user about a package, by the name under which the table has packages.
+    /// It goes before all that are there.
+    pub fn add(&mut self, package: &str, relation: Relation, target: Target, reason: &str) {
+        let statement = Statement {
+            relation,
+            target,
+            reason: reason.into(),
+            by_user: true,
+            only_with_mark: None,
+        };
+        let statements = self.statements.entry(package.to_lowercase().into());
+        statements.or_default().insert(0, statement);
     }
 
     fn read(&mut self, file: &str, text: &str, by_user: bool, told: &mut dyn FnMut(TableError)) {
@@ -229,15 +244,8 @@ fn statement(line: &str, by_user: bool) -> Result<Option<(Box<str>, Statement)>,
         "not" => Relation::Not,
         other => return Err(format!("`{other}` is neither `is` nor `not`")),
     };
-    let target = parse_target(target)?;
-    let any = matches!(
-        &target,
-        Target::Product {
-            vendor: VendorPattern::Any,
-            ..
-        }
-    );
-    if any && relation == Relation::Is {
+    let target: Target = target.parse().map_err(|InvalidTarget(why)| why)?;
+    if target.is_any_vendor() && relation == Relation::Is {
         return Err(
             "`*` may stand only after `not`; say `:product` for whatever vendor fits".into(),
         );
@@ -256,31 +264,70 @@ fn statement(line: &str, by_user: bool) -> Result<Option<(Box<str>, Statement)>,
     Ok(Some((package.to_lowercase().into(), statement)))
 }
 
-fn parse_target(text: &str) -> Result<Target, String> {
-    if text.starts_with("pkg:") {
-        return PackageKey::from_purl(text)
-            .map(Target::Package)
-            .map_err(|e| e.to_string());
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        if text.starts_with("pkg:") {
+            return PackageKey::from_purl(text)
+                .map(Self::Package)
+                .map_err(|e| InvalidTarget(e.to_string()));
+        }
+        if let Some(repo) = text.strip_prefix("repo:") {
+            let key = RepoKey::from_url(&format!("https://{repo}"));
+            return key
+                .map(Self::Repository)
+                .ok_or_else(|| InvalidTarget(format!("`{repo}` is not host/path")));
+        }
+        let (vendor, product) = text
+            .split_once(':')
+            .ok_or_else(|| InvalidTarget(format!("`{text}` is not vendor:product")))?;
+        let product = Name::new(product)
+            .ok_or_else(|| InvalidTarget(format!("`{text}` names no product")))?;
+        let vendor = match vendor {
+            "" => VendorPattern::Fitting,
+            "*" => VendorPattern::Any,
+            vendor => VendorPattern::Exactly(
+                Name::new(vendor)
+                    .ok_or_else(|| InvalidTarget(format!("`{text}` names no vendor")))?,
+            ),
+        };
+        Ok(Self::Product { vendor, product })
     }
-    if let Some(repo) = text.strip_prefix("repo:") {
-        let key = RepoKey::from_url(&format!("https://{repo}"));
-        return key
-            .map(Target::Repository)
-            .ok_or_else(|| format!("`{repo}` is not host/path"));
-    }
-    let (vendor, product) = text
-        .split_once(':')
-        .ok_or_else(|| format!("`{text}` is not vendor:product"))?;
-    let product = Name::new(product).ok_or_else(|| format!("`{text}` names no product"))?;
-    let vendor = match vendor {
-        "" => VendorPattern::Fitting,
-        "*" => VendorPattern::Any,
-        vendor => VendorPattern::Exactly(
-            Name::new(vendor).ok_or_else(|| format!("`{text}` names no vendor"))?,
-        ),
-    };
-    Ok(Target::Product { vendor, product })
 }
+
+impl Target {
+    /// Whether it is of whatever vendor, which may only be denied.
+    pub fn is_any_vendor(&self) -> bool {
+        matches!(
+            self,
+            Self::Product {
+                vendor: VendorPattern::Any,
+                ..
+            }
+        )
+    }
+}
+
+/// As the table has it: what is written is read as the same.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Product { vendor, product } => match vendor {
+                VendorPattern::Exactly(vendor) => write!(f, "{vendor}:{product}"),
+                VendorPattern::Fitting => write!(f, ":{product}"),
+                VendorPattern::Any => write!(f, "*:{product}"),
+            },
+            Self::Package(key) => f.write_str(&key.to_purl(None)),
+            Self::Repository(key) => write!(f, "repo:{}", key.as_str()),
+        }
+    }
+}
+
+/// A text that names no product, package or repository.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidTarget(String);
 
 /// A line of a table that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -347,6 +394,40 @@ mod tests {
         assert_eq!(relation(&table, None), Some(Relation::Not));
         table.add_user("u", "X is bad:x # I know better").unwrap();
         assert_eq!(relation(&table, Some("bad")), Some(Relation::Is));
+    }
+
+    #[test]
+    fn targets_are_read_as_they_are_written() {
+        for text in [
+            "nodejs:node.js",
+            ":bolt",
+            "*:x",
+            "pkg:pypi/werkzeug",
+            "repo:github.com/a/b",
+        ] {
+            let target: Target = text.parse().unwrap();
+            assert_eq!(target.to_string(), text);
+            assert_eq!(target.to_string().parse(), Ok(target));
+        }
+    }
+
+    #[test]
+    fn a_statement_that_is_added_goes_first() {
+        let mut table = IdentityTable::default();
+        table.add(
+            "X@y z",
+            Relation::Not,
+            "a:x".parse().unwrap(),
+            "another thing",
+        );
+        table.add(
+            "X@y z",
+            Relation::Is,
+            "a:x".parse().unwrap(),
+            "the same after all",
+        );
+        let verdict = table.product("x@y z", &[], Some("a"), "x").unwrap();
+        assert_eq!((verdict.relation, verdict.by_user), (Relation::Is, true));
     }
 
     #[test]

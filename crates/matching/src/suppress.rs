@@ -43,7 +43,7 @@ pub enum Judged {
 }
 
 /// The justifications of OpenVEX and CISA's minimum requirements for VEX.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Justification {
     /// `component_not_present`
     ComponentNotPresent,

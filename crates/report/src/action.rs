@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use snowguard_advisory::order::{Scheme, Version};
+use snowguard_matching::FixedIn;
 
 use crate::escape;
 use crate::model::{Action, WithinLine};
@@ -19,39 +20,52 @@ pub fn is_kernel(pname: &str) -> bool {
 
 /// Where a finding is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FixPoint<'a> {
+pub enum FixPoint<'a> {
+    /// In this version.
     In(&'a str),
+    /// After this one, which is the last that is known to be affected.
     After(&'a str),
+    /// No record says where.
     Unknown,
+}
+
+impl<'a> From<FixedIn<'a>> for FixPoint<'a> {
+    fn from(fixed_in: FixedIn<'a>) -> Self {
+        match fixed_in {
+            FixedIn::Version(version) => Self::In(version),
+            FixedIn::After(version) => Self::After(version),
+            FixedIn::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// A finding, as far as the action depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Point<'a> {
+pub struct Point<'a> {
     /// Which one.
-    pub(crate) id: &'a str,
+    pub id: &'a str,
     /// Where it is fixed.
-    pub(crate) fix: FixPoint<'a>,
+    pub fix: FixPoint<'a>,
     /// Whether it is known to be exploited.
-    pub(crate) exploited: bool,
+    pub exploited: bool,
 }
 
 /// What reaches a version that may be updated to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Held<'a> {
+pub struct Held<'a> {
     /// Which vulnerability.
-    pub(crate) id: &'a str,
+    pub id: &'a str,
     /// Whether that is sure.
-    pub(crate) is_sure: bool,
+    pub is_sure: bool,
     /// Whether nothing was said of it for the present version.
-    pub(crate) is_new: bool,
+    pub is_new: bool,
     /// Where it is fixed.
-    pub(crate) fix: FixPoint<'a>,
+    pub fix: FixPoint<'a>,
 }
 
 /// The action for a package in `version` with findings that are fixed at these points; `held` tells
 /// what reaches another version.
-pub(crate) fn action<'a, E>(
+pub fn action<'a, E>(
     version: &str,
     points: &[Point<'a>],
     held: impl Fn(&str) -> Result<Vec<Held<'a>>, E>,

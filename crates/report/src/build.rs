@@ -11,11 +11,11 @@ use snowguard_inventory::component::{Component, Identity};
 use snowguard_inventory::{ComponentId, Gap, Inventory, Nature, Object, Role, Subject};
 use snowguard_matching::suppress::{Applied, Judged, Suppression};
 use snowguard_matching::{
-    Certainty, Claim, Decision, Finding as Found, FixedIn, Matcher, Matches, Outcome, ProofKind,
-    Status,
+    Certainty, Claim, Decision, Finding as Found, FixedIn, Matcher, Matches, Outcome, PatchProof,
+    ProofKind, Status,
 };
 
-use crate::action::{FixPoint, Held, Point, action, is_kernel};
+use crate::action::{Held, Point, action, is_kernel};
 use crate::model::{
     ComponentRef, Epss, Evidence, Exploited, Finding, IndexInfo, IndexSource, OtherVersion,
     Package, Patch, Place, Report, SCHEMA, Severity, Ssvc, SubjectInfo, Summary, Suppressed,
@@ -327,7 +327,7 @@ fn package<'a>(
     let points: Vec<Point<'_>> = open()
         .map(|(found, _)| Point {
             id: found.id,
-            fix: fix_point(found.fixed_in),
+            fix: found.fixed_in.into(),
             exploited: exploited.contains(found.id),
         })
         .collect();
@@ -443,18 +443,10 @@ fn held<'a>(
                 id: held.id,
                 is_sure: held.is_sure && !is_weighed_down,
                 is_new: present.is_none(),
-                fix: fix_point(held.fixed_in),
+                fix: held.fixed_in.into(),
             })
         })
         .collect())
-}
-
-fn fix_point(fixed_in: FixedIn<'_>) -> FixPoint<'_> {
-    match fixed_in {
-        FixedIn::Version(version) => FixPoint::In(version),
-        FixedIn::After(version) => FixPoint::After(version),
-        FixedIn::Unknown => FixPoint::Unknown,
-    }
 }
 
 /// Where bytes declare a component.
@@ -586,26 +578,7 @@ pub(crate) fn finding(
             .filter(|_| with_evidence)
             .map(|claim| evidence(claim, source_names))
             .collect(),
-        patches: found
-            .proofs
-            .iter()
-            .map(|proof| {
-                let (kind, detail) = match proof.kind {
-                    ProofKind::Commit(commit) => ("upstream commit", commit.to_string()),
-                    ProofKind::Name(cve) => ("name", cve.to_string()),
-                    ProofKind::Header(cve) => ("header", cve.to_string()),
-                    ProofKind::Phase(cve) => ("build phase", cve.to_string()),
-                };
-                let name = proof.patch.as_deref().map(str::to_owned);
-                Patch {
-                    name,
-                    proof: kind,
-                    detail,
-                    builds: proof.builds,
-                    of: proof.of,
-                }
-            })
-            .collect(),
+        patches: found.proofs.iter().map(patch).collect(),
         suppressed: suppression.map(suppressed),
     })
 }
@@ -655,7 +628,7 @@ fn severity(statement: &Statement) -> Severity {
 }
 
 /// Why a finding has its status, in a few words.
-pub(crate) fn reason(found: &Found<'_>) -> String {
+pub fn reason(found: &Found<'_>) -> String {
     if found.status == Status::Patched {
         return match found
             .proofs
@@ -710,8 +683,25 @@ pub(crate) fn reason(found: &Found<'_>) -> String {
     }
 }
 
-/// One record's word, for people and tools.
-pub(crate) fn evidence(claim: &Claim<'_>, source_names: &[&str]) -> Evidence {
+/// A patch that speaks against a finding, for people and tools.
+pub fn patch(proof: &PatchProof) -> Patch {
+    let (kind, detail) = match proof.kind {
+        ProofKind::Commit(commit) => ("upstream commit", commit.to_string()),
+        ProofKind::Name(cve) => ("name", cve.to_string()),
+        ProofKind::Header(cve) => ("header", cve.to_string()),
+        ProofKind::Phase(cve) => ("build phase", cve.to_string()),
+    };
+    Patch {
+        name: proof.patch.as_deref().map(str::to_owned),
+        proof: kind,
+        detail,
+        builds: proof.builds,
+        of: proof.of,
+    }
+}
+
+/// One record's word, for people and tools. `source_names` are those of the index, in its order.
+pub fn evidence(claim: &Claim<'_>, source_names: &[&str]) -> Evidence {
     Evidence {
         record: claim.record.to_owned(),
         source: source_names

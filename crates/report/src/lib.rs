@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod action;
+pub mod action;
 mod build;
 pub mod csv;
 pub mod cyclonedx;
@@ -20,5 +20,5 @@ pub mod text;
 mod words;
 
 pub use action::is_kernel;
-pub use build::{Facts, build};
+pub use build::{Facts, build, evidence, patch, reason};
 pub use model::Report;
