@@ -17,7 +17,7 @@ pub mod result;
 pub mod sarif;
 pub mod spdx;
 pub mod text;
-mod words;
+pub mod words;
 
 pub use action::is_kernel;
 pub use build::{Facts, build, evidence, patch, reason};

@@ -1,4 +1,4 @@
-//! Sentences that several faces say, each in one place.
+//! Sentences that several faces say, each in one place, and how numbers, ages and times are written.
 
 use crate::model::{Exploited, Finding, Package, Patch, Place, Severity, SubjectInfo};
 
@@ -160,7 +160,7 @@ pub(crate) fn patches(finding: &Finding) -> String {
 }
 
 /// A text with a capital at its head, unless that is a name: `backport.patch is applied`.
-pub(crate) fn sentence(text: &str) -> String {
+pub fn sentence(text: &str) -> String {
     let word = text.split(' ').next().unwrap_or_default();
     if !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return text.to_owned();
@@ -170,7 +170,7 @@ pub(crate) fn sentence(text: &str) -> String {
 }
 
 /// A time to the minute: `2026-11-21 08:30 UTC`.
-pub(crate) fn moment(time: &str) -> String {
+pub fn moment(time: &str) -> String {
     match (time.get(..10), time.get(10..11), time.get(11..16)) {
         (Some(day), Some("T"), Some(minute)) if time.ends_with('Z') => {
             format!("{day} {minute} UTC")
@@ -180,7 +180,7 @@ pub(crate) fn moment(time: &str) -> String {
 }
 
 /// A number with its thousands apart: `1,650`.
-pub(crate) fn number(number: impl std::fmt::Display) -> String {
+pub fn number(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + 2);
     for (at, digit) in digits.chars().enumerate() {
@@ -193,7 +193,7 @@ pub(crate) fn number(number: impl std::fmt::Display) -> String {
 }
 
 /// An age: `of today`, `1 day old`, `92 days old`.
-pub(crate) fn days_old(days: i32) -> String {
+pub fn days_old(days: i32) -> String {
     match days {
         ..=0 => "of today".into(),
         1 => "1 day old".into(),
@@ -202,7 +202,7 @@ pub(crate) fn days_old(days: i32) -> String {
 }
 
 /// A number and the word for it.
-pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
 }
 

@@ -107,7 +107,7 @@ fn hash(text: &str) -> String {
 /// Makes others' text harmless twice: what would be obeyed is shown, and what would be markup is
 /// text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Escaper;
+pub struct Escaper;
 
 impl askama::filters::Escaper for Escaper {
     fn write_escaped_str<W: fmt::Write>(&self, dest: W, text: &str) -> fmt::Result {
@@ -118,7 +118,14 @@ impl askama::filters::Escaper for Escaper {
 /// How many packages a long list shows at first; the script reads it from the page.
 const SHOWN: usize = 100;
 
-const STYLE: &str = include_str!("../../templates/html/style.css");
+/// What the pages of Snowguard share in looks: the palette in light, dark and print, severities, plain
+/// parts. A style sheet of one's own comes after it.
+pub const BASE_STYLE: &str = include_str!("../../templates/html/base.css");
+
+const STYLE: &str = concat!(
+    include_str!("../../templates/html/base.css"),
+    include_str!("../../templates/html/style.css")
+);
 const SCRIPT: &str = include_str!("../../templates/html/script.js");
 
 #[cfg(test)]

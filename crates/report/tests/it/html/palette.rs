@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-const STYLE: &str = include_str!("../../../templates/html/style.css");
+const STYLE: &str = concat!(
+    include_str!("../../../templates/html/base.css"),
+    include_str!("../../../templates/html/style.css")
+);
 
 /// Ground and text that stand on each other.
 const PAIRS: [(&str, &str); 17] = [
