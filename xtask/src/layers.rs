@@ -44,7 +44,9 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-secrets", Floor::Outside),
     ("snowguard-sources", Floor::Outside),
     ("snowguard-notify", Floor::Services),
+    ("snowguard-tracker", Floor::Services),
     ("snowguard-watch", Floor::Services),
+    ("snowguard-web", Floor::Services),
     ("snowguard", Floor::Faces),
     ("snowguardd", Floor::Faces),
     ("snowguard-testkit", Floor::Tests),
@@ -84,6 +86,11 @@ const BESIDE: &[(&str, &str, &str)] = &[
         "snowguard-notify",
         "snowguard-watch",
         "what is told is in the history",
+    ),
+    (
+        "snowguard-web",
+        "snowguard-tracker",
+        "its pages show the tracker's views",
     ),
     (
         "snowguard-report",

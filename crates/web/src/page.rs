@@ -1,0 +1,287 @@
+//! Pages: a view and its frame, written as HTML. Every string passes the escaper of the report's pages.
+
+use askama::Template;
+use snowguard_tracker::view::{
+    Activity, Advisory, AdvisoryRef, Bucket, Channel, Channels, Data, Finding, Grouping, HitKind,
+    Home, Maintainer, MemoryVerdict, Package, People, Queue, Rating, Search, Settings, State,
+};
+
+use crate::chart::{Bars, Ladder, Trend};
+use crate::frame::Frame;
+use crate::{href, words};
+
+/// What may be decided on a page.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// What shows that the form is from the viewer's own page.
+    pub csrf: String,
+    /// Who looks.
+    pub login: String,
+    /// The states to choose from.
+    pub choices: Vec<State>,
+    /// The one that is chosen already.
+    pub selected: Option<State>,
+    /// Whether it is about several findings.
+    pub many: bool,
+    /// Whether somebody looks after it.
+    pub assigned: bool,
+}
+
+/// A page could not be written: a defect of its template.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the page")]
+pub struct PageError(#[from] askama::Error);
+
+type Written = Result<String, PageError>;
+
+/// The first page.
+pub fn home(frame: &Frame, view: &Home) -> Written {
+    #[derive(Template)]
+    #[template(path = "home.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Home,
+        bars: Bars,
+        trend: Option<Trend>,
+    }
+    written(&Page {
+        frame,
+        view,
+        bars: Bars::of(&view.severity, "/queue?"),
+        trend: Trend::of(&view.trend),
+    })
+}
+
+/// The queue.
+pub fn queue(frame: &Frame, view: &Queue) -> Written {
+    #[derive(Template)]
+    #[template(path = "queue.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Queue,
+    }
+    written(&Page { frame, view })
+}
+
+/// An advisory, with the form for its packages where the viewer may decide.
+pub fn advisory(frame: &Frame, view: &Advisory, form: Option<&Form>) -> Written {
+    #[derive(Template)]
+    #[template(path = "advisory.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Advisory,
+        form: Option<&'a Form>,
+        reference: AdvisoryRef,
+    }
+    written(&Page {
+        frame,
+        view,
+        form,
+        reference: AdvisoryRef {
+            name: view.name.clone(),
+            title: None,
+            rating: view.rating,
+            score: view.score,
+            exploited: view.exploited,
+        },
+    })
+}
+
+/// A package, with the form for its findings where the viewer may decide.
+pub fn package(frame: &Frame, view: &Package, form: Option<&Form>) -> Written {
+    #[derive(Template)]
+    #[template(path = "package.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Package,
+        form: Option<&'a Form>,
+        ladder: Ladder,
+    }
+    written(&Page {
+        frame,
+        view,
+        form,
+        ladder: Ladder::of_package(&view.verdicts),
+    })
+}
+
+/// A finding with its evidence, and the form where the viewer may decide.
+pub fn finding(frame: &Frame, view: &Finding, form: Option<&Form>) -> Written {
+    #[derive(Template)]
+    #[template(path = "finding.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Finding,
+        form: Option<&'a Form>,
+        form_note: &'static str,
+        verdict: String,
+        ladder: Ladder,
+        products: Vec<&'a str>,
+    }
+    let mut products: Vec<&str> = view
+        .evidence
+        .iter()
+        .map(|evidence| evidence.product.as_str())
+        .collect();
+    products.sort_unstable();
+    products.dedup();
+    written(&Page {
+        frame,
+        view,
+        form,
+        form_note: if frame.viewer.is_some() {
+            "Its maintainers and the security team can decide on it."
+        } else {
+            "Log in to decide: its maintainers and the security team can."
+        },
+        verdict: words::verdict(&view.row),
+        ladder: Ladder::of_finding(&view.row.channels, frame.now),
+        products,
+    })
+}
+
+/// A maintainer or a team.
+pub fn maintainer(frame: &Frame, view: &Maintainer) -> Written {
+    #[derive(Template)]
+    #[template(path = "maintainer.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Maintainer,
+    }
+    written(&Page { frame, view })
+}
+
+/// All channels.
+pub fn channels(frame: &Frame, view: &Channels) -> Written {
+    #[derive(Template)]
+    #[template(path = "channels.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Channels,
+    }
+    written(&Page { frame, view })
+}
+
+/// One channel.
+pub fn channel(frame: &Frame, view: &Channel) -> Written {
+    #[derive(Template)]
+    #[template(path = "channel.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Channel,
+        bars: Bars,
+    }
+    written(&Page {
+        frame,
+        view,
+        bars: Bars::of(
+            &view.severity,
+            &format!("/queue?channel={}&", href::query(&view.summary.name)),
+        ),
+    })
+}
+
+/// What was found.
+pub fn search(frame: &Frame, view: &Search) -> Written {
+    #[derive(Template)]
+    #[template(path = "search.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Search,
+    }
+    written(&Page { frame, view })
+}
+
+/// What was done.
+pub fn activity(frame: &Frame, view: &Activity) -> Written {
+    #[derive(Template)]
+    #[template(path = "activity.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Activity,
+    }
+    written(&Page { frame, view })
+}
+
+/// Where the data is from.
+pub fn data(frame: &Frame, view: &Data) -> Written {
+    #[derive(Template)]
+    #[template(path = "data.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Data,
+    }
+    written(&Page { frame, view })
+}
+
+/// One's own settings, perhaps with a token that was just made.
+pub fn settings(frame: &Frame, view: &Settings, csrf: &str, fresh: Option<&str>) -> Written {
+    #[derive(Template)]
+    #[template(path = "settings.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Settings,
+        csrf: &'a str,
+        fresh: Option<&'a str>,
+    }
+    written(&Page {
+        frame,
+        view,
+        csrf,
+        fresh,
+    })
+}
+
+/// People and their roles.
+pub fn people(frame: &Frame, view: &People, csrf: &str) -> Written {
+    #[derive(Template)]
+    #[template(path = "people.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a People,
+        csrf: &'a str,
+    }
+    written(&Page { frame, view, csrf })
+}
+
+/// The way in.
+pub fn login(frame: &Frame, github: bool, back: &str, error: Option<&str>) -> Written {
+    #[derive(Template)]
+    #[template(path = "login.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        github: bool,
+        back: &'a str,
+        error: Option<&'a str>,
+    }
+    written(&Page {
+        frame,
+        github,
+        back,
+        error,
+    })
+}
+
+/// What went wrong: what, with which thing, and what to do.
+pub fn error(frame: &Frame, title: &str, text: &str, hint: Option<&str>, request: &str) -> Written {
+    #[derive(Template)]
+    #[template(path = "error.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        title: &'a str,
+        text: &'a str,
+        hint: Option<&'a str>,
+        request: &'a str,
+    }
+    written(&Page {
+        frame,
+        title,
+        text,
+        hint,
+        request,
+    })
+}
+
+fn written(page: &impl Template) -> Written {
+    Ok(page.render()?)
+}
