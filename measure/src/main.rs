@@ -16,6 +16,7 @@ mod accuracy;
 mod bench;
 mod dataset;
 mod facts;
+mod sample;
 
 use clap::{Parser, Subcommand};
 
@@ -32,6 +33,8 @@ enum Task {
     Accuracy(accuracy::Args),
     /// Selects the facts of the embedded default out of a data set.
     Facts(facts::Args),
+    /// Selects the package sets of the sample out of a data set.
+    Sample(sample::Args),
     /// Measures time and memory of the product beside its peers.
     Bench(bench::Args),
     /// Starts a program and tells what it took.
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Accuracy(args) => accuracy::run(&args),
         Task::Facts(args) => facts::run(&args),
+        Task::Sample(args) => sample::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Meter(meter) => meter.run(),
     }

@@ -15,6 +15,9 @@ pub(crate) enum Task {
     /// Selects the facts of the embedded default out of a data set.
     #[command(disable_help_flag = true)]
     Facts(Arguments),
+    /// Selects the package sets of the sample out of a data set.
+    #[command(disable_help_flag = true)]
+    Sample(Arguments),
     /// Measures time and memory of the product beside its peers.
     #[command(disable_help_flag = true)]
     Bench(Arguments),
@@ -32,6 +35,7 @@ pub(crate) fn run(workspace: &Workspace, task: &Task) -> Result<()> {
     let (name, Arguments { arguments }) = match task {
         Task::Accuracy(arguments) => ("accuracy", arguments),
         Task::Facts(arguments) => ("facts", arguments),
+        Task::Sample(arguments) => ("sample", arguments),
         Task::Bench(arguments) => ("bench", arguments),
     };
     let mut cargo = workspace.cargo();
