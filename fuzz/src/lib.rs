@@ -5,9 +5,10 @@ use std::error::Error as _;
 use snowguard_advisory::index::{Builder, Corrupt, Index, Key, SourceKind};
 use snowguard_advisory::order::Version;
 use snowguard_advisory::range::judge;
-use snowguard_advisory::read::{Format, ReadError, facts};
+use snowguard_advisory::read::{Format, ReadError, With, facts};
 use snowguard_advisory::record::Record;
 use snowguard_advisory::severity::Severity;
+use snowguard_advisory::texts::Texts;
 use snowguard_parts::{Kind, Limits, Part, Parts, Span};
 
 /// Versions of every kind that the orders tell apart.
@@ -27,6 +28,16 @@ pub fn read(format: Format, document: &[u8]) {
     format.read(document, &mut |outcome| match outcome {
         Ok(record) => records.push(record),
         Err(error) => show(&error),
+    });
+    // With texts the same is read, and texts beside.
+    let mut told = records.iter();
+    format.read_with(With::Texts, document, &mut |outcome| {
+        if let Ok(mut record) = outcome {
+            if let Some(texts) = record.texts.take() {
+                assert!(texts.references.len() <= Texts::MAX_REFERENCES);
+            }
+            assert_eq!(Some(&record), told.next());
+        }
     });
     if let Err(error) = Format::detect(document) {
         show(&error);

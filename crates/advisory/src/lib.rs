@@ -10,3 +10,4 @@ pub mod range;
 pub mod read;
 pub mod record;
 pub mod severity;
+pub mod texts;

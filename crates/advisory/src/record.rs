@@ -15,6 +15,7 @@ use crate::identity::Product;
 use crate::order::Scheme;
 use crate::range::{Rule, Status};
 use crate::severity::{Epss, Exploited, Severity, Ssvc};
+use crate::texts::Texts;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,9 @@ pub struct Record {
     /// What is affected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub affects: Vec<Affected>,
+    /// The words of its author, where they were asked for. No part of the serialised form.
+    #[serde(skip)]
+    pub texts: Option<Box<Texts>>,
 }
 
 impl Record {
@@ -73,6 +77,7 @@ impl Record {
             epss: None,
             fixes: Vec::new(),
             affects: Vec::new(),
+            texts: None,
         }
     }
 
@@ -92,6 +97,21 @@ impl Record {
                 affected.prose_platforms = systems.to_vec();
             }
         }
+    }
+
+    /// Whether two records of one id differ in what matters to whether something is affected: ranges,
+    /// products, names, fixes and whether it was taken back. Titles, scores and days do not.
+    pub fn differs_in_substance(&self, other: &Self) -> bool {
+        let substance = |record: &Self| {
+            let mut aliases = record.aliases.clone();
+            aliases.sort_unstable();
+            let mut fixes = record.fixes.clone();
+            fixes.sort_unstable();
+            let mut affects = record.affects.clone();
+            affects.sort_unstable();
+            (record.withdrawn, aliases, fixes, affects)
+        };
+        substance(self) != substance(other)
     }
 
     /// The newest day of what it says about versions; none if it says nothing about any, as records
@@ -356,6 +376,24 @@ mod tests {
             None
         );
         assert_eq!(Commit::from_url(&format!("https://x.org/{SHA}00")), None);
+    }
+
+    #[test]
+    fn titles_and_scores_are_no_substance() {
+        let read = |json: &str| serde_json::from_str::<Record>(json).unwrap();
+        let one = read(
+            r#"{"id":"CVE-2020-0001","affects":[{"products":[":x"],"rules":["<2"]},{"products":[":y"]}]}"#,
+        );
+        let same = read(
+            r#"{"id":"CVE-2020-0001","summary":"t","modified":"2024-01-01","severities":[{"word":"high"}],"affects":[{"products":[":y"]},{"products":[":x"],"rules":["<2"]}]}"#,
+        );
+        assert!(!one.differs_in_substance(&same));
+        for other in [
+            r#"{"id":"CVE-2020-0001","affects":[{"products":[":x"],"rules":["<3"]},{"products":[":y"]}]}"#,
+            r#"{"id":"CVE-2020-0001","withdrawn":true,"affects":[{"products":[":x"],"rules":["<2"]},{"products":[":y"]}]}"#,
+        ] {
+            assert!(one.differs_in_substance(&read(other)));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The records are our own; ids and versions are made up but for the rules that they show.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail")]
 
-use snowguard_advisory::read::{Format, ReadError, facts};
+use snowguard_advisory::read::{Format, ReadError, With, facts};
 use snowguard_advisory::record::Record;
 
 /// What a document holds, as facts, one line each; errors in words.
@@ -242,4 +242,43 @@ fn documents_that_are_none() {
     insta::assert_snapshot!(read(""));
     let deep = format!("{{\"id\": {}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     insta::assert_snapshot!(read(&deep));
+}
+
+/// Texts of a document, with their tags, one line each.
+fn texts(document: &str) -> String {
+    let format = Format::detect(document.as_bytes()).unwrap();
+    let mut lines = Vec::new();
+    format.read(document.as_bytes(), &mut |result| {
+        assert!(result.unwrap().texts.is_none())
+    });
+    format.read_with(With::Texts, document.as_bytes(), &mut |result| {
+        let record = result.unwrap();
+        // Facts carry nobody's words.
+        assert!(!facts::write(&record).unwrap().contains("words"));
+        let texts = record.texts.unwrap();
+        lines.extend(texts.description);
+        for reference in texts.references {
+            lines.push(format!("  {} {:?}", reference.url, reference.tags));
+        }
+    });
+    lines.join("\n")
+}
+
+#[test]
+fn the_words_of_authors_are_read_on_demand() {
+    insta::assert_snapshot!(texts(r#"{"cveMetadata":{"cveId":"CVE-2031-0001"},"containers":{"cna":{"descriptions":[{"lang":"de","value":"Wort"},{"lang":"en-US","value":" In words. "}],"references":[{"url":"https://a.example/1","tags":["patch","x_other"]},{"url":"javascript:x"}]},"adp":[{"descriptions":[{"lang":"en","value":"other words"}],"references":[{"url":"https://a.example/1","tags":["patch"]},{"url":"https://b.example/","tags":null}]}]}}"#), @r#"
+    In words.
+      https://a.example/1 ["patch", "x_other"]
+      https://b.example/ []
+    "#);
+    insta::assert_snapshot!(texts(r#"{"id":"PYSEC-2031-1","details":"In words\nmore","references":[{"type":"FIX","url":"https://a.example/1"}],"affected":[]}"#), @r#"
+    In words
+    more
+      https://a.example/1 ["FIX"]
+    "#);
+    insta::assert_snapshot!(texts(r#"{"vulnerabilities":[{"cve":{"id":"CVE-2031-0001","descriptions":[{"lang":"en","value":"In words."}],"references":[{"url":"https://a.example/1","source":"x","tags":["Patch"]}]}}]}"#), @r#"
+    In words.
+      https://a.example/1 ["Patch"]
+    "#);
+    insta::assert_snapshot!(texts(r#"{"catalogVersion":"1","vulnerabilities":[{"cveID":"CVE-2031-0001","dateAdded":"2031-01-01","shortDescription":"In words."}]}"#), @"In words.");
 }

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 use snowguard_advisory::index::{Builder, Built, SourceKind};
-use snowguard_advisory::read::{Format, ReadError, split_list};
+use snowguard_advisory::read::{Format, ReadError, With, split_list};
 use snowguard_advisory::record::Record;
 
 use crate::open::{self, ContainerError, Limits};
+use crate::records::{Change, RecordsError};
 
 /// How many bytes of JSON lines are read before the cores get to work on them.
 const BATCH: usize = 8 << 20;
@@ -23,13 +24,50 @@ const MAX_DOCUMENT: u64 = 2 << 30;
 const MAX_PROBLEMS: usize = 1_000;
 
 /// An import under way.
-pub struct Import<'p> {
-    builder: Builder,
+///
+/// Records go into the [`Sink`]: a builder of an index, unless something else is asked for.
+pub struct Import<'p, S = Builder> {
+    sink: S,
+    with: With,
     interrupted: &'p AtomicBool,
     progress: &'p mut dyn FnMut(Event<'_>),
     problems: Vec<Problem>,
     records: u64,
     skipped: u64,
+}
+
+/// What takes the records of an import.
+pub trait Sink {
+    /// Takes a record.
+    fn add(&mut self, source: &str, kind: SourceKind, record: Record) -> Result<(), RecordsError>;
+
+    /// Notes that something could not be read.
+    fn skip(&mut self, source: &str, kind: SourceKind, place: &str) -> Result<(), RecordsError>;
+}
+
+impl Sink for Builder {
+    fn add(&mut self, source: &str, kind: SourceKind, record: Record) -> Result<(), RecordsError> {
+        Self::add(self, source, kind, record);
+        Ok(())
+    }
+
+    fn skip(&mut self, source: &str, kind: SourceKind, _: &str) -> Result<(), RecordsError> {
+        Self::skip(self, source, kind);
+        Ok(())
+    }
+}
+
+/// Each source that is imported is a whole new edition of it.
+impl Sink for Change<'_> {
+    fn add(&mut self, source: &str, kind: SourceKind, record: Record) -> Result<(), RecordsError> {
+        self.replace_once(source, kind)?;
+        self.put(source, kind, &record)
+    }
+
+    fn skip(&mut self, source: &str, kind: SourceKind, place: &str) -> Result<(), RecordsError> {
+        self.replace_once(source, kind)?;
+        Change::skip(self, source, kind, place)
+    }
 }
 
 /// What happens during an import, for who shows it.
@@ -84,17 +122,50 @@ pub struct Imported {
     pub problems: Vec<Problem>,
 }
 
-impl<'p> Import<'p> {
+impl<'p> Import<'p, Builder> {
     /// Begins an import. Setting `interrupted` ends it at the next batch, with nothing written.
     pub fn new(interrupted: &'p AtomicBool, progress: &'p mut dyn FnMut(Event<'_>)) -> Self {
+        Self::begin(Builder::new(), With::Facts, interrupted, progress)
+    }
+
+    /// Makes the index.
+    pub fn finish(self) -> Result<Imported, ImportError> {
+        (self.progress)(Event::Assembling);
+        let built = self.sink.finish();
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(ImportError::Interrupted);
+        }
+        Ok(Imported {
+            built,
+            records: self.records,
+            skipped: self.skipped,
+            problems: self.problems,
+        })
+    }
+}
+
+impl<'p, S: Sink> Import<'p, S> {
+    /// Begins an import into something else than an index.
+    pub fn begin(
+        sink: S,
+        with: With,
+        interrupted: &'p AtomicBool,
+        progress: &'p mut dyn FnMut(Event<'_>),
+    ) -> Self {
         Self {
-            builder: Builder::new(),
+            sink,
+            with,
             interrupted,
             progress,
             problems: Vec::new(),
             records: 0,
             skipped: 0,
         }
+    }
+
+    /// What took the records, how many there were, and the first of the problems.
+    pub fn end(self) -> (S, u64, Vec<Problem>) {
+        (self.sink, self.records, self.problems)
     }
 
     /// Reads a file, an archive, or a directory with all below it. Each is one source, by its name.
@@ -112,21 +183,6 @@ impl<'p> Import<'p> {
             return Err(ImportError::Nothing(path.to_owned()));
         }
         Ok(())
-    }
-
-    /// Makes the index.
-    pub fn finish(self) -> Result<Imported, ImportError> {
-        (self.progress)(Event::Assembling);
-        let built = self.builder.finish();
-        if self.interrupted.load(Ordering::Relaxed) {
-            return Err(ImportError::Interrupted);
-        }
-        Ok(Imported {
-            built,
-            records: self.records,
-            skipped: self.skipped,
-            problems: self.problems,
-        })
     }
 
     fn file(&mut self, source: &str, path: &Utf8Path) -> Result<(), ImportError> {
@@ -185,18 +241,19 @@ impl<'p> Import<'p> {
         batch: &[u8],
         first: usize,
     ) -> Result<usize, ImportError> {
+        let with = self.with;
         let lines: Vec<&[u8]> = batch.split_inclusive(|&b| b == b'\n').collect();
         let read: Vec<_> = lines
             .par_iter()
             .enumerate()
             .filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
-            .map(|(at, line)| (at, read_all(line)))
+            .map(|(at, line)| (at, read_all(with, line)))
             .collect();
         for (at, (format, results)) in read {
             for result in results {
                 self.take(source, format, result, || {
                     format!("{name}, line {}", first + at)
-                });
+                })?;
             }
         }
         self.tick()?;
@@ -204,12 +261,13 @@ impl<'p> Import<'p> {
     }
 
     fn documents(&mut self, source: &str, name: &str, bytes: &[u8]) -> Result<(), ImportError> {
+        let with = self.with;
         let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
         let list = (first == Some(&b'[')).then(|| split_list(bytes)).flatten();
         let documents = list.unwrap_or_else(|| vec![bytes]);
         let read: Vec<_> = documents
             .par_iter()
-            .map(|document| read_all(document))
+            .map(|document| read_all(with, document))
             .collect();
         for (at, (format, results)) in read.into_iter().enumerate() {
             for result in results {
@@ -220,7 +278,7 @@ impl<'p> Import<'p> {
                         format!("{name}, document {}", at + 1)
                     }
                 };
-                self.take(source, format, result, place);
+                self.take(source, format, result, place)?;
             }
         }
         self.tick()
@@ -232,24 +290,23 @@ impl<'p> Import<'p> {
         format: Option<Format>,
         result: Result<Record, ReadError>,
         place: impl Fn() -> String,
-    ) {
+    ) -> Result<(), ImportError> {
         let kind = format.map_or_else(SourceKind::default, SourceKind::from);
         match result {
             Ok(record) => {
                 self.records += 1;
-                self.builder.add(source, kind, record);
+                self.sink.add(source, kind, record)?;
             }
             Err(error) => {
                 self.skipped += 1;
-                self.builder.skip(source, kind);
+                let place = place();
+                self.sink.skip(source, kind, &place)?;
                 if self.problems.len() < MAX_PROBLEMS {
-                    self.problems.push(Problem {
-                        place: place(),
-                        error,
-                    });
+                    self.problems.push(Problem { place, error });
                 }
             }
         }
+        Ok(())
     }
 
     fn tick(&mut self) -> Result<(), ImportError> {
@@ -262,12 +319,12 @@ impl<'p> Import<'p> {
     }
 }
 
-fn read_all(document: &[u8]) -> (Option<Format>, Vec<Result<Record, ReadError>>) {
+fn read_all(with: With, document: &[u8]) -> (Option<Format>, Vec<Result<Record, ReadError>>) {
     match Format::detect(document) {
         Err(error) => (None, vec![Err(error)]),
         Ok(format) => {
             let mut results = Vec::with_capacity(1);
-            format.read(document, &mut |result| results.push(result));
+            format.read_with(with, document, &mut |result| results.push(result));
             (Some(format), results)
         }
     }
@@ -339,6 +396,9 @@ pub enum ImportError {
     /// A file, archive or directory cannot be read.
     #[error(transparent)]
     Container(#[from] ContainerError),
+    /// The record store into which it goes fails.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// There is nothing to read in it.
     #[error("there are no advisories in {0}")]
     Nothing(Utf8PathBuf),
@@ -356,6 +416,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::records::RecordStore;
 
     const OSV: &str = r#"{"id":"PYSEC-1-1","aliases":["CVE-2020-0001"],"affected":[{"package":{"ecosystem":"PyPI","name":"x"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2"}]}]}]}"#;
     const KEV: &str = r#"{"catalogVersion":"1","vulnerabilities":[{"cveID":"CVE-2020-0001","dateAdded":"2021-01-01"}]}"#;
@@ -448,6 +509,33 @@ mod tests {
             "/feed.jsonl, line 5: line 2, column 0: the record does not fit its format: EOF while parsing a value",
         ]
         "#);
+    }
+
+    #[test]
+    fn a_store_takes_an_import_with_texts_as_a_whole_edition() {
+        let (_keep, root) = scratch();
+        let path = root.join("feed.jsonl");
+        let other = OSV.replace("PYSEC-1-1", "PYSEC-1-2");
+        let told = OSV.replace("\"affected\"", "\"details\":\"in words\",\"affected\"");
+        let mut store = RecordStore::open(&root.join("records"))
+            .unwrap()
+            .with(With::Texts);
+        let mut import = |lines: String| {
+            std::fs::write(&path, lines).unwrap();
+            let interrupted = AtomicBool::new(false);
+            let mut progress = |_: Event<'_>| {};
+            let change = store.change().unwrap();
+            let mut import = Import::begin(change, With::Texts, &interrupted, &mut progress);
+            import.add(&path).unwrap();
+            let (change, records, problems) = import.end();
+            let changed = change.commit().unwrap();
+            (records, problems.len(), changed.added, changed.removed)
+        };
+        assert_eq!(import(format!("{told}\n{other}\n{{\n")), (2, 1, 2, 0));
+        assert_eq!(import(format!("{told}\n")), (1, 0, 0, 1));
+        let records = store.under_name("feed.jsonl", "PYSEC-1-1").unwrap();
+        let texts = records[0].texts.as_ref().unwrap();
+        assert_eq!(texts.description.as_deref(), Some("in words"));
     }
 
     #[test]

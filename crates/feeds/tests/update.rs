@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use snowguard_advisory::index::{Builder, SourceKind};
+use snowguard_advisory::read::With;
 use snowguard_feeds::segments::WrittenFile;
 use snowguard_feeds::{
     Feed, FeedSettings, FeedsPlace, IndexFile, Notice, OsvSettings, Report, Status, Update, Waiting,
@@ -86,6 +87,7 @@ impl World {
         };
         let client = Client::new(settings, Arc::clone(&interrupted)).unwrap();
         let update = Update {
+            with: With::Facts,
             index: &self.index,
             settings: &self.settings,
             only: &self.only,

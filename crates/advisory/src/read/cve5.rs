@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::nvd::{self, Configuration};
 use super::ranges::{self, rule};
 use super::{
-    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, cve_id, day, prose, summary, within,
+    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, With, cve_id, day, lenient, prose,
+    summary, within,
 };
 use crate::authority;
 use crate::cpe::Cpe;
@@ -20,6 +21,11 @@ use crate::severity::{CvssVector, Exploitation, Exploited, Rating, Severity, Ssv
 
 /// Reads one record.
 pub fn read(document: &[u8]) -> Result<Record, ReadError> {
+    read_with(With::Facts, document)
+}
+
+/// As [`read`], with or without the words of its author.
+pub fn read_with(with: With, document: &[u8]) -> Result<Record, ReadError> {
     let raw: Raw = serde_json::from_slice(document).map_err(ReadError::json)?;
     let mut record = Record::new(cve_id(raw.metadata.cve_id)?);
     record.withdrawn = raw.metadata.state.as_deref() == Some("REJECTED");
@@ -36,6 +42,13 @@ pub fn read(document: &[u8]) -> Result<Record, ReadError> {
     let own = containers.first().map(|(_, container)| container);
     let title = own.and_then(|c| c.title.as_deref());
     let systems = prose::systems(&[title, own.and_then(|c| english(&c.descriptions))]);
+    record.texts = with.texts(|texts| {
+        texts.describe(own.and_then(|own| english(&own.descriptions)));
+        for reference in containers.iter().flat_map(|(_, c)| &c.references) {
+            let tags = reference.tags.iter().map(String::as_str);
+            texts.refer(reference.url.as_deref(), tags);
+        }
+    });
     for (whose, container) in containers {
         container.add_to(whose, &mut record)?;
     }
@@ -177,6 +190,8 @@ struct Other {
 #[derive(Deserialize)]
 struct Reference {
     url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    tags: Vec<String>,
 }
 
 impl Container {

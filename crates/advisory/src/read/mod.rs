@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::id::{AdvisoryId, CveId};
 use crate::record::Record;
+use crate::texts::Texts;
 
 /// The format of a document, told from its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,14 +87,45 @@ impl Format {
 
     /// Reads one document. Each record, or each error about one, goes to `sink`.
     pub fn read(self, document: &[u8], sink: &mut dyn FnMut(Result<Record, ReadError>)) {
+        self.read_with(With::Facts, document, sink);
+    }
+
+    /// As [`Self::read`], with or without the words of authors.
+    pub fn read_with(
+        self,
+        with: With,
+        document: &[u8],
+        sink: &mut dyn FnMut(Result<Record, ReadError>),
+    ) {
         match self {
-            Self::Cve5 => sink(cve5::read(document)),
-            Self::Osv => sink(osv::read(document)),
-            Self::Nvd => nvd::read(document, sink),
-            Self::Kev => kev::read(document, sink),
+            Self::Cve5 => sink(cve5::read_with(with, document)),
+            Self::Osv => sink(osv::read_with(with, document)),
+            Self::Nvd => nvd::read_with(with, document, sink),
+            Self::Kev => kev::read_with(with, document, sink),
             Self::Epss => epss::read(document, sink),
             Self::Facts => sink(facts::read(document)),
         }
+    }
+}
+
+/// What is read of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum With {
+    /// What matching and ranking need.
+    #[default]
+    Facts,
+    /// The words of its author as well: [`Record::texts`].
+    Texts,
+}
+
+impl With {
+    /// The texts, if they are wanted and there are any.
+    fn texts(self, fill: impl FnOnce(&mut Texts)) -> Option<Box<Texts>> {
+        let mut texts = Texts::default();
+        if self == Self::Texts {
+            fill(&mut texts);
+        }
+        (!texts.is_empty()).then(|| Box::new(texts))
     }
 }
 
@@ -110,6 +142,16 @@ struct Fields {
     vulnerabilities: Option<serde::de::IgnoredAny>,
     configurations: Option<serde::de::IgnoredAny>,
     cve: Option<serde::de::IgnoredAny>,
+}
+
+/// For fields that are nobody's schema, or that nothing depends on: a value of another shape is no value.
+fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + serde::de::DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 /// Why a document or one of its records could not be read.

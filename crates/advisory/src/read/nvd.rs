@@ -9,7 +9,10 @@ use serde::{Deserialize, de::DeserializeSeed};
 
 use super::cve5::{Description, dedup, english};
 use super::ranges::{self, rule};
-use super::{LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, cve_id, day, prose, within};
+use super::{
+    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, With, cve_id, day, lenient, prose,
+    within,
+};
 use crate::cpe::{Cpe, Part, Value};
 use crate::identity::Product;
 use crate::range::{Lower, Rule, Span, Status, Upper};
@@ -18,9 +21,15 @@ use crate::severity::{CvssVector, Severity};
 
 /// Reads one item or a whole feed. A feed is never held as a whole: items go out one by one.
 pub fn read(document: &[u8], sink: &mut dyn FnMut(Result<Record, ReadError>)) {
+    read_with(With::Facts, document, sink);
+}
+
+/// As [`read`], with or without the words of authors.
+pub fn read_with(with: With, document: &[u8], sink: &mut dyn FnMut(Result<Record, ReadError>)) {
     let mut deserializer = serde_json::Deserializer::from_slice(document);
     let mut single = None;
     let outcome = Document {
+        with,
         sink: &mut *sink,
         single: &mut single,
     }
@@ -29,7 +38,7 @@ pub fn read(document: &[u8], sink: &mut dyn FnMut(Result<Record, ReadError>)) {
         Err(error) => sink(Err(ReadError::json(error))),
         Ok(()) => {
             if let Some(item) = single {
-                sink(item.record());
+                sink(item.record(with));
             }
         }
     }
@@ -37,6 +46,7 @@ pub fn read(document: &[u8], sink: &mut dyn FnMut(Result<Record, ReadError>)) {
 
 /// A document is either `{vulnerabilities: [item…]}` or one item.
 struct Document<'s> {
+    with: With,
     sink: &'s mut dyn FnMut(Result<Record, ReadError>),
     single: &'s mut Option<Item>,
 }
@@ -61,7 +71,7 @@ impl<'de> Visitor<'de> for Document<'_> {
         let mut is_item = false;
         while let Some(key) = map.next_key::<std::borrow::Cow<'_, str>>()? {
             match &*key {
-                "vulnerabilities" => map.next_value_seed(Items(&mut *self.sink))?,
+                "vulnerabilities" => map.next_value_seed(Items(self.with, &mut *self.sink))?,
                 "cve" => {
                     item.cve = map.next_value()?;
                     is_item = true;
@@ -79,7 +89,7 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 }
 
-struct Items<'s>(&'s mut dyn FnMut(Result<Record, ReadError>));
+struct Items<'s>(With, &'s mut dyn FnMut(Result<Record, ReadError>));
 
 impl<'de> DeserializeSeed<'de> for Items<'_> {
     type Value = ();
@@ -100,7 +110,7 @@ impl<'de> Visitor<'de> for Items<'_> {
         // An item of the wrong shape is told and skipped: it must not end the feed.
         while let Some(item) = seq.next_element::<&serde_json::value::RawValue>()? {
             let item = serde_json::from_str::<Item>(item.get()).map_err(ReadError::json);
-            (self.0)(item.and_then(Item::record));
+            (self.1)(item.and_then(|item| item.record(self.0)));
         }
         Ok(())
     }
@@ -165,10 +175,12 @@ struct CvssData {
 #[derive(Deserialize)]
 struct Reference {
     url: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    tags: Vec<String>,
 }
 
 impl Item {
-    fn record(self) -> Result<Record, ReadError> {
+    fn record(self, with: With) -> Result<Record, ReadError> {
         let Self { cve, annotation } = self;
         let mut record = Record::new(cve_id(cve.id.or(annotation.cve_id))?);
         record.withdrawn = cve.vuln_status.as_deref() == Some("Rejected");
@@ -183,6 +195,13 @@ impl Item {
             annotation.description.as_deref(),
         ]));
         within("references", cve.references.len(), LIMIT_REFERENCES)?;
+        record.texts = with.texts(|texts| {
+            texts.describe(english(&cve.descriptions).or(annotation.description.as_deref()));
+            for reference in &cve.references {
+                let tags = reference.tags.iter().map(String::as_str);
+                texts.refer(reference.url.as_deref(), tags);
+            }
+        });
         record.fixes = cve
             .references
             .iter()

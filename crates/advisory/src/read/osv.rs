@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::cve5::dedup;
 use super::ranges::{self, rule};
 use super::{
-    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, day, prose, summary, within,
+    LIMIT_AFFECTED, LIMIT_REFERENCES, LIMIT_RULES, ReadError, With, day, lenient, prose, summary,
+    within,
 };
 use crate::authority;
 use crate::cpe::Cpe;
@@ -22,6 +23,11 @@ use crate::severity::{CvssVector, Rating, Severity};
 
 /// Reads one record.
 pub fn read(document: &[u8]) -> Result<Record, ReadError> {
+    read_with(With::Facts, document)
+}
+
+/// As [`read`], with or without the words of its author.
+pub fn read_with(with: With, document: &[u8]) -> Result<Record, ReadError> {
     let raw: Raw = serde_json::from_slice(document).map_err(ReadError::json)?;
     let id: AdvisoryId = raw
         .id
@@ -68,6 +74,15 @@ pub fn read(document: &[u8]) -> Result<Record, ReadError> {
     record.fixes = fixes
         .filter_map(|r| Commit::from_url(r.url.as_deref()?))
         .collect();
+    record.texts = with.texts(|texts| {
+        texts.describe(raw.details.as_deref());
+        for reference in &raw.references {
+            texts.refer(
+                reference.url.as_deref(),
+                reference.kind.as_deref().into_iter(),
+            );
+        }
+    });
     let database = record.id.database().to_owned();
     // CPEs beside the packages are about the package only where there is but one.
     let cpes = if raw.affected.len() == 1 {
@@ -150,16 +165,6 @@ struct DatabaseSpecific {
     unaffected: Vec<String>,
     #[serde(deserialize_with = "lenient")]
     informational: Option<String>,
-}
-
-/// These fields are nobody's schema: a value of another shape is no value.
-fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + serde::de::DeserializeOwned,
-{
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use rayon::prelude::*;
 use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::index::SourceKind;
-use snowguard_advisory::read::{Format, ReadError};
+use snowguard_advisory::read::{Format, ReadError, With};
 use snowguard_advisory::record::Record;
 
 use super::FeedError;
@@ -133,10 +133,12 @@ impl<'r, 's> Reader<'r, 's> {
         documents: &[Named],
         wanted: &Wanted<'_>,
     ) -> Result<(), FeedError> {
-        let format = self.format;
+        let (format, with) = (self.format, self.change.wants());
         let read: Vec<Option<Vec<Outcome>>> = documents
             .par_iter()
-            .map(|(name, document)| wanted(name, document).then(|| outcomes(format, document)))
+            .map(|(name, document)| {
+                wanted(name, document).then(|| outcomes_with(with, format, document))
+            })
             .collect();
         for ((name, _), outcomes) in documents.iter().zip(read) {
             let Some(outcomes) = outcomes else {
@@ -169,7 +171,8 @@ impl<'r, 's> Reader<'r, 's> {
         let mut batch = Vec::new();
         let mut number = 0;
         let mut failed = Ok(());
-        self.format.read(document, &mut |outcome| {
+        let with = self.change.wants();
+        self.format.read_with(with, document, &mut |outcome| {
             batch.push(outcome);
             if batch.len() == 4_096 && failed.is_ok() {
                 failed = self.numbered(name, &mut number, &mut batch);
@@ -237,7 +240,11 @@ impl<'r, 's> Reader<'r, 's> {
 
 /// All records of a document.
 pub(super) fn outcomes(format: Format, document: &[u8]) -> Vec<Outcome> {
+    outcomes_with(With::Facts, format, document)
+}
+
+fn outcomes_with(with: With, format: Format, document: &[u8]) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(1);
-    format.read(document, &mut |outcome| outcomes.push(outcome));
+    format.read_with(with, document, &mut |outcome| outcomes.push(outcome));
     outcomes
 }

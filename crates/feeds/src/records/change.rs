@@ -7,17 +7,19 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use sha2::{Digest as _, Sha256};
 use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::index::{SourceKind, marks};
+use snowguard_advisory::read::With;
 use snowguard_advisory::record::Record;
 
 use super::{Changed, RecordsError, read};
 
 /// How much of a SHA-256 tells one record from another.
-const DIGEST: usize = 16;
+pub(super) const DIGEST: usize = 16;
 
 /// A change under way. Nothing of it is seen before [`Self::commit`].
 pub struct Change<'s> {
     transaction: Transaction<'s>,
     path: &'s Utf8Path,
+    with: With,
     sources: HashMap<String, i64>,
     /// What was said so far, per source and id.
     said: HashMap<(i64, AdvisoryId), Said>,
@@ -44,6 +46,7 @@ impl<'s> Change<'s> {
     pub(super) fn begin(
         connection: &'s mut Connection,
         path: &'s Utf8Path,
+        with: With,
     ) -> Result<Self, RecordsError> {
         let failed = |source| RecordsError::sqlite(path, source);
         let transaction = connection
@@ -53,6 +56,7 @@ impl<'s> Change<'s> {
         Ok(Self {
             transaction,
             path,
+            with,
             sources: HashMap::new(),
             said: HashMap::new(),
             replaced: HashSet::new(),
@@ -60,6 +64,11 @@ impl<'s> Change<'s> {
             other: false,
             has_base,
         })
+    }
+
+    /// What of records is to be read for it.
+    pub fn wants(&self) -> With {
+        self.with
     }
 
     /// Puts a record. The first one of an id takes the place of all that the source had under that
@@ -72,7 +81,7 @@ impl<'s> Change<'s> {
         kind: SourceKind,
         record: &Record,
     ) -> Result<(), RecordsError> {
-        let json = serde_json::to_vec(record).map_err(|source| RecordsError::Record {
+        let json = read::body(record).map_err(|source| RecordsError::Record {
             id: record.id.clone(),
             source: source.into(),
         })?;
@@ -161,6 +170,19 @@ impl<'s> Change<'s> {
         self.replaced.insert(source);
         self.skipped.entry(source).or_default();
         Ok(())
+    }
+
+    /// As [`Self::replace`], at no cost where it was said in this change.
+    pub(crate) fn replace_once(
+        &mut self,
+        source: &str,
+        kind: SourceKind,
+    ) -> Result<(), RecordsError> {
+        let number = self.source(source, kind)?;
+        if self.replaced.contains(&number) {
+            return Ok(());
+        }
+        self.replace(source, kind)
     }
 
     /// Says that all that cannot be read of a source is told in this change: what was skipped before

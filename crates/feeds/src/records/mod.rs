@@ -13,21 +13,25 @@ mod change;
 mod lock;
 mod read;
 mod schema;
+mod walk;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _};
 use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::index::{Source, SourceKind};
+use snowguard_advisory::read::With;
 
 pub use self::change::Change;
 pub(crate) use self::lock::Lock;
+pub use self::walk::{Stored, UnderName};
 
 /// An open record store.
 #[derive(Debug)]
 pub struct RecordStore {
     connection: Connection,
     path: Utf8PathBuf,
+    with: With,
 }
 
 /// What a change did.
@@ -89,14 +93,22 @@ impl RecordStore {
         Ok(Self {
             connection,
             path: path.to_owned(),
+            with: With::Facts,
         })
+    }
+
+    /// Has feeds and imports read the words of authors as well, and keeps them. They make a store
+    /// several times as large, and an index none.
+    #[must_use]
+    pub fn with(self, with: With) -> Self {
+        Self { with, ..self }
     }
 
     /// Begins a change: all of it happens, or nothing. Dropping it undoes it.
     ///
     /// Fails with [`RecordsError::Busy`] if another process is in the middle of one.
     pub fn change(&mut self) -> Result<Change<'_>, RecordsError> {
-        Change::begin(&mut self.connection, &self.path)
+        Change::begin(&mut self.connection, &self.path, self.with)
     }
 
     /// What a feed left off at, as [`Change::set_cursor`] wrote it.

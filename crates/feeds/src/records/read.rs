@@ -88,7 +88,7 @@ impl RecordStore {
 
     /// The rows of all records in the groups, which are found by walking names as far as records
     /// without a CVE link them.
-    fn rows_of_groups(&self, touched: &Touched) -> rusqlite::Result<Vec<i64>> {
+    pub(super) fn rows_of_groups(&self, touched: &Touched) -> rusqlite::Result<Vec<i64>> {
         let mut select = self.connection.prepare_cached(
             "SELECT record.id, record.name, record.aliases FROM name \
              JOIN record ON record.id = name.record WHERE name.name = ?1",
@@ -180,21 +180,55 @@ fn totals(connection: &Connection) -> rusqlite::Result<BTreeMap<i64, SourceTotal
     rows.collect()
 }
 
-fn packed(row: &Row<'_>) -> rusqlite::Result<(i64, i64, Vec<u8>)> {
+pub(super) fn packed(row: &Row<'_>) -> rusqlite::Result<(i64, i64, Vec<u8>)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-/// A record's JSON, compressed.
+/// A record as it is stored: its JSON on one line, then that of its texts if it has any.
+pub(super) fn body(record: &Record) -> serde_json::Result<Vec<u8>> {
+    let mut body = serde_json::to_vec(record)?;
+    if let Some(texts) = &record.texts {
+        body.push(b'\n');
+        serde_json::to_writer(&mut body, texts)?;
+    }
+    Ok(body)
+}
+
+/// What is stored, compressed.
 pub(super) fn pack(json: &[u8]) -> std::io::Result<Vec<u8>> {
     zstd::bulk::compress(json, LEVEL)
 }
 
-fn unpack(body: &[u8]) -> Result<Record, Box<dyn std::error::Error + Send + Sync>> {
+type Damage = Box<dyn std::error::Error + Send + Sync>;
+
+fn unpack(body: &[u8]) -> Result<Record, Damage> {
+    let json = decompress(body)?;
+    let (record, _) = parts(&json);
+    Ok(serde_json::from_slice(record)?)
+}
+
+/// As [`unpack`], with texts.
+pub(super) fn unpack_with_texts(body: &[u8]) -> Result<Record, Damage> {
+    let json = decompress(body)?;
+    let (record, texts) = parts(&json);
+    let mut record: Record = serde_json::from_slice(record)?;
+    record.texts = texts.map(serde_json::from_slice).transpose()?;
+    Ok(record)
+}
+
+/// The lines of what is stored.
+fn parts(json: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match json.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&json[..end], Some(&json[end + 1..])),
+        None => (json, None),
+    }
+}
+
+fn decompress(body: &[u8]) -> Result<Vec<u8>, Damage> {
     let size = zstd::bulk::Decompressor::upper_bound(body)
         .filter(|size| *size <= MAX_RECORD)
         .ok_or("it says that it is too large")?;
-    let json = zstd::bulk::decompress(body, size)?;
-    Ok(serde_json::from_slice(&json)?)
+    Ok(zstd::bulk::decompress(body, size)?)
 }
 
 /// The id and the aliases of the row `SELECT name, aliases`.

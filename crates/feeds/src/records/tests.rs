@@ -1,7 +1,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at their own files")]
 
 use snowguard_advisory::index::{Builder, Index, Touched};
+use snowguard_advisory::read::With;
 use snowguard_advisory::record::Record;
+use snowguard_advisory::texts::Texts;
 
 use super::*;
 
@@ -293,4 +295,56 @@ fn a_damaged_row_is_an_error() {
         .unwrap();
     let error = store.fill(&mut Builder::new()).unwrap_err();
     assert!(matches!(error, RecordsError::Row { row: 1, .. }), "{error}");
+}
+
+#[test]
+fn what_changed_is_found_by_names_and_digests() {
+    let (_keep, path) = scratch();
+    let mut store = RecordStore::open(&path).unwrap();
+    let ids = ["CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0003"];
+    put(&mut store, "a", &ids.map(|id| about(id, "<1")));
+    // A source may say several things under one name.
+    put(&mut store, "b", &[about(ids[0], "<1"), about(ids[0], "<2")]);
+    let before = store.changes().unwrap();
+    let all = store.names("a", None, 10).unwrap();
+    assert_eq!(all.len(), 3);
+    let first = store.names("a", None, 2).unwrap();
+    let rest = store.names("a", Some(first[1].name.as_str()), 2).unwrap();
+    assert_eq!([first, rest].concat(), all);
+    assert!(store.names("a", Some(ids[2]), 2).unwrap().is_empty());
+    assert!(store.names("absent", None, 2).unwrap().is_empty());
+    assert_eq!(store.names("b", None, 10).unwrap().len(), 1);
+    assert_eq!(store.under_name("b", ids[0]).unwrap().len(), 2);
+    put(&mut store, "a", &[about(ids[1], "<9")]);
+    assert!(store.changes().unwrap() > before);
+    let changed = store.names("a", None, 10).unwrap();
+    let differ: Vec<bool> = all.iter().zip(&changed).map(|(a, b)| a != b).collect();
+    assert_eq!(differ, [false, true, false]);
+}
+
+#[test]
+fn texts_are_kept_beside_records_and_stay_out_of_an_index() {
+    let (_keep, path) = scratch();
+    let mut told = about("CVE-2024-0001", "<1");
+    told.texts = Some(Box::new(Texts {
+        description: Some("two\nlines".into()),
+        references: Vec::new(),
+    }));
+    let mut store = RecordStore::open(&path).unwrap().with(With::Texts);
+    put(&mut store, "a", std::slice::from_ref(&told));
+    assert_eq!(
+        store.under_name("a", "CVE-2024-0001").unwrap(),
+        [told.clone()]
+    );
+    let mut touched = Touched::new();
+    touched.note(&told);
+    let groups = store.groups(&touched).unwrap();
+    assert_eq!(groups, [("a".to_owned(), told.clone())]);
+    let plain = Record {
+        texts: None,
+        ..told
+    };
+    assert_eq!(bytes(&store), built(&[("a", plain.clone())]));
+    // Another text is another record.
+    assert_eq!(counts(&put(&mut store, "a", &[plain])), (0, 1, 0));
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
+use snowguard_advisory::read::With;
 use snowguard_http::{Client, HttpError};
 
 use self::known::Known;
@@ -86,6 +87,8 @@ pub struct Update<'u> {
     pub client: &'u Client,
     /// Setting it ends the update as soon as may be; what is whole by then stays.
     pub interrupted: &'u AtomicBool,
+    /// What is read of records: their texts are for who shows them, and in no index.
+    pub with: With,
     /// What time it is.
     pub clock: &'u dyn Fn() -> Timestamp,
 }
@@ -144,7 +147,7 @@ impl Update<'_> {
             path: records.clone(),
             source,
         })?;
-        let mut store = RecordStore::open(&records)?;
+        let mut store = RecordStore::open(&records)?.with(self.with);
         let before = self.client.received();
         let mut known = Known::load(&place, !store.sources()?.is_empty());
         let (outcomes, interrupted) = self.feeds(&mut store, notices, &mut |outcome, now| {

@@ -140,6 +140,7 @@ const TAKES: &str = "it takes CVE 5, OSV, NVD 2.0, KEV, EPSS and facts, also in 
 fn failure(error: ImportError) -> Failure {
     let hint = match &error {
         ImportError::Nothing(_) => TAKES,
+        ImportError::Records(error) => error.hint(),
         ImportError::Interrupted => return Failure::new(error),
         ImportError::Container(ContainerError::Io(_, source))
             if source.kind() == std::io::ErrorKind::NotFound =>

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use snowguard_advisory::read::With;
 use snowguard_feeds::segments::WrittenFile;
 use snowguard_feeds::update::error_text;
 use snowguard_feeds::{
@@ -61,6 +62,7 @@ pub(crate) fn run(
     let start = Instant::now();
     let mut shown = Shown::new(terminal, global.quiet);
     let update = Update {
+        with: With::Facts,
         index: &index,
         settings: &settings,
         only: &only,
