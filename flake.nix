@@ -121,6 +121,7 @@
             clippy
             dbus
             nix
+            postgresql
             rust-analyzer
             rustc
             rustfmt

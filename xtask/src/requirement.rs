@@ -66,6 +66,11 @@ pub(crate) const DBUS: Requirement = Requirement {
     from: From::Debian("dbus-daemon"),
     why: "desktop notifications go over a real bus",
 };
+pub(crate) const POSTGRES: Requirement = Requirement {
+    program: "initdb",
+    from: From::Debian("postgresql"),
+    why: "storage is tested on the real PostgreSQL, too",
+};
 pub(crate) const SYSTEMD: Requirement = Requirement {
     program: "systemd-analyze",
     from: From::Debian("systemd"),

@@ -10,7 +10,7 @@ use crate::fuzz;
 use crate::layers;
 use crate::process::Log;
 use crate::requirement::{
-    self, CARGO_DENY, CHROMIUM, CLIPPY, CXX, DBUS, NIX, RUSTFMT, Requirement, SYSTEMD,
+    self, CARGO_DENY, CHROMIUM, CLIPPY, CXX, DBUS, NIX, POSTGRES, RUSTFMT, Requirement, SYSTEMD,
 };
 use crate::tree;
 use crate::units;
@@ -75,7 +75,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "test",
         about: "unit and integration tests, and no snapshot without a test",
-        needs: &[NIX, CHROMIUM, DBUS, SYSTEMD],
+        needs: &[NIX, CHROMIUM, DBUS, SYSTEMD, POSTGRES],
         run: tests,
     },
     Step {

@@ -77,6 +77,15 @@ impl Workspace {
             path.push(":");
             path.push(machine);
         }
+        // Debian keeps the programs of each version of PostgreSQL away from `PATH`.
+        for version in std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            path.push(":");
+            path.push(version.path().join("bin"));
+        }
         path
     }
 }

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod browser;
+pub mod database;
 pub mod feeds;
 pub mod nix;
+pub mod postgres;
 pub mod programs;
 pub mod schema;
 pub mod web;
