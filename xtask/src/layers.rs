@@ -39,6 +39,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-matching", Floor::Knowledge),
     ("snowguard-report", Floor::Knowledge),
     ("snowguard-triage", Floor::Knowledge),
+    ("snowguard-db", Floor::Outside),
     ("snowguard-feeds", Floor::Outside),
     ("snowguard-http", Floor::Outside),
     ("snowguard-secrets", Floor::Outside),

@@ -1,0 +1,104 @@
+-- Packages joined with advisories: what was computed of each pair, and what people decided.
+
+CREATE TABLE finding (
+    id {id},
+    package {int} NOT NULL REFERENCES package (id),
+    advisory {int} NOT NULL REFERENCES advisory (id),
+    -- Computed: the worst of all channels.
+    status {int} NOT NULL,
+    confidence {int} NOT NULL,
+    -- Decided.
+    state {int} NOT NULL,
+    state_since {int} NOT NULL,
+    justification {int},
+    duplicate_of {int} REFERENCES finding (id),
+    assignee {int} REFERENCES account (id),
+    basis {bytes} NOT NULL,
+    decided_basis {bytes},
+    evidence {bytes} NOT NULL,
+    fixed_in {text},
+    rank {int} NOT NULL,
+    first_seen {int} NOT NULL,
+    -- Since when it is no longer computed at all.
+    gone {int},
+    -- Raised by each change: whoever decides names the one that was looked at.
+    revision {int} NOT NULL DEFAULT 0,
+    UNIQUE (package, advisory)
+) {table};
+CREATE INDEX finding_by_advisory ON finding (advisory, rank DESC, id);
+CREATE INDEX finding_by_package ON finding (package, rank DESC, id);
+CREATE INDEX finding_by_state ON finding (state, rank DESC, id);
+CREATE INDEX finding_by_assignee ON finding (assignee, state, rank DESC, id) WHERE assignee IS NOT NULL;
+CREATE INDEX finding_by_original ON finding (duplicate_of) WHERE duplicate_of IS NOT NULL;
+
+CREATE TABLE finding_channel (
+    finding {int} NOT NULL REFERENCES finding (id),
+    channel {int} NOT NULL,
+    status {int} NOT NULL,
+    versions {text} NOT NULL,
+    -- Evaluations: with which it became so, and with which it was fixed.
+    since {int} NOT NULL,
+    fixed_since {int},
+    PRIMARY KEY (finding, channel)
+) {rowless};
+CREATE INDEX finding_channel_by_channel ON finding_channel (channel, status, finding);
+
+-- What one decision settles: by advisory, and by package.
+CREATE TABLE suggestion (
+    kind {int} NOT NULL,
+    subject {int} NOT NULL,
+    bucket {int} NOT NULL,
+    rank {int} NOT NULL,
+    rating {int},
+    exploited {int} NOT NULL DEFAULT 0,
+    -- A bit for each channel's position.
+    channels {int} NOT NULL DEFAULT 0,
+    findings {int} NOT NULL,
+    assignee {int},
+    PRIMARY KEY (kind, subject)
+) {rowless};
+CREATE INDEX suggestion_queue ON suggestion (bucket, kind, rank DESC, subject);
+CREATE INDEX suggestion_by_assignee ON suggestion (assignee, bucket, kind, rank DESC, subject) WHERE assignee IS NOT NULL;
+
+-- All that people and the worker did; rows are only added.
+CREATE TABLE event (
+    id {id},
+    at {int} NOT NULL,
+    -- Nothing for the worker.
+    actor {int} REFERENCES account (id),
+    kind {int} NOT NULL,
+    -- The same number for all of one bulk action.
+    batch {int},
+    finding {int},
+    advisory {int},
+    package {int},
+    issue {int},
+    before {bytes},
+    after {bytes},
+    reason {text},
+    undoes {int} REFERENCES event (id)
+) {table};
+CREATE INDEX event_by_finding ON event (finding, id) WHERE finding IS NOT NULL;
+CREATE INDEX event_by_advisory ON event (advisory, id) WHERE advisory IS NOT NULL;
+CREATE INDEX event_by_package ON event (package, id) WHERE package IS NOT NULL;
+CREATE INDEX event_by_issue ON event (issue, id) WHERE issue IS NOT NULL;
+CREATE INDEX event_by_actor ON event (actor, id) WHERE actor IS NOT NULL;
+CREATE INDEX event_by_batch ON event (batch, id) WHERE batch IS NOT NULL;
+-- What was undone is not undone again.
+CREATE UNIQUE INDEX event_undone ON event (undoes) WHERE undoes IS NOT NULL;
+
+CREATE TABLE memory (
+    id {id},
+    package_key {text} NOT NULL,
+    product {text} NOT NULL,
+    verdict {int} NOT NULL,
+    channel {int} REFERENCES channel (id),
+    expires {int},
+    reason {text} NOT NULL,
+    actor {int} REFERENCES account (id),
+    created {int} NOT NULL,
+    revoked {int}
+) {table};
+CREATE INDEX memory_by_package ON memory (package_key, product);
+CREATE INDEX memory_by_product ON memory (product);
+CREATE INDEX memory_by_expiry ON memory (expires) WHERE revoked IS NULL AND expires IS NOT NULL;

@@ -1,0 +1,7 @@
+-- Words of advisories and packages. Only which document has which word is stored: words are split by us, so that both
+-- engines find the same.
+CREATE TABLE search_words (
+    document BIGINT PRIMARY KEY,
+    words TSVECTOR NOT NULL
+);
+CREATE INDEX search_words_by_word ON search_words USING gin (words) WITH (fastupdate = off);

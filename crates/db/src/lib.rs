@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod engine;
+mod error;
+mod schema;
+
+pub use self::engine::{
+    Bulk, Database, Dialect, FromValue, Kind, Location, Observed, Row, Rows, Scan, Seen, Session,
+    Settings, Value, Verb,
+};
+pub use self::error::{DbError, Trouble};
+pub use self::schema::VERSION as SCHEMA_VERSION;

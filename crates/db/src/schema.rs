@@ -1,0 +1,134 @@
+//! The schema, version by version, and how a database is brought forward.
+
+use crate::engine::{Database, Dialect, Session, Value};
+use crate::error::DbError;
+
+/// One version: what is done to a database of the version before.
+struct Step {
+    number: u32,
+    /// Files for both engines, then those for one, in this order.
+    both: &'static [&'static str],
+    sqlite: &'static [&'static str],
+    postgres: &'static [&'static str],
+}
+
+/// All versions, the first one first. A version that was released is never changed.
+const STEPS: &[Step] = &[Step {
+    number: 1,
+    both: &[
+        include_str!("../schema/1/meta.sql"),
+        include_str!("../schema/1/evaluations.sql"),
+        include_str!("../schema/1/advisories.sql"),
+        include_str!("../schema/1/people.sql"),
+        include_str!("../schema/1/findings.sql"),
+        include_str!("../schema/1/jobs.sql"),
+    ],
+    sqlite: &[include_str!("../schema/1/search.sqlite.sql")],
+    postgres: &[include_str!("../schema/1/search.postgres.sql")],
+}];
+
+/// The version that this program works with.
+pub const VERSION: u32 = STEPS[STEPS.len() - 1].number;
+
+/// Names the one lock under which PostgreSQL's schema is changed.
+const LOCK: i64 = 0x736e_6f77_6775_6172;
+
+/// Brings a database to this version, in one transaction.
+pub(crate) fn forward(database: &Database) -> Result<(), DbError> {
+    to(database, VERSION)
+}
+
+/// Brings a database to a version. Newer ones are refused.
+pub(crate) fn to(database: &Database, version: u32) -> Result<(), DbError> {
+    let found = database.read(|session| found(session))?;
+    check(database, found)?;
+    if found == Some(version) {
+        return Ok(());
+    }
+    database.write(|session| {
+        if session.dialect() == Dialect::Postgres {
+            session.execute("SELECT pg_advisory_xact_lock($1)", &[Value::Int(LOCK)])?;
+        }
+        // Somebody else may have done it meanwhile.
+        let found = self::found(session)?;
+        check(database, found)?;
+        if found.is_none() && !is_empty(session)? {
+            return Err(DbError::Foreign {
+                database: database.to_string(),
+            });
+        }
+        let from = found.unwrap_or(0);
+        for step in STEPS
+            .iter()
+            .filter(|step| from < step.number && step.number <= version)
+        {
+            step.run(session)?;
+        }
+        Ok(())
+    })
+}
+
+impl Step {
+    fn run(&self, session: &mut dyn Session) -> Result<(), DbError> {
+        let dialect = session.dialect();
+        let own = match dialect {
+            Dialect::Sqlite => self.sqlite,
+            Dialect::Postgres => self.postgres,
+        };
+        for file in self.both.iter().chain(own) {
+            session.batch(&dialect.schema(file))?;
+        }
+        session.execute(
+            "INSERT INTO meta (name, value) VALUES ('schema', $1) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            &[Value::from(self.number.to_string())],
+        )?;
+        Ok(())
+    }
+}
+
+/// The version of a database; nothing where there is no schema of ours.
+pub(crate) fn found(session: &mut dyn Session) -> Result<Option<u32>, DbError> {
+    let here = tables(session)?;
+    if !here.iter().any(|table| table == "meta") {
+        return Ok(None);
+    }
+    let rows = session.query("SELECT value FROM meta WHERE name = 'schema'", &[])?;
+    let text = rows.first().map(|row| row.get::<String>(0)).transpose()?;
+    let version = text.as_deref().and_then(|text| text.parse().ok());
+    version.map(Some).ok_or_else(|| DbError::Content {
+        what: "the version of the schema".to_owned(),
+        reason: format!("it is {}", text.as_deref().unwrap_or("missing")),
+    })
+}
+
+/// The names of all tables, sorted; those that the engines make for themselves apart.
+pub(crate) fn tables(session: &mut dyn Session) -> Result<Vec<String>, DbError> {
+    let sql = match session.dialect() {
+        Dialect::Sqlite => {
+            "SELECT name FROM pragma_table_list \
+             WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite~_%' ESCAPE '~' \
+             ORDER BY name"
+        }
+        Dialect::Postgres => {
+            "SELECT tablename FROM pg_catalog.pg_tables \
+             WHERE schemaname = current_schema() ORDER BY tablename COLLATE \"C\""
+        }
+    };
+    session.query(sql, &[])?.map(|row| row.get::<String>(0))
+}
+
+fn is_empty(session: &mut dyn Session) -> Result<bool, DbError> {
+    Ok(tables(session)?.is_empty())
+}
+
+fn check(database: &Database, found: Option<u32>) -> Result<(), DbError> {
+    match found {
+        Some(found) if found > VERSION => Err(DbError::Newer {
+            database: database.to_string(),
+            found,
+            known: VERSION,
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,10 @@
+//! What holds on both engines, and what each engine must do.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests write scratch files, and fail where they cannot go on"
+)]
+
+mod engine;
+mod refusals;
+mod schema;
