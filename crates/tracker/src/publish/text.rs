@@ -1,0 +1,181 @@
+//! The words of a published issue: what is proposed to who publishes it, and what a forge shows.
+//!
+//! Names of packages, versions and channels come from evaluations, and titles from people. They are put
+//! into Markdown as text: whatever they hold, they begin no heading, link or mention.
+
+use std::fmt::Write as _;
+
+use super::issue::{Decision, Issue, IssueChannel, IssuePackage, Site};
+use crate::view::Status;
+
+/// The title that is proposed: the packages and the advisory.
+pub fn title<'n>(packages: impl IntoIterator<Item = &'n str>, advisory: &str) -> String {
+    let packages: Vec<&str> = packages.into_iter().collect();
+    let listed = match &*packages {
+        [] => return advisory.to_owned(),
+        [one] => (*one).to_owned(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, _] => format!("{one}, {two} and 1 other"),
+        [one, two, rest @ ..] => format!("{one}, {two} and {} others", rest.len()),
+    };
+    format!("{listed}: {advisory}")
+}
+
+/// One line for a list.
+pub fn summary(issue: &Issue) -> String {
+    let open = open(issue).count();
+    let of = issue
+        .packages
+        .iter()
+        .map(|package| package.channels.len())
+        .sum::<usize>();
+    match open {
+        0 => format!("{}, fixed in every channel", issue.title),
+        _ => format!("{}, open in {open} of {of} channels", issue.title),
+    }
+}
+
+/// By what the issue of a forge is found again, whatever people made of its text.
+pub fn marker(issue: &Issue) -> String {
+    format!("<!-- snowguard: {} -->", issue.id)
+}
+
+/// The text of the forge's issue: the words of who published it, how each channel stands, the marker.
+pub fn body(issue: &Issue, site: &Site) -> String {
+    let mut out = String::new();
+    if let Some(text) = issue.text.as_deref().filter(|text| !text.trim().is_empty()) {
+        let _ = writeln!(out, "{}\n", text.trim_end());
+    }
+    out.push_str(&details(issue));
+    let _ = write!(
+        out,
+        "\nPublished as [{}]({}). The table is kept up to date by the tracker; what is above it is not \
+         changed.\n\n{}\n",
+        issue.id,
+        site.issue(&issue.id),
+        marker(issue)
+    );
+    out
+}
+
+/// How each package stands in each channel, as Markdown.
+pub(super) fn details(issue: &Issue) -> String {
+    let mut out = String::new();
+    let names: Vec<String> = issue.names().map(code).collect();
+    let _ = writeln!(out, "Advisory: {}", names.join(", "));
+    let mut facts = vec![format!("severity {}", issue.rating.word())];
+    if let Some(since) = issue.exploited {
+        facts.push(format!("known to be exploited since {since}"));
+    }
+    let _ = writeln!(out, "\n{}\n", sentence(&facts.join(", ")));
+    out.push_str("| package | channel | versions | status |\n|---|---|---|---|\n");
+    for package in &issue.packages {
+        for channel in &package.channels {
+            let versions: Vec<String> = channel.versions.iter().map(|v| code(v)).collect();
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} |",
+                code(&package.key),
+                code(&channel.channel),
+                versions.join(", "),
+                cell(&standing(package, channel)),
+            );
+        }
+    }
+    out
+}
+
+/// The same in lines without markup.
+pub(super) fn plain(issue: &Issue) -> String {
+    let mut out = format!("{}, {}\n", issue.advisory, issue.rating.word());
+    for package in &issue.packages {
+        for channel in &package.channels {
+            let _ = writeln!(
+                out,
+                "{} {} in {}: {}",
+                package.key,
+                channel.versions.join(", "),
+                channel.channel,
+                standing(package, channel)
+            );
+        }
+    }
+    out
+}
+
+/// Packages in channels in which something is left to do.
+fn open(issue: &Issue) -> impl Iterator<Item = &IssueChannel> {
+    issue
+        .packages
+        .iter()
+        .filter(|package| package.decision == Decision::Confirmed)
+        .flat_map(|package| &package.channels)
+        .filter(|channel| !channel.is_safe())
+}
+
+/// How a package stands in a channel.
+fn standing(package: &IssuePackage, channel: &IssueChannel) -> String {
+    if let Decision::NotAffected { reason, .. } = &package.decision {
+        return format!("not affected: {reason}");
+    }
+    match (channel.status, &channel.fixed) {
+        (Status::Fixed, Some(fixed)) => {
+            let commit: String = fixed.revision.chars().take(12).collect();
+            format!("fixed since {} ({commit})", fixed.at.strftime("%Y-%m-%d"))
+        }
+        (Status::Fixed, None) => "fixed".to_owned(),
+        (Status::Patched, _) => "patched".to_owned(),
+        (Status::NotAffected, _) => "not affected".to_owned(),
+        (status, _) => {
+            let mut words = match status {
+                Status::NeedsReview => "needs review".to_owned(),
+                _ => "affected".to_owned(),
+            };
+            match (&package.decision, &package.fixed_in) {
+                (Decision::WontFix { reason }, _) => {
+                    let _ = write!(words, ", will not be fixed: {reason}");
+                }
+                (_, Some(version)) => {
+                    let _ = write!(words, ", fixed in {version}");
+                }
+                (_, None) => words.push_str(", no fixed version is known"),
+            }
+            words
+        }
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).chain(['.']).collect(),
+        None => String::new(),
+    }
+}
+
+/// A name as code: nothing in it is markup or a mention.
+fn code(name: &str) -> String {
+    let kept: String = name
+        .chars()
+        .filter(|c| !c.is_control() && *c != '`' && *c != '|')
+        .collect();
+    format!("`{kept}`")
+}
+
+/// A sentence of a person in a cell of a table.
+fn cell(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if c.is_control() => {}
+            // What begins markup, and what calls people.
+            '|' | '<' | '>' | '[' | ']' | '`' | '*' | '_' | '#' | '\\' | '!' | '&' => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            '@' => out.push_str("@\u{2060}"),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,5 @@
+//! The tracker from outside.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod publish;

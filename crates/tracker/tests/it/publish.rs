@@ -1,0 +1,173 @@
+//! What is published: valid by the schemas of others, the same for the same issues, and free of what
+//! others' names could do in it.
+
+use proptest::prelude::*;
+use snowguard_advisory::identity::PackageKey;
+use snowguard_formats::Layout;
+use snowguard_formats::osv::Naming;
+use snowguard_matching::suppress::Justification;
+use snowguard_testkit::schema::{Schema, assert_valid};
+use snowguard_tracker::publish::{
+    self, Decision, FixedSince, Issue, IssueChannel, IssuePackage, Site,
+};
+use snowguard_tracker::view::{Rating, Status};
+
+fn site() -> Site {
+    Site {
+        url: "https://tracker.example.org".to_owned(),
+        author: "Example security team".to_owned(),
+        ecosystem: "Nixpkgs".to_owned(),
+    }
+}
+
+fn channel(name: &str, status: Status, version: &str) -> IssueChannel {
+    IssueChannel {
+        channel: name.to_owned(),
+        status,
+        versions: vec![version.to_owned()],
+        fixed: None,
+    }
+}
+
+fn package(key: &str, decision: Decision, channels: Vec<IssueChannel>) -> IssuePackage {
+    let name = key.rsplit(':').next().unwrap_or(key);
+    IssuePackage {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        attributes: vec![name.to_owned()],
+        purl: PackageKey::new("generic", name).unwrap(),
+        fixed_in: Some("3.0.14".to_owned()),
+        decision,
+        channels,
+    }
+}
+
+fn issue() -> Issue {
+    let mut stable = channel("nixos-25.11", Status::Fixed, "3.0.14");
+    stable.fixed = Some(FixedSince {
+        revision: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        at: "2026-02-03T04:05:06Z".parse().unwrap(),
+    });
+    Issue {
+        id: "NIX-2026-0001".parse().unwrap(),
+        advisory: "CVE-2026-0001".to_owned(),
+        aliases: vec!["GHSA-aaaa-bbbb-cccc".to_owned()],
+        title: publish::title(["openssl", "libressl", "boringssl"], "CVE-2026-0001"),
+        text: Some("Update soon.".to_owned()),
+        rating: Rating::High,
+        vectors: vec![
+            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N".to_owned(),
+            "of no scale".to_owned(),
+        ],
+        exploited: Some("2026-01-05".parse().unwrap()),
+        published: "2026-01-30T12:00:00Z".parse().unwrap(),
+        modified: "2026-02-03T05:00:00Z".parse().unwrap(),
+        withdrawn: None,
+        packages: vec![
+            package(
+                "openssl",
+                Decision::Confirmed,
+                vec![
+                    channel("nixos-unstable", Status::Affected, "3.0.13"),
+                    stable,
+                    channel("nixos-25.05", Status::Patched, "3.0.12"),
+                ],
+            ),
+            package(
+                "libressl",
+                Decision::NotAffected {
+                    justification: Justification::VulnerableCodeNotPresent,
+                    reason: "the code was never imported".to_owned(),
+                },
+                vec![channel("nixos-unstable", Status::Affected, "4.0.0")],
+            ),
+            package(
+                "boringssl",
+                Decision::WontFix {
+                    reason: "it is removed with the next release".to_owned(),
+                },
+                vec![channel("nixos-unstable", Status::Affected, "2023-01-01")],
+            ),
+        ],
+    }
+}
+
+#[test]
+fn osv_is_valid_and_names_the_ecosystem_openly() {
+    let document = publish::osv(&issue(), &site());
+    let json = document.to_json(Naming::Valid, Layout::Pretty).unwrap();
+    assert_valid(Schema::Osv17, &json);
+    insta::assert_snapshot!(String::from_utf8(json).unwrap());
+}
+
+#[test]
+fn openvex_is_valid_and_says_what_holds_in_each_channel() {
+    let now = "2026-02-04T00:00:00Z".parse().unwrap();
+    let document = publish::openvex([&issue()], &site(), now).unwrap();
+    assert_eq!(document.problems(), []);
+    let json = document.to_json(Layout::Pretty).unwrap();
+    assert_valid(Schema::OpenVex02, &json);
+    insta::assert_snapshot!(String::from_utf8(json).unwrap());
+    assert_eq!(publish::openvex([], &site(), now), None);
+}
+
+#[test]
+fn secdb_lists_what_a_channel_fixed() {
+    let of = |channel: &str| {
+        let json = publish::secdb(channel, [&issue()], &site())
+            .to_json(Layout::Compact)
+            .unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        json["packages"].to_string()
+    };
+    insta::assert_snapshot!(of("nixos-25.11"), @r#"[{"pkg":{"name":"openssl","secfixes":{"3.0.14":["CVE-2026-0001"]}}}]"#);
+    insta::assert_snapshot!(of("nixos-25.05"), @r#"[{"pkg":{"name":"openssl","secfixes":{"3.0.12":["CVE-2026-0001"]}}}]"#);
+    insta::assert_snapshot!(of("nixos-unstable"), @r#"[{"pkg":{"name":"libressl","secfixes":{"0":["CVE-2026-0001"]}}}]"#);
+}
+
+#[test]
+fn what_is_withdrawn_is_said_in_osv_only() {
+    let mut withdrawn = issue();
+    withdrawn.withdrawn = Some(withdrawn.modified);
+    let now = "2026-02-04T00:00:00Z".parse().unwrap();
+    assert_eq!(publish::openvex([&withdrawn], &site(), now), None);
+    assert_eq!(
+        publish::osv(&withdrawn, &site()).withdrawn,
+        Some(withdrawn.modified.into())
+    );
+}
+
+#[test]
+fn the_feed_and_the_forge_say_how_each_channel_stands() {
+    let updated = issue().modified;
+    insta::assert_snapshot!(publish::atom([&issue()], &site(), updated).to_xml());
+    insta::assert_snapshot!(publish::body(&issue(), &site()));
+    insta::assert_snapshot!(publish::summary(&issue()), @"openssl, libressl and 1 other: CVE-2026-0001, open in 1 of 5 channels");
+}
+
+/// Between `@` and a name, so that nobody is called.
+const JOINER: char = '\u{2060}';
+
+proptest! {
+    /// Names and reasons of others cannot begin markup, call people or end the table.
+    #[test]
+    fn nothing_in_the_forge_text_is_markup_of_others(key in "\\PC{1,20}", version in "\\PC{1,20}", reason in ".{1,40}") {
+        let mut issue = issue();
+        issue.text = None;
+        issue.packages.truncate(1);
+        issue.packages[0].key.clone_from(&key);
+        issue.packages[0].channels.truncate(1);
+        issue.packages[0].channels[0].versions = vec![version];
+        issue.packages[0].decision = Decision::WontFix { reason };
+        let body = publish::body(&issue, &site());
+        let rows: Vec<&str> = body.lines().filter(|line| line.starts_with("| `")).collect();
+        prop_assert_eq!(rows.len(), 1, "{}", body);
+        prop_assert_eq!(rows[0].matches('|').count(), 5);
+        prop_assert_eq!(rows[0].matches('`').count(), 6);
+        prop_assert_eq!(body.matches("<!--").count(), 1);
+        let cell = rows[0].rsplit('|').nth(1).unwrap();
+        prop_assert!(!cell.contains(['<', '[', '*']), "{}", cell);
+        let called = cell.match_indices('@').any(|(at, _)| !cell[at + 1..].starts_with(JOINER));
+        prop_assert!(!called, "{}", cell);
+    }
+}
