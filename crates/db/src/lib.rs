@@ -2,6 +2,7 @@
 
 mod engine;
 mod error;
+pub mod evaluations;
 mod schema;
 
 pub use self::engine::{

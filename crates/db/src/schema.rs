@@ -24,7 +24,10 @@ const STEPS: &[Step] = &[Step {
         include_str!("../schema/1/jobs.sql"),
     ],
     sqlite: &[include_str!("../schema/1/search.sqlite.sql")],
-    postgres: &[include_str!("../schema/1/search.postgres.sql")],
+    postgres: &[
+        include_str!("../schema/1/evaluations.postgres.sql"),
+        include_str!("../schema/1/search.postgres.sql"),
+    ],
 }];
 
 /// The version that this program works with.

@@ -11,7 +11,12 @@ CREATE TABLE channel (
     -- Where its package sets come from.
     source {text},
     -- Its newest evaluation.
-    head {int}
+    head {int},
+    -- How the last look for a newer one went: when, what went wrong, what the server said of what it sent.
+    polled_at {int},
+    trouble {text},
+    etag {text},
+    last_modified {text}
 ) {table};
 
 CREATE TABLE evaluation (
@@ -20,7 +25,7 @@ CREATE TABLE evaluation (
     revision {text} NOT NULL,
     evaluated_at {int} NOT NULL,
     ingested_at {int} NOT NULL,
-    -- What `delta` is against; nothing for the first of a channel.
+    -- What `delta` leads back to; nothing for the first of a channel.
     parent {int} REFERENCES evaluation (id),
     packages {int} NOT NULL,
     failed {int} NOT NULL,
@@ -29,6 +34,8 @@ CREATE TABLE evaluation (
     changed {int} NOT NULL,
     rebuilt {int} NOT NULL,
     delta {bytes},
+    -- Which attributes failed and why, packed; of the newest of a channel only.
+    failures {bytes},
     UNIQUE (channel, revision)
 ) {table};
 CREATE INDEX evaluation_by_time ON evaluation (channel, evaluated_at, id);
@@ -74,10 +81,10 @@ CREATE TABLE head (
     name {text} NOT NULL,
     version {text} NOT NULL,
     fact {int} NOT NULL,
-    -- Hashes of the derivation's and the outputs' store paths, 20 bytes each.
+    -- The store paths of the derivation and of the outputs, packed: mostly their 20 bytes of hash.
     drv {bytes},
     outputs {bytes},
-    -- The evaluation with which it became so.
+    -- The evaluation since which it has this version; also the key of its row in `version`.
     since {int} NOT NULL,
     PRIMARY KEY (channel, attribute)
 ) {rowless};
@@ -104,7 +111,8 @@ CREATE TABLE maintainer (
     github {text},
     github_id {int}
 ) {table};
-CREATE UNIQUE INDEX maintainer_by_name ON maintainer (lower(name));
+-- A team may be called as a person is.
+CREATE UNIQUE INDEX maintainer_by_name ON maintainer (lower(name), kind);
 CREATE INDEX maintainer_by_github ON maintainer (github_id) WHERE github_id IS NOT NULL;
 
 CREATE TABLE maintains (

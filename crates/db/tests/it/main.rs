@@ -6,5 +6,6 @@
 )]
 
 mod engine;
+mod evaluations;
 mod refusals;
 mod schema;
