@@ -3,6 +3,8 @@
 mod engine;
 mod error;
 pub mod evaluations;
+pub mod jobs;
+pub mod meta;
 mod schema;
 
 pub use self::engine::{

@@ -27,5 +27,5 @@ CREATE TABLE job (
 CREATE UNIQUE INDEX job_once ON job (kind, key) WHERE finished IS NULL;
 CREATE INDEX job_next ON job (state, kind, priority DESC, due, id) WHERE finished IS NULL;
 CREATE INDEX job_leases ON job (leased_until) WHERE leased_until IS NOT NULL;
-CREATE INDEX job_finished ON job (finished) WHERE finished IS NOT NULL;
+CREATE INDEX job_finished ON job (state, finished) WHERE finished IS NOT NULL;
 CREATE INDEX job_by_kind ON job (kind, id);

@@ -14,8 +14,9 @@ pub struct Scan {
 }
 
 impl Database {
-    /// The tables that a statement would read whole. On PostgreSQL, sequential scans are made dear first: a small
-    /// table in a test would always be read whole.
+    /// The tables that a statement would read whole. On PostgreSQL, sequential scans and the joins that go with them
+    /// are made dear first: a small table in a test would always be read whole. What is told there has no index to
+    /// go by.
     pub fn scans(&self, seen: &Seen) -> Result<Vec<Scan>, DbError> {
         if !seen.explainable {
             return Ok(Vec::new());
@@ -31,7 +32,10 @@ impl Database {
                     .collect())
             }
             Dialect::Postgres => {
-                session.batch("SET LOCAL enable_seqscan = off")?;
+                session.batch(
+                    "SET LOCAL enable_seqscan = off; SET LOCAL enable_mergejoin = off; \
+                     SET LOCAL enable_hashjoin = off",
+                )?;
                 let sql = format!("EXPLAIN (FORMAT JSON) {}", seen.sql);
                 let rows = session.query(&sql, &seen.parameters)?;
                 let text = rows.first().map_or(Ok("[]"), |row| match row.values() {

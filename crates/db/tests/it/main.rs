@@ -7,5 +7,6 @@
 
 mod engine;
 mod evaluations;
+mod jobs;
 mod refusals;
 mod schema;
