@@ -5,6 +5,7 @@ mod error;
 pub mod evaluations;
 pub mod jobs;
 pub mod meta;
+pub mod people;
 mod schema;
 
 pub use self::engine::{

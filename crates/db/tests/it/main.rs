@@ -8,5 +8,6 @@
 mod engine;
 mod evaluations;
 mod jobs;
+mod people;
 mod refusals;
 mod schema;
