@@ -11,7 +11,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     LAST_MODIFIED, LINK,
 };
-use reqwest::{Certificate, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, redirect};
 
 use crate::address::Address;
 use crate::error::HttpError;
@@ -125,12 +125,22 @@ impl Client {
 
     /// Sends a document. What is not answered with 2xx is an error.
     pub fn post(&self, post: &Post<'_>) -> Result<Page, HttpError> {
+        self.send(Method::POST, post)
+    }
+
+    /// Sends what is to be changed of a thing. It says how the thing shall be, so that it can be sent
+    /// again whatever became of it. What is not answered with 2xx is an error.
+    pub fn patch(&self, patch: &Post<'_>) -> Result<Page, HttpError> {
+        self.send(Method::PATCH, patch)
+    }
+
+    fn send(&self, method: Method, post: &Post<'_>) -> Result<Page, HttpError> {
         self.runtime.block_on(async {
             // What is sent once and led elsewhere might be taken twice, or be turned into a question.
             let client = self.staying()?;
             let mut patience = Patience::new(self);
             loop {
-                let fault = match self.post_once(client, post).await {
+                let fault = match self.send_once(client, &method, post).await {
                     Ok(page) => return Ok(page),
                     Err(fault) => fault,
                 };
@@ -211,9 +221,15 @@ impl Client {
         self.page(response, get.address, get.limit).await.map(Some)
     }
 
-    async fn post_once(&self, client: &reqwest::Client, post: &Post<'_>) -> Result<Page, Fault> {
+    async fn send_once(
+        &self,
+        client: &reqwest::Client,
+        method: &Method,
+        post: &Post<'_>,
+    ) -> Result<Page, Fault> {
+        let repeatable = *method == Method::PATCH || post.idempotency_key.is_some();
         let mut request = client
-            .post(post.address.url().clone())
+            .request(method.clone(), post.address.url().clone())
             .headers(headers(post.headers)?)
             .header("Content-Type", post.content_type)
             .body(post.body.to_vec());
@@ -233,7 +249,7 @@ impl Client {
                 HttpError::Connect { .. } | HttpError::Status { .. } | HttpError::Later { .. }
             ) || matches!(&fault.error, HttpError::Status { status, .. }
                 if status.is_server_error() && *status != StatusCode::SERVICE_UNAVAILABLE);
-            if taken_perhaps && post.idempotency_key.is_none() {
+            if taken_perhaps && !repeatable {
                 Fault::last(fault.error)
             } else {
                 fault

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod database;
 pub mod feeds;
+pub mod forge;
 pub mod nix;
 pub mod postgres;
 pub mod programs;

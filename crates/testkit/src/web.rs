@@ -67,6 +67,31 @@ impl Request {
     }
 }
 
+/// What a server of a test says of itself.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Headers by name and value.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A JSON document.
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        let kind = ("Content-Type".to_owned(), "application/json".to_owned());
+        Self {
+            status,
+            headers: vec![kind],
+            body: body.to_string().into_bytes(),
+        }
+    }
+}
+
+type Handler = Arc<dyn Fn(&Request) -> Option<Answer> + Send + Sync>;
+
 /// A running server. It ends with the process that runs the test.
 pub struct Web {
     address: SocketAddr,
@@ -79,6 +104,7 @@ pub struct Web {
 struct Shared {
     pages: Mutex<BTreeMap<String, Page>>,
     faults: Mutex<BTreeMap<String, Faults>>,
+    handler: Mutex<Option<Handler>>,
     seen: Mutex<Vec<Request>>,
     sent: AtomicU64,
 }
@@ -123,6 +149,15 @@ impl Web {
         format!("{}{path}", self.base())
     }
 
+    /// Lets a function answer, before any document that was put. A fault comes in place of what it says,
+    /// and after what it did: so a request can be taken, and its answer be lost.
+    pub fn answer_with(
+        &self,
+        handler: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
+    ) {
+        *lock(&self.shared.handler) = Some(Arc::new(handler));
+    }
+
     /// Puts a document at a path.
     pub fn put(&self, path: &str, body: impl Into<Vec<u8>>) {
         self.put_with(path, body, &[], None);
@@ -155,7 +190,7 @@ impl Web {
         lock(&self.shared.pages).keys().cloned().collect()
     }
 
-    /// Lets the next answers for a path fail in turn.
+    /// Lets the next answers for a path fail in turn; `POST /path` is for requests of that method only.
     pub fn fail(&self, path: &str, faults: impl IntoIterator<Item = Fault>) {
         let mut all = lock(&self.shared.faults);
         all.entry(path.to_owned()).or_default().next.extend(faults);
@@ -239,16 +274,30 @@ fn answer<S: Read + Write>(mut stream: BufReader<S>, shared: &Shared) -> io::Res
         .next()
         .unwrap_or_default()
         .to_owned();
+    let handler = lock(&shared.handler).clone();
+    let answered = handler.and_then(|handler| handler(&request));
     let page = lock(&shared.pages).get(&path).cloned();
-    let fault = lock(&shared.faults)
-        .get_mut(&path)
-        .and_then(|faults| faults.next.pop_front().or_else(|| faults.always.clone()));
+    let fault = {
+        let mut faults = lock(&shared.faults);
+        let mut next = |of: &str| {
+            let faults = faults.get_mut(of)?;
+            faults.next.pop_front().or_else(|| faults.always.clone())
+        };
+        next(&format!("{} {path}", request.method)).or_else(|| next(&path))
+    };
     lock(&shared.seen).push(request.clone());
     let out = &mut Counted {
         inner: stream.get_mut(),
         sent: &shared.sent,
     };
-    let sent = respond(out, &request, page, fault.as_ref());
+    let sent = match (answered, &fault) {
+        (Some(answer), None) => {
+            let length = answer.body.len() as u64;
+            head(out, answer.status, &answer.headers, Some(length))
+                .and_then(|()| out.write_all(&answer.body))
+        }
+        _ => respond(out, &request, page, fault.as_ref()),
+    };
     out.flush()?;
     sent
 }

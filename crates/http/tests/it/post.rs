@@ -64,3 +64,22 @@ fn a_post_is_not_led_elsewhere() {
     assert!(matches!(error, HttpError::Status { .. }), "{error:?}");
     assert_eq!(web.seen().len(), 1);
 }
+
+/// It says how a thing shall be: to say it twice does no harm.
+#[test]
+fn a_change_is_sent_again_whatever_became_of_it() {
+    let web = Web::start().unwrap();
+    web.put("/in", "taken");
+    web.fail("/in", [Fault::Garbage(vec![]), Fault::Status(500, vec![])]);
+    let page = client(quick()).patch(&Post {
+        address: &address(&web.url("/in")),
+        body: b"{}",
+        content_type: "application/json",
+        headers: &[],
+        idempotency_key: None,
+        limit: 1_000,
+    });
+    assert_eq!(page.unwrap().body, b"taken");
+    let methods: Vec<_> = web.seen().into_iter().map(|seen| seen.method).collect();
+    assert_eq!(methods, ["PATCH", "PATCH", "PATCH"]);
+}

@@ -5,6 +5,7 @@
 //! follows from evaluations; no word of an advisory's author is passed on but its names.
 
 mod feed;
+pub mod forge;
 mod issue;
 mod osv;
 mod secdb;
@@ -15,5 +16,5 @@ pub use self::feed::atom;
 pub use self::issue::{Decision, FixedSince, Issue, IssueChannel, IssuePackage, Site};
 pub use self::osv::{document as osv, specific_ecosystem};
 pub use self::secdb::database as secdb;
-pub use self::text::{body, marker, summary, title};
+pub use self::text::{body, marker, renewed, summary, title};
 pub use self::vex::document as openvex;

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use snowguard_triage::PublicId;
+
 use super::issue::{Decision, Issue, IssueChannel, IssuePackage, Site};
 use crate::view::Status;
 
@@ -35,27 +37,63 @@ pub fn summary(issue: &Issue) -> String {
     }
 }
 
-/// By what the issue of a forge is found again, whatever people made of its text.
-pub fn marker(issue: &Issue) -> String {
-    format!("<!-- snowguard: {} -->", issue.id)
+/// With what the tracker's part of a forge's issue begins: by it the issue is found again, whatever
+/// people made of the rest.
+pub fn marker(id: &PublicId) -> String {
+    format!("<!-- snowguard: {id} -->")
 }
 
-/// The text of the forge's issue: the words of who published it, how each channel stands, the marker.
+/// With what the tracker's part ends.
+fn end_marker(id: &PublicId) -> String {
+    format!("<!-- end of {id} -->")
+}
+
+/// The tracker's part of a forge's issue, between its markers: the words of who published it, and how each
+/// channel stands.
 pub fn body(issue: &Issue, site: &Site) -> String {
-    let mut out = String::new();
+    let mut out = marker(&issue.id);
+    out.push('\n');
     if let Some(text) = issue.text.as_deref().filter(|text| !text.trim().is_empty()) {
-        let _ = writeln!(out, "{}\n", text.trim_end());
+        // What looks like an end would cut the part in two.
+        let _ = writeln!(out, "{}\n", text.trim_end().replace("<!--", "&lt;!--"));
     }
     out.push_str(&details(issue));
     let _ = write!(
         out,
-        "\nPublished as [{}]({}). The table is kept up to date by the tracker; what is above it is not \
-         changed.\n\n{}\n",
+        "\nPublished as [{}]({}). The tracker keeps this part up to date; what is written before or after \
+         it stays.\n{}\n",
         issue.id,
         site.issue(&issue.id),
-        marker(issue)
+        end_marker(&issue.id)
     );
     out
+}
+
+/// The text of a forge's issue with its part renewed, and with all that others wrote.
+///
+/// Where somebody took a marker out, what is left of the old part cannot be told from what is theirs: it
+/// stays, and the new part follows.
+pub fn renewed(text: &str, id: &PublicId, part: &str) -> String {
+    let (begin, end) = (marker(id), end_marker(id));
+    // Forges keep the line ends of whoever edited last.
+    let text = text.replace("\r\n", "\n");
+    let found = text.find(&begin).and_then(|from| {
+        let length = text[from..].find(&end)?;
+        Some((from, from + length + end.len()))
+    });
+    match found {
+        Some((from, to)) => {
+            let rest = text[to..].strip_prefix('\n').unwrap_or(&text[to..]);
+            format!("{}{part}{rest}", &text[..from])
+        }
+        None => {
+            let kept = text.replace(&begin, "").replace(&end, "");
+            match kept.trim_end() {
+                "" => part.to_owned(),
+                kept => format!("{kept}\n\n{part}"),
+            }
+        }
+    }
 }
 
 /// How each package stands in each channel, as Markdown.
@@ -157,7 +195,7 @@ fn sentence(text: &str) -> String {
 fn code(name: &str) -> String {
     let kept: String = name
         .chars()
-        .filter(|c| !c.is_control() && *c != '`' && *c != '|')
+        .filter(|c| !c.is_control() && !matches!(c, '`' | '|' | '<' | '>'))
         .collect();
     format!("`{kept}`")
 }

@@ -12,7 +12,7 @@ use snowguard_tracker::publish::{
 };
 use snowguard_tracker::view::{Rating, Status};
 
-fn site() -> Site {
+pub(crate) fn site() -> Site {
     Site {
         url: "https://tracker.example.org".to_owned(),
         author: "Example security team".to_owned(),
@@ -42,7 +42,7 @@ fn package(key: &str, decision: Decision, channels: Vec<IssueChannel>) -> IssueP
     }
 }
 
-fn issue() -> Issue {
+pub(crate) fn issue() -> Issue {
     let mut stable = channel("nixos-25.11", Status::Fixed, "3.0.14");
     stable.fixed = Some(FixedSince {
         revision: "0123456789abcdef0123456789abcdef01234567".to_owned(),
@@ -145,6 +145,25 @@ fn the_feed_and_the_forge_say_how_each_channel_stands() {
     insta::assert_snapshot!(publish::summary(&issue()), @"openssl, libressl and 1 other: CVE-2026-0001, open in 1 of 5 channels");
 }
 
+#[test]
+fn what_others_wrote_in_the_forge_stays() {
+    let (issue, id) = (issue(), issue().id);
+    let part = publish::body(&issue, &site());
+    let mut newer = issue.clone();
+    newer.text = Some("Another word, and <!-- end of NIX-2026-0001 -->".to_owned());
+    let newer = publish::body(&newer, &site());
+    let theirs = format!("Before.\r\n{}After.\n", part.replace('\n', "\r\n"));
+    let renewed = publish::renewed(&theirs, &id, &newer);
+    assert_eq!(renewed, format!("Before.\n{newer}After.\n"));
+    assert_eq!(publish::renewed(&renewed, &id, &newer), renewed);
+    assert_eq!(publish::renewed("", &id, &part), part);
+    // Somebody took the end away: nothing is lost, and the part is there once.
+    let broken = publish::renewed(&part, &id, &newer).replace("<!-- end of NIX-2026-0001 -->", "");
+    let renewed = publish::renewed(&broken, &id, &part);
+    assert!(renewed.ends_with(&part), "{renewed}");
+    assert_eq!(renewed.matches(&publish::marker(&id)).count(), 1);
+}
+
 /// Between `@` and a name, so that nobody is called.
 const JOINER: char = '\u{2060}';
 
@@ -164,7 +183,7 @@ proptest! {
         prop_assert_eq!(rows.len(), 1, "{}", body);
         prop_assert_eq!(rows[0].matches('|').count(), 5);
         prop_assert_eq!(rows[0].matches('`').count(), 6);
-        prop_assert_eq!(body.matches("<!--").count(), 1);
+        prop_assert_eq!(body.matches("<!--").count(), 2);
         let cell = rows[0].rsplit('|').nth(1).unwrap();
         prop_assert!(!cell.contains(['<', '[', '*']), "{}", cell);
         let called = cell.match_indices('@').any(|(at, _)| !cell[at + 1..].starts_with(JOINER));
