@@ -125,22 +125,22 @@ impl Client {
 
     /// Sends a document. What is not answered with 2xx is an error.
     pub fn post(&self, post: &Post<'_>) -> Result<Page, HttpError> {
-        self.send(Method::POST, post)
+        self.send(&Method::POST, post)
     }
 
     /// Sends what is to be changed of a thing. It says how the thing shall be, so that it can be sent
     /// again whatever became of it. What is not answered with 2xx is an error.
     pub fn patch(&self, patch: &Post<'_>) -> Result<Page, HttpError> {
-        self.send(Method::PATCH, patch)
+        self.send(&Method::PATCH, patch)
     }
 
-    fn send(&self, method: Method, post: &Post<'_>) -> Result<Page, HttpError> {
+    fn send(&self, method: &Method, post: &Post<'_>) -> Result<Page, HttpError> {
         self.runtime.block_on(async {
             // What is sent once and led elsewhere might be taken twice, or be turned into a question.
             let client = self.staying()?;
             let mut patience = Patience::new(self);
             loop {
-                let fault = match self.send_once(client, &method, post).await {
+                let fault = match self.send_once(client, method, post).await {
                     Ok(page) => return Ok(page),
                     Err(fault) => fault,
                 };

@@ -177,9 +177,7 @@ impl<'c> Forge<'c> {
             let labels: Vec<&str> = self.label.as_deref().into_iter().collect();
             let text = json!({ "title": issue.title, "body": part, "labels": labels });
             let address = self.repository.below(&["issues"]);
-            let page = self.send("open an issue", &address, &text, |client, post| {
-                client.post(post)
-            })?;
+            let page = self.send("open an issue", &address, &text, Client::post)?;
             let opened: Known = read("open an issue", &page)?;
             if wanted == "open" {
                 return Ok(Some(opened.into()));
@@ -262,7 +260,7 @@ impl<'c> Forge<'c> {
         let address = self
             .repository
             .below(&["issues", &known.number.to_string()]);
-        let page = self.send(DOING, &address, change, |client, patch| client.patch(patch))?;
+        let page = self.send(DOING, &address, change, Client::patch)?;
         read::<Known>(DOING, &page).map(Into::into)
     }
 
