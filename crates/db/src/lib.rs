@@ -7,6 +7,7 @@ pub mod jobs;
 pub mod meta;
 pub mod people;
 mod schema;
+pub mod search;
 
 pub use self::engine::{
     Bulk, Database, Dialect, FromValue, Kind, Location, Observed, Row, Rows, Scan, Seen, Session,

@@ -11,3 +11,4 @@ mod jobs;
 mod people;
 mod refusals;
 mod schema;
+mod search;
