@@ -3,6 +3,7 @@
 mod engine;
 mod error;
 pub mod evaluations;
+pub mod issues;
 pub mod jobs;
 pub mod meta;
 pub mod people;

@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[Step {
         include_str!("../schema/1/advisories.sql"),
         include_str!("../schema/1/people.sql"),
         include_str!("../schema/1/findings.sql"),
+        include_str!("../schema/1/issues.sql"),
         include_str!("../schema/1/jobs.sql"),
     ],
     sqlite: &[include_str!("../schema/1/search.sqlite.sql")],

@@ -7,6 +7,7 @@
 
 mod engine;
 mod evaluations;
+mod issues;
 mod jobs;
 mod people;
 mod refusals;
