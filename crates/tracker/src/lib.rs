@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ingest;
 pub mod publish;
 pub mod view;
