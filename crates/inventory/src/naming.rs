@@ -45,6 +45,27 @@ pub enum Language {
 }
 
 impl Language {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::Dotnet,
+        Self::Emacs,
+        Self::Go,
+        Self::Haskell,
+        Self::Java,
+        Self::Lua,
+        Self::Node,
+        Self::Ocaml,
+        Self::Perl,
+        Self::Php,
+        Self::Python,
+        Self::R,
+        Self::Ruby,
+        Self::Rust,
+        Self::Tex,
+        Self::Vim,
+        Self::Plugin,
+    ];
+
     /// The purl type of its registry, if it has one.
     pub fn registry(self) -> Option<&'static str> {
         Some(match self {
@@ -115,6 +136,13 @@ impl Language {
             Self::Vim => "Vim",
             Self::Plugin => "a plugin",
         }
+    }
+
+    /// From the word that a reader sees.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|language| language.as_str() == word)
     }
 }
 

@@ -23,7 +23,7 @@ pub fn atom<'i>(
                 issue.modified.into(),
             );
             entry.published = Some(issue.published.into());
-            entry.categories = vec![issue.rating.word().to_owned()];
+            entry.categories = vec![issue.verdicts.rating.word().to_owned()];
             entry.summary = Some(text::plain(issue));
             entry
         })

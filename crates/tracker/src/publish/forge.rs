@@ -165,7 +165,7 @@ impl<'c> Forge<'c> {
             None => self.find(issue)?,
         };
         let part = body(issue, site);
-        let wanted = if issue.withdrawn.is_some() || issue.is_fixed() {
+        let wanted = if issue.withdrawn.is_some() || issue.verdicts.is_fixed() {
             "closed"
         } else {
             "open"

@@ -26,36 +26,26 @@ impl Site {
     }
 }
 
-/// An advisory with the packages for which somebody decided about it, under a public id.
+/// What was decided about an advisory, package by package.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Issue {
-    /// Its public id.
-    pub id: PublicId,
+pub struct Verdicts {
     /// The advisory.
     pub advisory: String,
     /// Its other names.
     pub aliases: Vec<String>,
-    /// One line, in the words of who published it.
-    pub title: String,
-    /// More, in Markdown, in the words of who published it.
-    pub text: Option<String>,
     /// How bad.
     pub rating: Rating,
-    /// Vectors of CVSS, each of another version.
-    pub vectors: Vec<String>,
+    /// The vector of CVSS.
+    pub vector: Option<String>,
     /// Since when it is known to be exploited.
     pub exploited: Option<Date>,
-    /// First published here.
-    pub published: Timestamp,
-    /// When anything of it last changed here.
-    pub modified: Timestamp,
-    /// Taken back here.
-    pub withdrawn: Option<Timestamp>,
+    /// When something of it was last decided.
+    pub decided: Timestamp,
     /// The packages.
-    pub packages: Vec<IssuePackage>,
+    pub packages: Vec<DecidedPackage>,
 }
 
-impl Issue {
+impl Verdicts {
     /// All names of the advisory, its own first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.advisory)
@@ -69,13 +59,32 @@ impl Issue {
             .iter()
             .filter(|package| package.decision == Decision::Confirmed)
             .flat_map(|package| &package.channels)
-            .all(IssueChannel::is_safe)
+            .all(Standing::is_safe)
     }
 }
 
-/// A package of an issue.
+/// What was decided about an advisory, under a public id and with the words of who published it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct IssuePackage {
+pub struct Issue {
+    /// Its public id.
+    pub id: PublicId,
+    /// One line.
+    pub title: String,
+    /// More, in Markdown.
+    pub text: Option<String>,
+    /// First published here.
+    pub published: Timestamp,
+    /// When anything of it last changed here.
+    pub modified: Timestamp,
+    /// Taken back here.
+    pub withdrawn: Option<Timestamp>,
+    /// What was decided.
+    pub verdicts: Verdicts,
+}
+
+/// A package about which something was decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecidedPackage {
     /// What the tracker knows it by: `python:falcon`.
     pub key: String,
     /// Its name.
@@ -89,7 +98,7 @@ pub struct IssuePackage {
     /// What was decided.
     pub decision: Decision,
     /// Channel by channel, as they follow on one another.
-    pub channels: Vec<IssueChannel>,
+    pub channels: Vec<Standing>,
 }
 
 /// What was decided about a package.
@@ -113,7 +122,7 @@ pub enum Decision {
 
 /// How it stands in a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssueChannel {
+pub struct Standing {
     /// Its name.
     pub channel: String,
     /// The worst of the versions in it.
@@ -124,7 +133,7 @@ pub struct IssueChannel {
     pub fixed: Option<FixedSince>,
 }
 
-impl IssueChannel {
+impl Standing {
     /// Whether it has the vulnerability behind itself.
     pub fn is_safe(&self) -> bool {
         matches!(

@@ -10,13 +10,14 @@ use snowguard_formats::osv::{
     Specific, private_id,
 };
 
-use super::issue::{Decision, Issue, IssueChannel, IssuePackage, Site};
+use super::issue::{DecidedPackage, Decision, Issue, Site, Standing};
 use super::text;
 use crate::view::Status;
 
 /// An issue as a document.
 pub fn document(issue: &Issue, site: &Site) -> Document {
     let affected = issue
+        .verdicts
         .packages
         .iter()
         .filter(|package| !matches!(package.decision, Decision::NotAffected { .. }))
@@ -29,19 +30,24 @@ pub fn document(issue: &Issue, site: &Site) -> Document {
         })
         .collect();
     let mut database_specific = Specific::from([
-        ("advisory".to_owned(), json!(issue.advisory)),
-        ("severity".to_owned(), json!(issue.rating.word())),
+        ("advisory".to_owned(), json!(issue.verdicts.advisory)),
+        ("severity".to_owned(), json!(issue.verdicts.rating.word())),
     ]);
-    if let Some(since) = issue.exploited {
+    if let Some(since) = issue.verdicts.exploited {
         database_specific.insert("exploited_since".to_owned(), json!(since));
     }
     Document {
         published: Some(issue.published.into()),
         withdrawn: issue.withdrawn.map(Into::into),
-        upstream: issue.names().map(str::to_owned).collect(),
+        upstream: issue.verdicts.names().map(str::to_owned).collect(),
         summary: Some(issue.title.clone()),
         details: Some(text::details(issue)),
-        severity: issue.vectors.iter().filter_map(|v| severity(v)).collect(),
+        severity: issue
+            .verdicts
+            .vector
+            .iter()
+            .filter_map(|vector| severity(vector))
+            .collect(),
         affected,
         references: vec![Reference {
             kind: ReferenceKind::Advisory,
@@ -57,7 +63,7 @@ pub fn specific_ecosystem(site: &Site, channel: &str) -> String {
     format!("{}:{channel}", site.ecosystem)
 }
 
-fn affected(package: &IssuePackage, channel: &IssueChannel, site: &Site) -> Affected {
+fn affected(package: &DecidedPackage, channel: &Standing, site: &Site) -> Affected {
     let mut events = vec![Event::Introduced("0".to_owned())];
     if let Some(version) = &package.fixed_in {
         events.push(Event::Fixed(version.clone()));

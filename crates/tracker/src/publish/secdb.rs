@@ -19,23 +19,25 @@ pub fn database<'i>(
         if issue.withdrawn.is_some() {
             continue;
         }
-        for package in &issue.packages {
+        for package in &issue.verdicts.packages {
             let here = package.channels.iter().find(|here| here.channel == channel);
             let Some(here) = here else { continue };
             if matches!(package.decision, Decision::NotAffected { .. }) {
-                database.add_never(&package.key, &issue.advisory);
+                database.add_never(&package.key, &issue.verdicts.advisory);
                 continue;
             }
             match (here.status, &package.fixed_in) {
                 (Status::Fixed, Some(version)) => {
-                    database.add(&package.key, version, &issue.advisory);
+                    database.add(&package.key, version, &issue.verdicts.advisory);
                 }
                 (Status::Fixed, None) | (Status::Patched, _) => {
                     for version in &here.versions {
-                        database.add(&package.key, version, &issue.advisory);
+                        database.add(&package.key, version, &issue.verdicts.advisory);
                     }
                 }
-                (Status::NotAffected, _) => database.add_never(&package.key, &issue.advisory),
+                (Status::NotAffected, _) => {
+                    database.add_never(&package.key, &issue.verdicts.advisory);
+                }
                 (Status::Affected | Status::NeedsReview, _) => {}
             }
         }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use snowguard_triage::PublicId;
 
-use super::issue::{Decision, Issue, IssueChannel, IssuePackage, Site};
+use super::issue::{DecidedPackage, Decision, Issue, Site, Standing};
 use crate::view::Status;
 
 /// The title that is proposed: the packages and the advisory.
@@ -27,6 +27,7 @@ pub fn title<'n>(packages: impl IntoIterator<Item = &'n str>, advisory: &str) ->
 pub fn summary(issue: &Issue) -> String {
     let open = open(issue).count();
     let of = issue
+        .verdicts
         .packages
         .iter()
         .map(|package| package.channels.len())
@@ -99,15 +100,15 @@ pub fn renewed(text: &str, id: &PublicId, part: &str) -> String {
 /// How each package stands in each channel, as Markdown.
 pub(super) fn details(issue: &Issue) -> String {
     let mut out = String::new();
-    let names: Vec<String> = issue.names().map(code).collect();
+    let names: Vec<String> = issue.verdicts.names().map(code).collect();
     let _ = writeln!(out, "Advisory: {}", names.join(", "));
-    let mut facts = vec![format!("severity {}", issue.rating.word())];
-    if let Some(since) = issue.exploited {
+    let mut facts = vec![format!("severity {}", issue.verdicts.rating.word())];
+    if let Some(since) = issue.verdicts.exploited {
         facts.push(format!("known to be exploited since {since}"));
     }
     let _ = writeln!(out, "\n{}\n", sentence(&facts.join(", ")));
     out.push_str("| package | channel | versions | status |\n|---|---|---|---|\n");
-    for package in &issue.packages {
+    for package in &issue.verdicts.packages {
         for channel in &package.channels {
             let versions: Vec<String> = channel.versions.iter().map(|v| code(v)).collect();
             let _ = writeln!(
@@ -125,8 +126,12 @@ pub(super) fn details(issue: &Issue) -> String {
 
 /// The same in lines without markup.
 pub(super) fn plain(issue: &Issue) -> String {
-    let mut out = format!("{}, {}\n", issue.advisory, issue.rating.word());
-    for package in &issue.packages {
+    let mut out = format!(
+        "{}, {}\n",
+        issue.verdicts.advisory,
+        issue.verdicts.rating.word()
+    );
+    for package in &issue.verdicts.packages {
         for channel in &package.channels {
             let _ = writeln!(
                 out,
@@ -142,8 +147,9 @@ pub(super) fn plain(issue: &Issue) -> String {
 }
 
 /// Packages in channels in which something is left to do.
-fn open(issue: &Issue) -> impl Iterator<Item = &IssueChannel> {
+fn open(issue: &Issue) -> impl Iterator<Item = &Standing> {
     issue
+        .verdicts
         .packages
         .iter()
         .filter(|package| package.decision == Decision::Confirmed)
@@ -152,7 +158,7 @@ fn open(issue: &Issue) -> impl Iterator<Item = &IssueChannel> {
 }
 
 /// How a package stands in a channel.
-fn standing(package: &IssuePackage, channel: &IssueChannel) -> String {
+fn standing(package: &DecidedPackage, channel: &Standing) -> String {
     if let Decision::NotAffected { reason, .. } = &package.decision {
         return format!("not affected: {reason}");
     }

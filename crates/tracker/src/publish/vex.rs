@@ -1,4 +1,4 @@
-//! Issues as OpenVEX: for each package in each version of each channel, what holds.
+//! Decisions as OpenVEX: for each package in each version of each channel, what holds.
 //!
 //! A product is a purl with the channel as `distro`, since one version can be patched in one channel and
 //! not in another.
@@ -9,24 +9,38 @@ use snowguard_formats::openvex::{
 use snowguard_formats::{Layout, Timestamp};
 use snowguard_matching::suppress::Justification as Reason;
 use snowguard_store::{Hash, HashAlgo, Notation};
+use snowguard_triage::PublicId;
 
-use super::issue::{Decision, Issue, IssueChannel, IssuePackage, Site};
+use super::issue::{DecidedPackage, Decision, Site, Standing, Verdicts};
 use crate::view::Status;
 
-/// Issues as one document; none without a statement, which no document may be.
-pub fn document<'i>(
-    issues: impl IntoIterator<Item = &'i Issue>,
+/// What was decided about advisories as one document, each with the public id of its issue if it is
+/// published; none without a statement, which no document may be.
+pub fn document<'v>(
+    decided: impl IntoIterator<Item = (&'v Verdicts, Option<&'v PublicId>)>,
     site: &Site,
     now: jiff::Timestamp,
 ) -> Option<Document> {
     let mut statements = Vec::new();
-    for issue in issues {
-        if issue.withdrawn.is_some() {
-            continue;
-        }
-        for package in &issue.packages {
+    for (verdicts, issue) in decided {
+        let vulnerability = Vulnerability {
+            id: issue.map(|issue| site.issue(issue)),
+            aliases: verdicts
+                .aliases
+                .iter()
+                .cloned()
+                .chain(issue.map(ToString::to_string))
+                .collect(),
+            ..Vulnerability::new(&verdicts.advisory)
+        };
+        for package in &verdicts.packages {
             for channel in &package.channels {
-                statements.extend(statement(issue, package, channel, site));
+                let made = statement(package, channel);
+                statements.extend(made.map(|statement| Statement {
+                    vulnerability: vulnerability.clone(),
+                    timestamp: Some(Timestamp::from(verdicts.decided)),
+                    ..statement
+                }));
             }
         }
     }
@@ -41,31 +55,16 @@ pub fn document<'i>(
     Some(document)
 }
 
-fn statement(
-    issue: &Issue,
-    package: &IssuePackage,
-    channel: &IssueChannel,
-    site: &Site,
-) -> Option<Statement> {
+/// What holds for a package in a channel; nothing if it is not in it.
+fn statement(package: &DecidedPackage, channel: &Standing) -> Option<Statement> {
     let products: Vec<Product> = channel
         .versions
         .iter()
         .map(|version| Product::purl(purl(package, version, &channel.channel)))
         .collect();
     let (first, rest) = products.split_first()?;
-    let mut statement = Statement::new(&issue.advisory, first.clone(), Verdict::Fixed);
+    let mut statement = Statement::new("", first.clone(), Verdict::Fixed);
     statement.products.extend(rest.iter().cloned());
-    statement.timestamp = Some(Timestamp::from(issue.modified));
-    statement.vulnerability = Vulnerability {
-        id: Some(site.issue(&issue.id)),
-        aliases: issue
-            .aliases
-            .iter()
-            .cloned()
-            .chain([issue.id.to_string()])
-            .collect(),
-        ..Vulnerability::new(&issue.advisory)
-    };
     match (&package.decision, channel.status) {
         (
             Decision::NotAffected {
@@ -106,7 +105,7 @@ fn statement(
 }
 
 /// A version of a package in a channel.
-fn purl(package: &IssuePackage, version: &str, channel: &str) -> String {
+fn purl(package: &DecidedPackage, version: &str, channel: &str) -> String {
     format!(
         "{}?distro={}",
         package.purl.to_purl(Some(version)),

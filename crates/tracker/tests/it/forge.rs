@@ -44,7 +44,7 @@ fn an_issue_is_opened_once_and_kept_up_to_date() {
     // Somebody adds a word, and the channel gets its fix.
     let text = stand_in.issues()[0]["body"].as_str().unwrap().to_owned();
     stand_in.edit(1, "body", format!("{text}I look at it.").into());
-    issue.packages[0].channels[0].status = Status::Fixed;
+    issue.verdicts.packages[0].channels[0].status = Status::Fixed;
     forge.bring(&issue, &site(), Some(1)).unwrap();
     let known = &stand_in.issues()[0];
     let text = known["body"].as_str().unwrap();
@@ -59,7 +59,7 @@ fn an_issue_is_opened_once_and_kept_up_to_date() {
     );
 
     // It comes back.
-    issue.packages[0].channels[0].status = Status::Affected;
+    issue.verdicts.packages[0].channels[0].status = Status::Affected;
     forge.bring(&issue, &site(), Some(1)).unwrap();
     assert_eq!(stand_in.issues()[0]["state"], "open");
     assert_eq!(stand_in.issues().len(), 1);

@@ -5,3 +5,4 @@
 mod forge;
 mod ingest;
 mod publish;
+mod sync;

@@ -8,7 +8,7 @@ use snowguard_formats::osv::Naming;
 use snowguard_matching::suppress::Justification;
 use snowguard_testkit::schema::{Schema, assert_valid};
 use snowguard_tracker::publish::{
-    self, Decision, FixedSince, Issue, IssueChannel, IssuePackage, Site,
+    self, DecidedPackage, Decision, FixedSince, Issue, Site, Standing, Verdicts,
 };
 use snowguard_tracker::view::{Rating, Status};
 
@@ -20,8 +20,8 @@ pub(crate) fn site() -> Site {
     }
 }
 
-fn channel(name: &str, status: Status, version: &str) -> IssueChannel {
-    IssueChannel {
+fn channel(name: &str, status: Status, version: &str) -> Standing {
+    Standing {
         channel: name.to_owned(),
         status,
         versions: vec![version.to_owned()],
@@ -29,9 +29,9 @@ fn channel(name: &str, status: Status, version: &str) -> IssueChannel {
     }
 }
 
-fn package(key: &str, decision: Decision, channels: Vec<IssueChannel>) -> IssuePackage {
+fn package(key: &str, decision: Decision, channels: Vec<Standing>) -> DecidedPackage {
     let name = key.rsplit(':').next().unwrap_or(key);
-    IssuePackage {
+    DecidedPackage {
         key: key.to_owned(),
         name: name.to_owned(),
         attributes: vec![name.to_owned()],
@@ -43,26 +43,30 @@ fn package(key: &str, decision: Decision, channels: Vec<IssueChannel>) -> IssueP
 }
 
 pub(crate) fn issue() -> Issue {
+    Issue {
+        id: "NIX-2026-0001".parse().unwrap(),
+        title: publish::title(["openssl", "libressl", "boringssl"], "CVE-2026-0001"),
+        text: Some("Update soon.".to_owned()),
+        published: "2026-01-30T12:00:00Z".parse().unwrap(),
+        modified: "2026-02-03T05:00:00Z".parse().unwrap(),
+        withdrawn: None,
+        verdicts: verdicts(),
+    }
+}
+
+fn verdicts() -> Verdicts {
     let mut stable = channel("nixos-25.11", Status::Fixed, "3.0.14");
     stable.fixed = Some(FixedSince {
         revision: "0123456789abcdef0123456789abcdef01234567".to_owned(),
         at: "2026-02-03T04:05:06Z".parse().unwrap(),
     });
-    Issue {
-        id: "NIX-2026-0001".parse().unwrap(),
+    Verdicts {
         advisory: "CVE-2026-0001".to_owned(),
         aliases: vec!["GHSA-aaaa-bbbb-cccc".to_owned()],
-        title: publish::title(["openssl", "libressl", "boringssl"], "CVE-2026-0001"),
-        text: Some("Update soon.".to_owned()),
         rating: Rating::High,
-        vectors: vec![
-            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N".to_owned(),
-            "of no scale".to_owned(),
-        ],
+        vector: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N".to_owned()),
         exploited: Some("2026-01-05".parse().unwrap()),
-        published: "2026-01-30T12:00:00Z".parse().unwrap(),
-        modified: "2026-02-03T05:00:00Z".parse().unwrap(),
-        withdrawn: None,
+        decided: "2026-02-03T05:00:00Z".parse().unwrap(),
         packages: vec![
             package(
                 "openssl",
@@ -103,7 +107,8 @@ fn osv_is_valid_and_names_the_ecosystem_openly() {
 #[test]
 fn openvex_is_valid_and_says_what_holds_in_each_channel() {
     let now = "2026-02-04T00:00:00Z".parse().unwrap();
-    let document = publish::openvex([&issue()], &site(), now).unwrap();
+    let issue = issue();
+    let document = publish::openvex([(&issue.verdicts, Some(&issue.id))], &site(), now).unwrap();
     assert_eq!(document.problems(), []);
     let json = document.to_json(Layout::Pretty).unwrap();
     assert_valid(Schema::OpenVex02, &json);
@@ -126,11 +131,9 @@ fn secdb_lists_what_a_channel_fixed() {
 }
 
 #[test]
-fn what_is_withdrawn_is_said_in_osv_only() {
+fn what_is_withdrawn_is_said_in_osv() {
     let mut withdrawn = issue();
     withdrawn.withdrawn = Some(withdrawn.modified);
-    let now = "2026-02-04T00:00:00Z".parse().unwrap();
-    assert_eq!(publish::openvex([&withdrawn], &site(), now), None);
     assert_eq!(
         publish::osv(&withdrawn, &site()).withdrawn,
         Some(withdrawn.modified.into())
@@ -173,11 +176,11 @@ proptest! {
     fn nothing_in_the_forge_text_is_markup_of_others(key in "\\PC{1,20}", version in "\\PC{1,20}", reason in ".{1,40}") {
         let mut issue = issue();
         issue.text = None;
-        issue.packages.truncate(1);
-        issue.packages[0].key.clone_from(&key);
-        issue.packages[0].channels.truncate(1);
-        issue.packages[0].channels[0].versions = vec![version];
-        issue.packages[0].decision = Decision::WontFix { reason };
+        issue.verdicts.packages.truncate(1);
+        issue.verdicts.packages[0].key.clone_from(&key);
+        issue.verdicts.packages[0].channels.truncate(1);
+        issue.verdicts.packages[0].channels[0].versions = vec![version];
+        issue.verdicts.packages[0].decision = Decision::WontFix { reason };
         let body = publish::body(&issue, &site());
         let rows: Vec<&str> = body.lines().filter(|line| line.starts_with("| `")).collect();
         prop_assert_eq!(rows.len(), 1, "{}", body);
