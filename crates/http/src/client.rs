@@ -18,6 +18,7 @@ use crate::error::HttpError;
 use crate::fault::{Fault, Patience, fault, follow, refusal, status_error, too_large};
 use crate::local;
 use crate::pace::Pace;
+use crate::public::{PublicOnly, may_be_public};
 use crate::settings::{Conditions, Settings};
 
 /// How often waiting looks whether the person wants to stop.
@@ -107,6 +108,7 @@ impl Client {
 
     /// Fetches a small document into memory. None if it is as `conditions` say.
     pub fn get(&self, get: &Get<'_>) -> Result<Option<Page>, HttpError> {
+        self.check_reach(get.address)?;
         if let Some(path) = get.address.path() {
             return self.get_local(get, &path);
         }
@@ -135,6 +137,7 @@ impl Client {
     }
 
     fn send(&self, method: &Method, post: &Post<'_>) -> Result<Page, HttpError> {
+        self.check_reach(post.address)?;
         self.runtime.block_on(async {
             // What is sent once and led elsewhere might be taken twice, or be turned into a question.
             let client = self.staying()?;
@@ -178,9 +181,21 @@ impl Client {
         Ok(())
     }
 
+    /// What is no name is judged here: only names are resolved.
+    pub(crate) fn check_reach(&self, address: &Address) -> Result<(), HttpError> {
+        if self.settings.public_only && !may_be_public(address.url()) {
+            return Err(HttpError::NotPublic {
+                host: address.host(),
+            });
+        }
+        Ok(())
+    }
+
     /// The client that follows redirects.
     pub(crate) fn following(&self) -> Result<&reqwest::Client, HttpError> {
-        self.client(&self.following, redirect::Policy::custom(follow))
+        let public_only = self.settings.public_only;
+        let policy = redirect::Policy::custom(move |attempt| follow(attempt, public_only));
+        self.client(&self.following, policy)
     }
 
     fn staying(&self) -> Result<&reqwest::Client, HttpError> {
@@ -195,7 +210,12 @@ impl Client {
         if let Some(client) = place.get() {
             return Ok(client);
         }
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if self.settings.public_only {
+            // A proxy would resolve names by itself.
+            builder = builder.no_proxy().dns_resolver(Arc::new(PublicOnly));
+        }
+        let client = builder
             .user_agent(&self.settings.user_agent)
             .connect_timeout(self.settings.connect_timeout)
             .redirect(policy)

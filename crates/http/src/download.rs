@@ -99,6 +99,7 @@ impl Client {
         download: &Download<'_>,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Option<Whole>, HttpError> {
+        self.check_reach(download.address)?;
         let part = Part::beside(download.to, download.address);
         if let Some(length) = part.is_finished(download.to, &download.expected) {
             return Ok(Some(Whole {

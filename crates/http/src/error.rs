@@ -17,6 +17,12 @@ pub enum HttpError {
         #[source]
         source: reqwest::Error,
     },
+    /// It is not on the public network, and only that may be reached.
+    #[error("{host} is not on the public network")]
+    NotPublic {
+        /// Which.
+        host: String,
+    },
     /// The server's certificate is not trusted.
     #[error("{host} has a certificate that is not trusted here")]
     Certificate {
@@ -156,6 +162,9 @@ impl HttpError {
         Some(match self {
             Self::Connect { .. } => {
                 "check the network and HTTPS_PROXY; a mirror or file:// works without either"
+            }
+            Self::NotPublic { .. } => {
+                "addresses that others choose may not lead to this machine or its neighbours"
             }
             Self::Certificate { .. } => {
                 "if that host or your proxy has a certificate authority of its own, name its file with --ca-file"

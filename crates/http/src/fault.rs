@@ -12,6 +12,7 @@ use crate::address::{Address, shown};
 use crate::client::Client;
 use crate::download::{Event, length_of_whole};
 use crate::error::HttpError;
+use crate::public::{NotPublic, may_be_public};
 use crate::retry;
 
 /// How many redirects are followed in a row.
@@ -118,7 +119,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-pub(crate) fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+pub(crate) fn follow(attempt: redirect::Attempt<'_>, public_only: bool) -> redirect::Action {
     let was_secure = attempt
         .previous()
         .last()
@@ -127,6 +128,8 @@ pub(crate) fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
         "which is not encrypted"
     } else if attempt.previous().len() > MAX_REDIRECTS {
         "one redirect too many"
+    } else if public_only && !may_be_public(attempt.url()) {
+        "which is not on the public network"
     } else {
         return attempt.follow();
     };
@@ -183,6 +186,9 @@ pub(crate) fn fault(address: &Address, received: u64, error: reqwest::Error) -> 
                 target: refused.target.clone(),
                 why: refused.why,
             });
+        }
+        if inner.is::<NotPublic>() {
+            return Fault::last(HttpError::NotPublic { host });
         }
         told += &inner.to_string().to_ascii_lowercase();
         cause = inner.source();

@@ -8,6 +8,7 @@ mod fault;
 mod local;
 mod pace;
 mod part;
+mod public;
 mod retry;
 mod settings;
 

@@ -21,6 +21,8 @@ pub struct Settings {
     pub pause: Duration,
     /// The longest pause. What asks for a longer one is told instead.
     pub longest_pause: Duration,
+    /// Goes to the public network only, and there directly: for addresses that strangers choose.
+    pub public_only: bool,
 }
 
 impl Default for Settings {
@@ -40,6 +42,7 @@ impl Default for Settings {
             attempts: 5,
             pause: Duration::from_secs(1),
             longest_pause: Duration::from_mins(2),
+            public_only: false,
         }
     }
 }

@@ -8,6 +8,7 @@
 mod download;
 mod get;
 mod post;
+mod public;
 mod trust;
 
 use std::error::Error as _;
