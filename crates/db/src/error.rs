@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::PathBuf;
 
 /// Why a database could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +63,7 @@ pub enum DbError {
     #[error("write rows of `{table}`: {reason}")]
     Shape {
         /// Which table.
-        table: &'static str,
+        table: String,
         /// What is wrong.
         reason: &'static str,
     },
@@ -77,6 +78,35 @@ pub enum DbError {
     Aborted {
         /// Which database.
         database: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{operation}")]
+    File {
+        /// What was being done, to which file.
+        operation: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Where a file is to be written there is one.
+    #[error("write {}: there is something of that name", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A backup is to be restored into a database that is not empty.
+    #[error("restore into {database}: it is not empty")]
+    Occupied {
+        /// Which database.
+        database: String,
+    },
+    /// A check found something.
+    #[error("check {database}: {problem}")]
+    Unsound {
+        /// Which database.
+        database: String,
+        /// The first thing that was found.
+        problem: String,
     },
     /// There was no connection free for a long time.
     #[error("use {database}: all {connections} connections are busy")]
@@ -200,6 +230,14 @@ impl DbError {
             ),
             Self::Unknown { .. } => Some("look whether the change is there before making it again"),
             Self::Exhausted { .. } => Some("try again; if it lasts, allow more connections"),
+            Self::File { .. } => None,
+            Self::Exists { .. } => Some("give another name, or move what is there out of the way"),
+            Self::Occupied { .. } => {
+                Some("give a path where no file is, or a database that was just made")
+            }
+            Self::Unsound { .. } => {
+                Some("keep it, and take an older backup; `snowguardd fsck` tells all that it finds")
+            }
             Self::Shape { .. } | Self::Aborted { .. } => Some("this is a defect: please report it"),
         }
     }

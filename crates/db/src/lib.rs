@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backup;
 mod engine;
 mod error;
 pub mod evaluations;
+pub mod fsck;
 pub mod issues;
 pub mod jobs;
 pub mod meta;

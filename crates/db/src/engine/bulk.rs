@@ -1,5 +1,6 @@
 //! Many rows at once: which table, which columns, and which of these are the key.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// What a column holds.
@@ -24,8 +25,8 @@ pub enum Kind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bulk {
-    table: &'static str,
-    columns: Vec<(&'static str, Kind)>,
+    table: Cow<'static, str>,
+    columns: Vec<(Cow<'static, str>, Kind)>,
     keys: usize,
     tail: &'static str,
 }
@@ -34,15 +35,28 @@ impl Bulk {
     /// Rows of a table.
     pub const fn new(table: &'static str) -> Self {
         Self {
-            table,
+            table: Cow::Borrowed(table),
             columns: Vec::new(),
             keys: 0,
             tail: "",
         }
     }
 
+    /// A table as a database itself describes it.
+    pub(crate) fn of(table: String, columns: Vec<(String, Kind)>) -> Self {
+        Self {
+            table: Cow::Owned(table),
+            columns: columns
+                .into_iter()
+                .map(|(name, kind)| (Cow::Owned(name), kind))
+                .collect(),
+            keys: 0,
+            tail: "",
+        }
+    }
+
     fn column(mut self, name: &'static str, kind: Kind) -> Self {
-        self.columns.push((name, kind));
+        self.columns.push((Cow::Borrowed(name), kind));
         self
     }
 
@@ -96,13 +110,13 @@ impl Bulk {
     }
 
     /// The table.
-    pub const fn table(&self) -> &'static str {
-        self.table
+    pub fn table(&self) -> &str {
+        &self.table
     }
 
     /// A statement for one row, with a parameter for each column.
     pub(crate) fn one(&self, verb: Verb) -> String {
-        let table = self.table;
+        let table = &self.table;
         let parameter = |index: usize| format!("${}", index + 1);
         match verb {
             Verb::Insert => {
@@ -125,7 +139,7 @@ impl Bulk {
 
     /// A statement for many rows, with an array for each column (PostgreSQL).
     pub(crate) fn many(&self, verb: Verb) -> String {
-        let table = self.table;
+        let table = &self.table;
         let mut arrays = String::new();
         for (index, kind) in self.kinds().enumerate() {
             let array = match kind {
@@ -157,7 +171,7 @@ impl Bulk {
     }
 
     fn names(&self) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| &**name).collect();
         names.join(", ")
     }
 

@@ -4,6 +4,7 @@
 
 mod bulk;
 mod dialect;
+pub(crate) mod file;
 mod location;
 mod observe;
 mod plan;
@@ -75,6 +76,14 @@ impl Database {
     pub fn open_with(location: &Location, settings: Settings) -> Result<Self, DbError> {
         let database = Self::connect(location, settings)?;
         crate::schema::forward(&database)?;
+        Ok(database)
+    }
+
+    /// Opens a database with the schema of an older version, for tests of what comes after it.
+    #[doc(hidden)]
+    pub fn open_at(location: &Location, version: u32) -> Result<Self, DbError> {
+        let database = Self::connect(location, Settings::default())?;
+        crate::schema::to(&database, version)?;
         Ok(database)
     }
 

@@ -57,13 +57,14 @@ pub trait Session {
 
 /// Whether the rows have the shape that their statement has.
 pub(super) fn check(verb: Verb, bulk: &Bulk, rows: &[Vec<Value<'_>>]) -> Result<(), DbError> {
-    let table = bulk.table();
     if !bulk.suits(verb) {
         let reason = "the key does not suit what is done";
+        let table = bulk.table().to_owned();
         return Err(DbError::Shape { table, reason });
     }
     if rows.iter().any(|row| row.len() != bulk.width()) {
         let reason = "a row has another number of columns";
+        let table = bulk.table().to_owned();
         return Err(DbError::Shape { table, reason });
     }
     Ok(())

@@ -35,14 +35,11 @@ impl Sqlite {
     pub(super) fn open(path: &Path, readers: usize) -> Result<Self, DbError> {
         let operation = || format!("open {}", path.display());
         let failed = |error| refused(operation(), error);
-        let connection = Connection::open_with_flags(
+        let connection = connect(
             path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-                | OpenFlags::SQLITE_OPEN_CREATE
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )
         .map_err(failed)?;
-        prepare(&connection).map_err(failed)?;
         let number =
             |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
         let ours = number("application_id").map_err(failed)?;
@@ -126,12 +123,7 @@ impl Manager for Readers {
 
     fn connect(&self) -> Result<Connection, DbError> {
         let failed = |error| refused(format!("open {} to read", self.path.display()), error);
-        let connection = Connection::open_with_flags(
-            &self.path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )
-        .map_err(failed)?;
-        prepare(&connection).map_err(failed)?;
+        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
         connection
             .pragma_update(None, "query_only", true)
             .map_err(failed)?;
@@ -147,14 +139,24 @@ impl Manager for Readers {
     }
 }
 
-/// What every connection is told.
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+/// A connection to a file, and what every one is told.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Each is used by one thread at a time.
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     connection.execute_batch(
         "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; \
          PRAGMA cache_size = -16384;",
-    )
+    )?;
+    Ok(connection)
+}
+
+/// Whether a file was made by us.
+pub(super) fn is_ours(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.pragma_query_value(None, "application_id", |row| {
+        Ok(row.get::<_, i32>(0)? == APPLICATION)
+    })
 }
 
 /// Ends with ROLLBACK unless it was committed, also if the work panics.
@@ -187,11 +189,7 @@ fn transact<T, E: From<DbError>>(
         return (Err(error.into()), retry);
     }
     let transaction = Transaction { connection };
-    let mut session = SqliteSession {
-        connection,
-        failed: false,
-        retry: false,
-    };
+    let mut session = SqliteSession::new(connection);
     let outcome = work(&mut session);
     let (failed, retry) = (session.failed, session.retry);
     let outcome = match outcome {
@@ -213,13 +211,22 @@ fn transact<T, E: From<DbError>>(
     outcome
 }
 
-struct SqliteSession<'a> {
+/// A connection inside a transaction.
+pub(super) struct SqliteSession<'a> {
     connection: &'a Connection,
     failed: bool,
     retry: bool,
 }
 
-impl SqliteSession<'_> {
+impl<'a> SqliteSession<'a> {
+    pub(super) const fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            failed: false,
+            retry: false,
+        }
+    }
+
     fn failed(&mut self, sql: &str, error: rusqlite::Error) -> DbError {
         let error = refused(super::statement(sql), error);
         self.failed = true;

@@ -230,25 +230,7 @@ impl<S: Session + ?Sized> Search for S {
             .collect();
         let (numbers, texts): (Vec<i64>, Vec<String>) = documents.into_iter().unzip();
         for (numbers, texts) in numbers.chunks(TOGETHER).zip(texts.chunks(TOGETHER)) {
-            match self.dialect() {
-                Dialect::Sqlite => {
-                    for (number, text) in numbers.iter().zip(texts) {
-                        self.execute(
-                            "INSERT OR REPLACE INTO search_words (rowid, words) VALUES ($1, $2)",
-                            &[(*number).into(), text.into()],
-                        )?;
-                    }
-                }
-                Dialect::Postgres => {
-                    self.execute(
-                        "INSERT INTO search_words (document, words) \
-                         SELECT number, array_to_tsvector(string_to_array(words, ' ')) \
-                         FROM unnest(CAST($1 AS BIGINT[]), CAST($2 AS TEXT[])) AS given (number, words) \
-                         ON CONFLICT (document) DO UPDATE SET words = excluded.words",
-                        &[numbers.into(), texts.into()],
-                    )?;
-                }
-            }
+            write_words(self, numbers, texts)?;
         }
         Ok(())
     }
@@ -263,6 +245,65 @@ impl<S: Session + ?Sized> Search for S {
         }
         Ok(())
     }
+}
+
+/// Copies the words of all documents to a database without any, whatever engines they are; of how many documents.
+pub(crate) fn copy_words(from: &mut dyn Session, to: &mut dyn Session) -> Result<u64, DbError> {
+    let sql = match from.dialect() {
+        Dialect::Sqlite => {
+            // Only this reads a table of words from word to document: each word of each document is a row.
+            from.batch(
+                "DROP TABLE IF EXISTS temp.words_seen; \
+                 CREATE VIRTUAL TABLE temp.words_seen USING fts5vocab('main', 'search_words', 'instance')",
+            )?;
+            "SELECT doc, group_concat(term, ' ') FROM temp.words_seen GROUP BY doc ORDER BY doc"
+        }
+        Dialect::Postgres => {
+            "SELECT document, array_to_string(tsvector_to_array(words), ' ') FROM search_words ORDER BY document"
+        }
+    };
+    let mut count = 0;
+    let mut waiting: (Vec<i64>, Vec<String>) = Default::default();
+    from.for_each(sql, &[], &mut |row| {
+        waiting.0.push(row.get(0)?);
+        waiting.1.push(row.get(1)?);
+        count += 1;
+        if waiting.0.len() == TOGETHER {
+            write_words(to, &waiting.0, &waiting.1)?;
+            waiting = Default::default();
+        }
+        Ok(())
+    })?;
+    write_words(to, &waiting.0, &waiting.1)?;
+    Ok(count)
+}
+
+/// Writes words that are split already.
+fn write_words<S: Session + ?Sized>(
+    session: &mut S,
+    numbers: &[i64],
+    texts: &[String],
+) -> Result<(), DbError> {
+    match session.dialect() {
+        Dialect::Sqlite => {
+            for (number, text) in numbers.iter().zip(texts) {
+                session.execute(
+                    "INSERT OR REPLACE INTO search_words (rowid, words) VALUES ($1, $2)",
+                    &[(*number).into(), text.into()],
+                )?;
+            }
+        }
+        Dialect::Postgres => {
+            session.execute(
+                "INSERT INTO search_words (document, words) \
+                 SELECT number, array_to_tsvector(string_to_array(words, ' ')) \
+                 FROM unnest(CAST($1 AS BIGINT[]), CAST($2 AS TEXT[])) AS given (number, words) \
+                 ON CONFLICT (document) DO UPDATE SET words = excluded.words",
+                &[numbers.into(), texts.into()],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// What was found so far: each thing once, for the best reason.

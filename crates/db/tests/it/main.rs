@@ -5,10 +5,14 @@
     reason = "tests write scratch files, and fail where they cannot go on"
 )]
 
+mod backup;
 mod engine;
 mod evaluations;
+mod filled;
+mod fsck;
 mod issues;
 mod jobs;
+mod migration;
 mod people;
 mod refusals;
 mod schema;

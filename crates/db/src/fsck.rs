@@ -1,0 +1,196 @@
+//! Whether a database is sound: what its engine finds, and what must hold of our rows.
+//!
+//! A room that has a rule which its tables cannot hold adds a row to [`CHECKS`].
+
+use std::fmt;
+
+use crate::engine::{Dialect, Session, Value};
+use crate::error::DbError;
+use crate::schema;
+
+/// Examples that are told of each check.
+const EXAMPLES: usize = 20;
+
+/// One thing that must hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// Its name, for reports.
+    pub name: &'static str,
+    /// What must hold, in a sentence.
+    pub holds: &'static str,
+    /// What to do where it does not.
+    pub remedy: &'static str,
+    /// A query for both engines: each row is something for which it does not hold, with one column that names it.
+    pub sql: &'static str,
+}
+
+/// What must hold of our rows.
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "heads-refer",
+        holds: "what a channel has refers to an attribute, a package, a fact and an evaluation of the channel",
+        remedy: "ingest the channel's newest evaluation again",
+        sql: "SELECT 'attribute ' || CAST(head.attribute AS TEXT) || ' of channel ' || CAST(head.channel AS TEXT) FROM head \
+              LEFT JOIN attribute ON attribute.id = head.attribute \
+              LEFT JOIN package ON package.id = head.package \
+              LEFT JOIN fact ON fact.id = head.fact \
+              LEFT JOIN evaluation ON evaluation.id = head.since AND evaluation.channel = head.channel \
+              WHERE attribute.id IS NULL OR package.id IS NULL OR fact.id IS NULL OR evaluation.id IS NULL \
+              OR attribute.package <> head.package",
+    },
+    Check {
+        name: "versions-refer",
+        holds: "the version of an attribute is from one evaluation of its channel to another",
+        remedy: "restore a backup; findings of the package may name wrong evaluations until then",
+        sql: "SELECT 'attribute ' || CAST(version.attribute AS TEXT) || ' of channel ' || CAST(version.channel AS TEXT) FROM version \
+              LEFT JOIN attribute ON attribute.id = version.attribute \
+              LEFT JOIN evaluation AS began ON began.id = version.first AND began.channel = version.channel \
+              LEFT JOIN evaluation AS ended ON ended.id = version.last AND ended.channel = version.channel \
+              WHERE attribute.id IS NULL OR began.id IS NULL OR (version.last IS NOT NULL AND ended.id IS NULL)",
+    },
+    Check {
+        name: "channels-have-their-head",
+        holds: "the head of a channel is one of its evaluations",
+        remedy: "ingest the channel's newest evaluation again",
+        sql: "SELECT channel.name FROM channel \
+              LEFT JOIN evaluation ON evaluation.id = channel.head AND evaluation.channel = channel.id \
+              WHERE channel.head IS NOT NULL AND evaluation.id IS NULL",
+    },
+    Check {
+        name: "packages-are-maintained-by-somebody",
+        holds: "who maintains what refers to a maintainer and a package",
+        remedy: "ingest the channel's newest evaluation again",
+        sql: "SELECT 'maintainer ' || CAST(maintains.maintainer AS TEXT) || ', package ' || CAST(maintains.package AS TEXT) \
+              FROM maintains \
+              LEFT JOIN maintainer ON maintainer.id = maintains.maintainer \
+              LEFT JOIN package ON package.id = maintains.package \
+              WHERE maintainer.id IS NULL OR package.id IS NULL",
+    },
+    Check {
+        name: "advisories-have-their-name",
+        holds: "an advisory is found by its own name",
+        remedy: "update the advisories: what a source has on it is read again",
+        sql: "SELECT advisory.name FROM advisory \
+              LEFT JOIN alias ON alias.name = advisory.name AND alias.advisory = advisory.id \
+              WHERE alias.name IS NULL AND advisory.withdrawn IS NULL",
+    },
+    Check {
+        name: "findings-are-in-channels",
+        holds: "where a finding is refers to a channel",
+        remedy: "match everything again",
+        sql: "SELECT 'finding ' || CAST(finding_channel.finding AS TEXT) FROM finding_channel \
+              LEFT JOIN channel ON channel.id = finding_channel.channel WHERE channel.id IS NULL",
+    },
+    Check {
+        name: "jobs-that-run-are-leased",
+        holds: "a job that runs has a worker and a lease, and one that is finished has none",
+        remedy: "stop all services, and start one: jobs without a word are taken back",
+        sql: "SELECT job.kind || ' ' || job.key FROM job \
+              WHERE (job.state = 1 AND (job.worker IS NULL OR job.leased_until IS NULL OR job.finished IS NOT NULL)) \
+              OR (job.state IN (2, 3) AND (job.finished IS NULL OR job.leased_until IS NOT NULL)) \
+              OR (job.state = 0 AND (job.finished IS NOT NULL OR job.leased_until IS NOT NULL))",
+    },
+];
+
+/// Something that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which check.
+    pub check: &'static str,
+    /// What must hold.
+    pub holds: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+    /// For how many things it does not hold.
+    pub count: usize,
+    /// The first of these.
+    pub examples: Vec<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}, which does not hold of {}: {}",
+            self.check,
+            self.holds,
+            self.count,
+            self.examples.join(", ")
+        )
+    }
+}
+
+/// All checks: first the engine's, then ours. Reads everything.
+pub fn run(session: &mut dyn Session) -> Result<Vec<Problem>, DbError> {
+    let mut problems = engine(session)?;
+    if !problems.is_empty() {
+        // Queries on a damaged file tell nothing that can be relied on.
+        return Ok(problems);
+    }
+    problems.extend(rows(session)?);
+    Ok(problems)
+}
+
+/// What does not hold of our rows.
+pub fn rows(session: &mut dyn Session) -> Result<Vec<Problem>, DbError> {
+    let mut problems = Vec::new();
+    for check in CHECKS {
+        problems.extend(by_query(session, check)?);
+    }
+    Ok(problems)
+}
+
+/// What the engine finds.
+pub fn engine(session: &mut dyn Session) -> Result<Vec<Problem>, DbError> {
+    match session.dialect() {
+        Dialect::Sqlite => {
+            const WHOLE: Check = Check {
+                name: "the-file-is-whole",
+                holds: "every page of the file, and every index, is as SQLite wrote it",
+                remedy: "stop the service, keep the file, and restore a backup under another name",
+                sql: "PRAGMA integrity_check(100)",
+            };
+            const REFERENCES: Check = Check {
+                name: "rows-refer",
+                holds: "what a row refers to is there",
+                remedy: "keep the file, restore a backup, and report this: it cannot come about by use",
+                sql: "SELECT \"table\" || ' ' || coalesce(CAST(rowid AS TEXT), '') || ' refers to ' || parent \
+                      FROM pragma_foreign_key_check",
+            };
+            let mut problems: Vec<Problem> = by_query(session, &WHOLE)?.into_iter().collect();
+            if problems.is_empty() {
+                problems.extend(by_query(session, &REFERENCES)?);
+            }
+            Ok(problems)
+        }
+        // The server keeps its references; here it reads every row once, which finds pages that cannot be read.
+        Dialect::Postgres => {
+            for table in schema::tables(session)? {
+                session.query(&format!("SELECT count(*) FROM \"{table}\""), &[])?;
+            }
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn by_query(session: &mut dyn Session, check: &Check) -> Result<Option<Problem>, DbError> {
+    let (mut count, mut examples) = (0, Vec::new());
+    session.for_each(check.sql, &[], &mut |row| {
+        // So SQLite says that it has found nothing.
+        if matches!(row.values(), [Value::Text(text)] if text == "ok") {
+            return Ok(());
+        }
+        count += 1;
+        if examples.len() < EXAMPLES {
+            examples.push(row.get::<Option<String>>(0)?.unwrap_or_default());
+        }
+        Ok(())
+    })?;
+    Ok((count > 0).then_some(Problem {
+        check: check.name,
+        holds: check.holds,
+        remedy: check.remedy,
+        count,
+        examples,
+    }))
+}
