@@ -72,7 +72,7 @@ pub const CHECKS: &[Check] = &[
         remedy: "update the advisories: what a source has on it is read again",
         sql: "SELECT advisory.name FROM advisory \
               LEFT JOIN alias ON alias.name = advisory.name AND alias.advisory = advisory.id \
-              WHERE alias.name IS NULL AND advisory.withdrawn IS NULL",
+              WHERE alias.name IS NULL AND advisory.merged_into IS NULL",
     },
     Check {
         name: "findings-are-in-channels",

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-pub mod backup;
 mod engine;
 mod error;
+pub mod advisories;
+pub mod backup;
 pub mod evaluations;
+pub mod findings;
 pub mod fsck;
 pub mod issues;
 pub mod jobs;

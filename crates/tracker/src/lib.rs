@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod advisories;
+pub mod decide;
 pub mod ingest;
 pub mod publish;
+pub mod rematch;
 pub mod view;

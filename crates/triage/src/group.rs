@@ -116,9 +116,9 @@ pub struct Row {
     pub assignee: Option<i64>,
 }
 
-/// The bit of a channel by its number: those beyond 62 share one.
-pub fn channel_bit(channel: i64) -> i64 {
-    1 << (channel - 1).clamp(0, 62)
+/// The bit of a channel by its position: those beyond the last bit share it.
+pub fn channel_bit(position: i64) -> i64 {
+    1 << position.clamp(0, 62)
 }
 
 /// The row of an advisory; none if nothing is to be done.

@@ -3,6 +3,7 @@
 //! Nothing is compared here with what was found before, and nothing is read or written: whoever
 //! calls it hands over some packages at a time and writes the differences.
 
+mod concern;
 mod join;
 mod layers;
 mod preview;
@@ -20,6 +21,7 @@ use crate::memory::MemoryRule;
 use crate::rank::Weights;
 use crate::state::State;
 
+pub use self::concern::{Keys, concerned};
 pub use self::preview::{Change, Preview, difference};
 
 /// A package with all that channels have of it.

@@ -1,4 +1,12 @@
 -- Vulnerabilities, the records that sources have on them, and how the records have changed.
+-- Days are texts, YYYY-MM-DD.
+
+-- What records come from: a feed, or a file that was imported.
+CREATE TABLE record_source (
+    id {id},
+    name {text} NOT NULL UNIQUE,
+    kind {int} NOT NULL
+) {table};
 
 CREATE TABLE advisory (
     id {id},
@@ -14,11 +22,15 @@ CREATE TABLE advisory (
     ransomware {int} NOT NULL DEFAULT 0,
     epss {real},
     percentile {real},
+    -- CISA's decision points: the exploitation, and in the higher digits what else is known.
     ssvc {int},
-    published {int},
-    modified {int},
-    withdrawn {int},
+    published {text},
+    modified {text},
+    withdrawn {int} NOT NULL DEFAULT 0 CHECK (withdrawn IN (0, 1)),
+    -- It turned out to be this one: its names lead there, and so do its decisions.
+    merged_into {int} REFERENCES advisory (id),
     first_seen {int} NOT NULL,
+    -- When anything but the likelihood of exploitation last changed; 0 for what is merged.
     changed_at {int} NOT NULL,
     -- Computed from findings.
     candidates {int} NOT NULL DEFAULT 0,
@@ -38,19 +50,29 @@ CREATE TABLE alias (
 CREATE INDEX alias_by_advisory ON alias (advisory, name);
 CREATE INDEX alias_by_folded_name ON alias (lower(name));
 
+-- All that one source says under one name.
 CREATE TABLE record (
     id {id},
-    source {int} NOT NULL,
+    source {int} NOT NULL REFERENCES record_source (id),
     name {text} NOT NULL,
-    advisory {int} NOT NULL REFERENCES advisory (id),
     digest {bytes} NOT NULL,
+    -- When it was last seen to be another.
     seen {int} NOT NULL,
+    -- Since when the source has it no more.
+    gone {int},
     body {bytes} NOT NULL,
     UNIQUE (source, name)
 ) {table};
-CREATE INDEX record_by_advisory ON record (advisory, source, name);
 
--- What a record said before.
+-- Of which vulnerabilities a record speaks: mostly one.
+CREATE TABLE speaks (
+    advisory {int} NOT NULL REFERENCES advisory (id),
+    record {int} NOT NULL REFERENCES record (id),
+    PRIMARY KEY (advisory, record)
+) {rowless};
+CREATE INDEX speaks_by_record ON speaks (record, advisory);
+
+-- What a record said before, where it said something else of what is affected.
 CREATE TABLE record_history (
     record {int} NOT NULL REFERENCES record (id),
     until {int} NOT NULL,

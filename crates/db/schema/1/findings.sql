@@ -11,13 +11,20 @@ CREATE TABLE finding (
     state {int} NOT NULL,
     state_since {int} NOT NULL,
     justification {int},
-    duplicate_of {int} REFERENCES finding (id),
+    -- The advisory at which is said what there is to say.
+    duplicate_of {int} REFERENCES advisory (id),
     assignee {int} REFERENCES account (id),
     basis {bytes} NOT NULL,
     decided_basis {bytes},
     evidence {bytes} NOT NULL,
     fixed_in {text},
     rank {int} NOT NULL,
+    -- In which list it stands, by its state and its status.
+    bucket {int} NOT NULL DEFAULT 0,
+    -- The channels that are affected or in doubt, a bit for each.
+    channels {int} NOT NULL DEFAULT 0,
+    -- 1: Nixpkgs marks the package because of it; 2: it is of a kernel.
+    flags {int} NOT NULL DEFAULT 0,
     first_seen {int} NOT NULL,
     -- Since when it is no longer computed at all.
     gone {int},
@@ -93,7 +100,8 @@ CREATE TABLE memory (
     product {text} NOT NULL,
     verdict {int} NOT NULL,
     channel {int} REFERENCES channel (id),
-    expires {int},
+    -- The last day on which it holds.
+    expires {text},
     reason {text} NOT NULL,
     actor {int} REFERENCES account (id),
     created {int} NOT NULL,

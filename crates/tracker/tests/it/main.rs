@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod advisories;
+mod decide;
 mod forge;
 mod ingest;
 mod publish;
+mod rematch;
 mod sync;
+mod world;

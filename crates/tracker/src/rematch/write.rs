@@ -1,0 +1,230 @@
+//! The differences of some packages, in one transaction.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+use snowguard_db::findings::{
+    ChannelRow, Computed, FindingRow, Findings as _, NewEvent, Recomputed, add_events, refresh,
+};
+use snowguard_db::{DbError, Session};
+use snowguard_triage::rematch::{Found, Outcome, Package};
+use snowguard_triage::{EventKind, Evidence};
+
+use super::{Common, Loaded, Rematched, compare};
+
+/// Packages with what was found for them.
+pub(super) struct Matched<'m> {
+    pub(super) common: &'m Common,
+    pub(super) loaded: &'m Loaded,
+    pub(super) found: &'m [Found],
+    pub(super) advisories: &'m HashMap<String, i64>,
+    pub(super) now: Timestamp,
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Writes {
+    new: Vec<(i64, i64, Computed)>,
+    recomputed: Vec<Recomputed>,
+    channels: Vec<ChannelRow>,
+    dropped: Vec<(i64, i64)>,
+    events: Vec<NewEvent>,
+    updates: Vec<(i64, Option<String>)>,
+    advisories: BTreeSet<i64>,
+    packages: BTreeSet<i64>,
+    done: Rematched,
+}
+
+impl Matched<'_> {
+    pub(super) fn write(&self, session: &mut dyn Session) -> Result<Rematched, DbError> {
+        let ids: Vec<i64> = self
+            .loaded
+            .packages
+            .iter()
+            .map(|package| package.id)
+            .collect();
+        session.lock_findings_of_packages(&ids)?;
+        let mut stored: HashMap<(i64, i64), FindingRow> = session
+            .findings_of_packages(&ids)?
+            .into_iter()
+            .map(|row| ((row.package, row.advisory), row))
+            .collect();
+        let numbers: Vec<i64> = stored.values().map(|row| row.id).collect();
+        let mut channels: HashMap<i64, Vec<ChannelRow>> = HashMap::new();
+        for row in session.channels_of_findings(&numbers)? {
+            channels.entry(row.finding).or_default().push(row);
+        }
+        let mut writes = Writes::default();
+        for (package, found) in self.loaded.packages.iter().zip(self.found) {
+            let row = self.loaded.rows.get(&package.id);
+            let name = row.map_or(package.key.as_str(), |row| row.name.as_str());
+            let update = found
+                .action
+                .as_ref()
+                .and_then(|action| action.update_to.clone());
+            if row.is_some_and(|row| row.update_to != update) {
+                writes.updates.push((package.id, update));
+            }
+            for outcome in &found.outcomes {
+                let Some(&advisory) = self.advisories.get(&outcome.advisory) else {
+                    continue;
+                };
+                let computed = compare::computed(outcome, name, &self.common.channels)?;
+                match stored.remove(&(package.id, advisory)) {
+                    Some(row) => {
+                        self.compare(
+                            session,
+                            &row,
+                            Some(outcome),
+                            computed,
+                            package,
+                            &channels,
+                            &mut writes,
+                        )?;
+                    }
+                    None => {
+                        writes.advisories.insert(advisory);
+                        writes.packages.insert(package.id);
+                        writes.new.push((package.id, advisory, computed));
+                    }
+                }
+            }
+        }
+        let by_id: HashMap<i64, &Package> = self
+            .loaded
+            .packages
+            .iter()
+            .map(|package| (package.id, package))
+            .collect();
+        for row in stored.into_values() {
+            if let Some(package) = by_id.get(&row.package) {
+                let nothing = compare::nothing()?;
+                self.compare(
+                    session,
+                    &row,
+                    None,
+                    nothing,
+                    package,
+                    &channels,
+                    &mut writes,
+                )?;
+            }
+        }
+        self.put(session, writes)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of the only caller")]
+    fn compare(
+        &self,
+        session: &mut dyn Session,
+        row: &FindingRow,
+        outcome: Option<&Outcome>,
+        computed: Computed,
+        package: &Package,
+        channels: &HashMap<i64, Vec<ChannelRow>>,
+        writes: &mut Writes,
+    ) -> Result<(), DbError> {
+        let own = channels.get(&row.id).map_or(&[][..], Vec::as_slice);
+        let (written, dropped) = compare::channels(
+            row.id,
+            outcome,
+            own,
+            &self.common.channels,
+            |channel, version| self.since(package.id, channel, version),
+        );
+        writes.channels.extend(written);
+        writes.dropped.extend(dropped);
+        let gone = compare::gone(row, outcome.is_some(), self.now);
+        let none = Evidence::default();
+        let evidence = outcome.map_or(&none, |outcome| &outcome.evidence);
+        let is_present = !package.heads.is_empty();
+        let done = compare::decided(row, &computed, evidence, outcome.is_some(), is_present);
+        if done.is_none() && !compare::differs(row, &computed, gone) {
+            return Ok(());
+        }
+        writes.advisories.insert(row.advisory);
+        writes.packages.insert(row.package);
+        writes.done.changed += 1;
+        writes.done.gone += u64::from(gone.is_some() && row.gone.is_none());
+        let mut revision = row.revision + i64::from(compare::is_another(row, &computed));
+        let mut state = row.decided.state;
+        if let Some(done) = done {
+            if done.after != row.decided {
+                session.put_decided(row, &done.after, self.now)?;
+                revision = row.revision + 1;
+            }
+            state = done.after.state;
+            writes.done.reopened += u64::from(done.kind == EventKind::Reopened);
+            writes.done.closed += u64::from(done.kind == EventKind::Closed);
+            writes.events.push(NewEvent {
+                actor: None,
+                kind: done.kind,
+                finding: Some(row.id),
+                advisory: Some(row.advisory),
+                package: Some(row.package),
+                change: Some((row.decided.clone(), done.after)),
+                reason: done.reason,
+                undoes: None,
+            });
+        }
+        writes.recomputed.push(Recomputed {
+            id: row.id,
+            state,
+            computed,
+            gone,
+            revision,
+        });
+        Ok(())
+    }
+
+    fn put(&self, session: &mut dyn Session, mut writes: Writes) -> Result<Rematched, DbError> {
+        if !writes.new.is_empty() {
+            writes.done.new = writes.new.len() as u64;
+            let numbers: HashMap<(i64, i64), i64> = session
+                .add_findings(&writes.new, self.now)?
+                .into_iter()
+                .map(|(package, advisory, id)| ((package, advisory), id))
+                .collect();
+            let new: HashSet<(i64, i64)> = writes
+                .new
+                .iter()
+                .map(|(package, advisory, _)| (*package, *advisory))
+                .collect();
+            for (package, found) in self.loaded.packages.iter().zip(self.found) {
+                for outcome in &found.outcomes {
+                    let key = self
+                        .advisories
+                        .get(&outcome.advisory)
+                        .map(|advisory| (package.id, *advisory))
+                        .filter(|key| new.contains(key));
+                    let Some(number) = key.and_then(|key| numbers.get(&key)) else {
+                        continue;
+                    };
+                    let (rows, _) = compare::channels(
+                        *number,
+                        Some(outcome),
+                        &[],
+                        &self.common.channels,
+                        |channel, version| self.since(package.id, channel, version),
+                    );
+                    writes.channels.extend(rows);
+                }
+            }
+        }
+        session.put_computed(&writes.recomputed)?;
+        session.drop_channels(&writes.dropped)?;
+        session.put_channels(&writes.channels)?;
+        // Each is an act of its own: what the worker does is not undone as a whole.
+        for event in &writes.events {
+            add_events(session, std::slice::from_ref(event), self.now)?;
+        }
+        session.put_updates(&writes.updates)?;
+        refresh(session, &writes.advisories, &writes.packages)?;
+        Ok(writes.done)
+    }
+
+    fn since(&self, package: i64, channel: i64, version: &str) -> Option<i64> {
+        let key = (package, channel, version.to_owned());
+        self.loaded.since.get(&key).copied()
+    }
+}
