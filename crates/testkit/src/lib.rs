@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod browser;
+pub mod certificates;
 pub mod database;
 pub mod feeds;
 pub mod forge;

@@ -10,7 +10,7 @@
 )]
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,27 @@ const NOBODY: u32 = 65_534;
 
 /// How long the server may take to start, on a machine that is busy.
 const DEADLINE: Duration = Duration::from_mins(1);
+
+/// How a cluster differs from the one that tests share.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Settings, as they are in `postgresql.conf`. `listen_addresses = '127.0.0.1'` makes it listen on TCP.
+    pub settings: Vec<String>,
+    /// How clients show over TCP who they are: `trust`, `scram-sha-256`.
+    pub method: &'static str,
+    /// Files of the server's by name, which it finds as `../NAME`.
+    pub files: Vec<(&'static str, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            settings: Vec::new(),
+            method: "trust",
+            files: Vec::new(),
+        }
+    }
+}
 
 /// A server that runs. It ends when this is dropped, or the process ends.
 #[derive(Debug)]
@@ -53,14 +74,13 @@ impl Cluster {
         if let Some(cluster) = SHARED.get() {
             return Ok(cluster);
         }
-        let cluster = Self::start(&[], "trust")?;
+        let cluster = Self::start(&Setup::default())?;
         Ok(SHARED.get_or_init(|| cluster))
     }
 
-    /// A cluster with more settings (`name = value`), whose clients show who they are by `method` (`trust`,
-    /// `scram-sha-256`) over TCP; over the socket everybody is believed. The superuser is `postgres`, with the
-    /// password `secret`.
-    pub fn start(settings: &[String], method: &str) -> Result<Self, PostgresError> {
+    /// A cluster of one's own. Over the socket everybody is believed; the superuser is `postgres`, with the password
+    /// `secret`.
+    pub fn start(setup: &Setup) -> Result<Self, PostgresError> {
         let programs = programs()?;
         let scratch = tempfile::Builder::new()
             .prefix("snowguard-pg-")
@@ -71,7 +91,7 @@ impl Cluster {
             .canonicalize()
             .map_err(|source| PostgresError::Scratch { source })?;
         let port = free_port()?;
-        prepare(&programs, &root, port, settings, method)?;
+        prepare(&programs, &root, port, setup)?;
         let keeper = keep(&programs, &root)?;
         // From here on it is the keeper that removes the directory.
         let _ = scratch.keep();
@@ -251,18 +271,20 @@ fn programs() -> Result<PathBuf, PostgresError> {
 }
 
 /// Makes the cluster's files.
-fn prepare(
-    programs: &Path,
-    root: &Path,
-    port: u16,
-    settings: &[String],
-    method: &str,
-) -> Result<(), PostgresError> {
+fn prepare(programs: &Path, root: &Path, port: u16, setup: &Setup) -> Result<(), PostgresError> {
     let scratch = |source| PostgresError::Scratch { source };
     let password = root.join("password");
+    let mut paths = vec![root.to_owned(), password.clone()];
     std::fs::write(&password, "secret\n").map_err(scratch)?;
+    for (name, text) in &setup.files {
+        let path = root.join(name);
+        std::fs::write(&path, text).map_err(scratch)?;
+        // A key that others may read is refused.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(scratch)?;
+        paths.push(path);
+    }
     if is_root(root)? {
-        for path in [root, &password] {
+        for path in paths {
             std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).map_err(scratch)?;
         }
     }
@@ -271,7 +293,7 @@ fn prepare(
     initdb
         .args(["--no-sync", "--no-instructions", "--encoding=UTF8"])
         .args(["--username=postgres", "--auth-local=trust"])
-        .arg(format!("--auth-host={method}"))
+        .arg(format!("--auth-host={}", setup.method))
         .arg("--pwfile")
         .arg(&password)
         // Orders text as people do, and not by code point: what rests on an order must say so.
@@ -285,7 +307,7 @@ fn prepare(
          log_min_messages = warning\n",
         root.display()
     );
-    for setting in settings {
+    for setting in &setup.settings {
         text.push_str(setting);
         text.push('\n');
     }
@@ -378,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_server_starts_answers_and_is_gone() {
-        let cluster = Cluster::start(&[], "trust").unwrap();
+        let cluster = Cluster::start(&Setup::default()).unwrap();
         let root = cluster.root().to_owned();
         let url = cluster.database().unwrap();
         assert!(url.starts_with("postgres:///test_0?host=/"), "{url}");

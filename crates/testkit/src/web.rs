@@ -12,7 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
+
+use crate::certificates::Certificates;
 
 /// How long a client may say nothing, and a silent server waits for it to go.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -470,27 +474,17 @@ fn request(stream: &mut impl io::BufRead) -> io::Result<Option<Request>> {
 
 /// A server's configuration for the loopback interface, and the authority behind it.
 fn tls() -> io::Result<(Arc<rustls::ServerConfig>, String)> {
-    let other = io::Error::other::<rcgen::Error>;
-    let mut authority = rcgen::CertificateParams::default();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    authority
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "the authority of a test");
-    let authority_key = rcgen::KeyPair::generate().map_err(other)?;
-    let pem = authority.self_signed(&authority_key).map_err(other)?.pem();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let key = rcgen::KeyPair::generate().map_err(other)?;
-    let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
-    let own = rcgen::CertificateParams::new(names)
-        .and_then(|params| params.signed_by(&key, &issuer))
-        .map_err(other)?;
+    let certificates = Certificates::new(&["127.0.0.1", "localhost"])?;
+    let certificate = CertificateDer::from_pem_slice(certificates.certificate.as_bytes())
+        .map_err(io::Error::other)?;
+    let key =
+        PrivateKeyDer::from_pem_slice(certificates.key.as_bytes()).map_err(io::Error::other)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_no_client_auth()
-        .with_single_cert(vec![own.der().clone()], key.into())
+        .with_single_cert(vec![certificate], key)
         .map_err(io::Error::other)?;
-    Ok((Arc::new(config), pem))
+    Ok((Arc::new(config), certificates.authority))
 }

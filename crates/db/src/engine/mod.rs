@@ -93,10 +93,9 @@ impl Database {
             location::Place::Sqlite(path) => {
                 Engine::Sqlite(sqlite::Sqlite::open(path, settings.connections)?)
             }
-            location::Place::Postgres(config) => Engine::Postgres(postgres::Postgres::open(
-                config.clone(),
-                settings.connections,
-            )?),
+            location::Place::Postgres(server) => {
+                Engine::Postgres(postgres::Postgres::open(server, settings.connections)?)
+            }
         };
         Ok(Self {
             engine: Arc::new(engine),

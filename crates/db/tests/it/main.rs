@@ -17,3 +17,4 @@ mod people;
 mod refusals;
 mod schema;
 mod search;
+mod tls;

@@ -1,18 +1,23 @@
 //! PostgreSQL by URL: shared by as many processes as there are.
 
+mod binding;
 mod refusal;
+mod tls;
 mod types;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use postgres::config::SslMode;
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Statement};
 
 use self::refusal::refused;
+use self::tls::Connector;
 use self::types::{Array, Field, Parameter};
 use super::bulk::{Bulk, Verb};
+use super::location;
 use super::pool::{Manager, Pool};
 use super::session::{self, Session};
 use super::value::{Row, Value};
@@ -31,7 +36,8 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Connects once, so that what is wrong is known at once.
-    pub(super) fn open(mut config: Config, connections: usize) -> Result<Self, DbError> {
+    pub(super) fn open(server: &location::Server, connections: usize) -> Result<Self, DbError> {
+        let mut config = server.config.clone();
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(10));
         }
@@ -42,7 +48,11 @@ impl Postgres {
         config
             .keepalives_idle(Duration::from_secs(30))
             .tcp_user_timeout(Duration::from_mins(1));
-        let pool = Pool::new(Server { config }, connections);
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(Connector::new(&server.protection)?),
+        };
+        let pool = Pool::new(Server { config, tls }, connections);
         pool.with(|_| ())?;
         Ok(Self { pool })
     }
@@ -87,6 +97,7 @@ impl Postgres {
 
 struct Server {
     config: Config,
+    tls: Option<Connector>,
 }
 
 impl Manager for Server {
@@ -94,7 +105,11 @@ impl Manager for Server {
 
     fn connect(&self) -> Result<Connected, DbError> {
         let failed = |error| refused(format!("connect to {}", self.name()), error);
-        let mut client = self.config.connect(NoTls).map_err(failed)?;
+        let mut client = match &self.tls {
+            None => self.config.connect(NoTls),
+            Some(connector) => self.config.connect(connector.clone()),
+        }
+        .map_err(failed)?;
         // Whatever the server's defaults are.
         client
             .batch_execute(
@@ -118,7 +133,7 @@ impl Manager for Server {
     }
 
     fn name(&self) -> String {
-        super::location::server(&self.config)
+        location::name(&self.config)
     }
 }
 

@@ -24,6 +24,10 @@ fn trouble(error: &postgres::Error) -> Trouble {
     if error.is_closed() {
         return Trouble::Lost;
     }
+    // It tells this by its words alone.
+    if error.to_string().contains("TLS") {
+        return Trouble::Tls;
+    }
     let mut source = error.source();
     while let Some(found) = source {
         if let Some(io) = found.downcast_ref::<std::io::Error>() {
