@@ -1,25 +1,19 @@
 //! A request to a server, with a key and a signature.
-//!
-//! Source of the headers: Standard Webhooks (`webhook-id`, `webhook-timestamp`, `webhook-signature`), and
-//! the IETF's draft of the `Idempotency-Key` header.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use camino::Utf8Path;
 use data_encoding::BASE64;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
-use sha2::Sha256;
-use snowguard_http::{Address, Client, HttpError, Post};
+use snowguard_http::{Address, Client, HttpError};
 use snowguard_secrets::{SecretError, SecretFile};
-use snowguard_watch::{Key, Message};
+use snowguard_send::webhook::Hook;
+use snowguard_watch::Message;
 use zeroize::Zeroizing;
 
 use crate::{Deliver, DeliverError, Refusal, document};
 
-/// How much of an answer is read.
-const ANSWER: u64 = 64 << 10;
 /// What is sent at once: receivers take a megabyte and less, and a change has about one kilobyte.
 const MOST: usize = 100;
 /// What to do where a receiver refuses.
@@ -115,34 +109,15 @@ impl Deliver for Webhook {
     fn deliver(&mut self, message: &Message, _again: bool) -> Result<(), DeliverError> {
         let body = document::document(message)
             .map_err(|source| DeliverError::of("cannot write the message as JSON", source))?;
-        let at = snowguard_watch::service::now().as_second().to_string();
-        let signature = self
-            .secret
-            .as_ref()
-            .map(|secret| sign(secret, &message.key, &at, body.as_bytes()));
-        let mut headers = vec![
-            ("webhook-id", message.key.as_str()),
-            ("webhook-timestamp", &at),
-        ];
-        headers.extend(
-            signature
-                .as_deref()
-                .map(|value| ("webhook-signature", value)),
-        );
-        headers.extend(
-            self.authorization
-                .as_ref()
-                .map(|value| ("Authorization", value.as_str())),
-        );
-        let post = Post {
+        let hook = Hook {
             address: &self.address,
+            key: message.key.as_str(),
+            at: snowguard_watch::service::now(),
             body: body.as_bytes(),
-            content_type: "application/json",
-            headers: &headers,
-            idempotency_key: Some(message.key.as_str()),
-            limit: ANSWER,
+            secret: self.secret.as_ref().map(|secret| secret.as_slice()),
+            authorization: self.authorization.as_ref().map(|value| value.as_str()),
         };
-        self.client.post(&post).map(drop).map_err(|error| {
+        hook.send(&self.client).map_err(|error| {
             let refused = match &error {
                 HttpError::Status { status, .. } => refusal(status.as_u16()),
                 _ => Refusal::No,
@@ -165,19 +140,6 @@ impl Deliver for Webhook {
     }
 }
 
-/// The signature as Standard Webhooks writes it: over id, time and body, so that none can be taken from
-/// another request.
-fn sign(secret: &[u8], key: &Key, at: &str, body: &[u8]) -> String {
-    // HMAC takes keys of every length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
-        return String::new();
-    };
-    for part in [key.as_str().as_bytes(), b".", at.as_bytes(), b".", body] {
-        mac.update(part);
-    }
-    format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes()))
-}
-
 impl From<SecretError> for DeliverError {
     fn from(error: SecretError) -> Self {
         let hint = error.hint();
@@ -195,6 +157,7 @@ impl From<SecretError> for DeliverError {
     reason = "tests write the files that settings name"
 )]
 mod tests {
+    use snowguard_send::webhook::sign;
     use snowguard_testkit::web::{Fault, Web};
 
     use super::*;
@@ -230,7 +193,7 @@ mod tests {
         assert_eq!(seen.header("webhook-id"), Some(message.key.as_str()));
         assert_eq!(seen.header("authorization"), Some("Bearer x"));
         let at = seen.header("webhook-timestamp").unwrap();
-        let expected = sign(b"secret", &message.key, at, &seen.body);
+        let expected = sign(b"secret", message.key.as_str(), at, &seen.body);
         assert_eq!(seen.header("webhook-signature"), Some(expected.as_str()));
         let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
         assert_eq!(body["schema"], document::CHANGES);
@@ -258,19 +221,6 @@ mod tests {
             let error = webhook.deliver(&message(&["1"]), false).unwrap_err();
             assert_eq!(error.refused, refused, "{status}");
         }
-    }
-
-    #[test]
-    fn the_signature_is_hmac_sha256() {
-        // RFC 4231, test case 2.
-        let mut mac = Hmac::<Sha256>::new_from_slice(b"Jefe").unwrap();
-        mac.update(b"what do ya want for nothing?");
-        assert_eq!(
-            data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes()),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
-        let key = Key::of(["a"]);
-        assert_ne!(sign(b"s", &key, "1", b"2"), sign(b"s", &key, "12", b""));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod change;
-pub mod child;
 pub mod duration;
 pub mod history;
 pub mod key;

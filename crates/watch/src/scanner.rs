@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Pid;
+use snowguard_child::{Ended, end, wait};
 
-use crate::child::{Ended, end, wait};
 use crate::duration::Length;
 use crate::history::{LOG_KEPT, tail};
 use crate::observation::{MAX_BYTES, Observation, Unreadable};

@@ -8,11 +8,11 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use snowguard_child::end;
 
 /// How much a program may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,14 +92,6 @@ pub(super) fn run<'a>(
 
 /// How often it is looked at.
 const STEP: Duration = Duration::from_millis(50);
-
-fn end(running: &mut Child) {
-    let group = i32::try_from(running.id()).ok().and_then(Pid::from_raw);
-    if let Some(group) = group {
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    let _ = running.wait();
-}
 
 /// The last lines of what was complained about.
 fn end_of(complaints: &mut File) -> io::Result<String> {

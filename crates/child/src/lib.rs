@@ -1,4 +1,4 @@
-//! Waiting for a process that may never end.
+#![doc = include_str!("../README.md")]
 #![expect(
     clippy::disallowed_methods,
     reason = "this room measures how long a process takes"
