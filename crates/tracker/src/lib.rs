@@ -6,3 +6,4 @@ pub mod ingest;
 pub mod publish;
 pub mod rematch;
 pub mod view;
+pub mod year;

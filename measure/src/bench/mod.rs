@@ -20,6 +20,7 @@ mod server;
 mod times;
 mod update;
 mod vulnix;
+mod year;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -40,6 +41,7 @@ Examples:
   cargo xtask bench update --data DIR --format json
   cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
   cargo xtask bench day --data DIR                       from a feed's new record to the message about it
+  cargo xtask bench tracker-year --data DIR              a year of three channels in both databases
   cargo xtask bench deep                                 downloads 700 MB, needs 4 GB of disk
   cargo xtask bench deep --peers syft --runs 5 --format json")]
 pub(crate) struct Args {
@@ -62,6 +64,8 @@ enum What {
     /// Updates, scans, watches and tells with the real programs; then one record is new, and only
     /// that is told
     Day(day::Args),
+    /// Stores a year of evaluations of several channels, in both databases
+    TrackerYear(year::Args),
     /// Finds the libraries inside a tree of real programs and packages, beside cdxgen and syft
     Deep(deep::Args),
 }
@@ -108,6 +112,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }),
         What::Feeds(args) => return feeds::run(args),
         What::Day(args) => return day::run(args),
+        What::TrackerYear(args) => return year::run(args),
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))
         }),

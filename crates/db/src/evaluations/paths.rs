@@ -70,6 +70,14 @@ pub fn unpack_outputs(name: &str, packed: &[u8]) -> Option<Vec<Output>> {
     Some(outputs)
 }
 
+/// Sets the digests of packed paths anew, in their order: of a derivation, or of outputs. Nothing is
+/// changed where the bytes are none.
+pub fn set_digests(packed: &mut [u8], is_drv: bool, mut next: impl FnMut() -> [u8; DIGEST]) {
+    for at in digests(packed, is_drv).unwrap_or_default() {
+        packed[at..at + DIGEST].copy_from_slice(&next());
+    }
+}
+
 /// Where the digests of packed paths are: those of outputs, or that of a derivation.
 pub(super) fn digests(packed: &[u8], is_drv: bool) -> Option<Vec<usize>> {
     if is_drv && packed.len() == DIGEST {
@@ -267,6 +275,12 @@ mod tests {
         assert_eq!(packed.len(), 42);
         assert_eq!(unpack_outputs("app-1.0", &packed).unwrap(), list);
         assert_eq!(digests(&packed, false).unwrap(), [1, 22]);
+        let mut other = packed.clone();
+        set_digests(&mut other, false, || [7; DIGEST]);
+        let hash = snowguard_store::nix32::encode(&[7; DIGEST]);
+        let path = format!("/nix/store/{hash}-app-1.0-dev");
+        let outputs = unpack_outputs("app-1.0", &other).unwrap();
+        assert_eq!(outputs[0].1.as_deref(), Some(&*path));
     }
 
     #[test]
