@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::engine::{Dialect, Session, Value};
 use crate::error::DbError;
+use crate::evaluations::Evaluations as _;
 use crate::schema;
 
 /// Examples that are told of each check.
@@ -35,8 +36,29 @@ pub const CHECKS: &[Check] = &[
               LEFT JOIN package ON package.id = head.package \
               LEFT JOIN fact ON fact.id = head.fact \
               LEFT JOIN evaluation ON evaluation.id = head.since AND evaluation.channel = head.channel \
-              WHERE attribute.id IS NULL OR package.id IS NULL OR fact.id IS NULL OR evaluation.id IS NULL \
-              OR attribute.package <> head.package",
+              WHERE attribute.id IS NULL OR package.id IS NULL OR fact.id IS NULL OR evaluation.id IS NULL",
+    },
+    Check {
+        name: "heads-have-their-version",
+        holds: "the version of an attribute in a head is the one that has not ended, and no other has not",
+        remedy: "restore a backup; the history of the package is wrong until then",
+        sql: "SELECT 'attribute ' || CAST(head.attribute AS TEXT) || ' of channel ' || CAST(head.channel AS TEXT) FROM head \
+              LEFT JOIN version ON version.channel = head.channel AND version.attribute = head.attribute \
+              AND version.first = head.since AND version.last IS NULL AND version.version = head.version \
+              AND version.package = head.package WHERE version.first IS NULL \
+              UNION ALL \
+              SELECT 'attribute ' || CAST(version.attribute AS TEXT) || ' of channel ' || CAST(version.channel AS TEXT) FROM version \
+              LEFT JOIN head ON head.channel = version.channel AND head.attribute = version.attribute \
+              AND head.since = version.first WHERE version.last IS NULL AND head.attribute IS NULL",
+    },
+    Check {
+        name: "evaluations-follow-each-other",
+        holds: "the parent of an evaluation is an earlier one of its channel, and only one follows it",
+        remedy: "restore a backup; what older evaluations said cannot be computed until then",
+        sql: "SELECT 'evaluation ' || CAST(evaluation.id AS TEXT) FROM evaluation \
+              LEFT JOIN evaluation AS before ON before.id = evaluation.parent AND before.channel = evaluation.channel \
+              WHERE evaluation.parent IS NOT NULL AND (before.id IS NULL OR before.id >= evaluation.id) \
+              OR (SELECT count(*) FROM evaluation AS other WHERE other.parent = evaluation.parent) > 1",
     },
     Check {
         name: "versions-refer",
@@ -137,7 +159,27 @@ pub fn rows(session: &mut dyn Session) -> Result<Vec<Problem>, DbError> {
     for check in CHECKS {
         problems.extend(by_query(session, check)?);
     }
+    if problems.is_empty() {
+        problems.extend(deltas(session)?);
+    }
     Ok(problems)
+}
+
+/// Whether every evaluation that is kept can be computed.
+fn deltas(session: &mut dyn Session) -> Result<Option<Problem>, DbError> {
+    let mut examples = Vec::new();
+    for channel in session.channels()? {
+        if let Err(error) = session.walk_back(channel.id) {
+            examples.push(format!("channel {}: {error}", channel.name));
+        }
+    }
+    Ok((!examples.is_empty()).then_some(Problem {
+        check: "deltas-lead-back",
+        holds: "what an older evaluation said can be computed from the head of its channel",
+        remedy: "restore a backup, or forget the evaluations before the one that is named",
+        count: examples.len(),
+        examples,
+    }))
 }
 
 /// What the engine finds.

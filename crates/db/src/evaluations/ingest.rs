@@ -614,13 +614,18 @@ fn write_head<S: Session + ?Sized>(
     let bulk = bulk.int("package").text("name").text("version").int("fact");
     session.insert_many(&bulk.bytes("drv").bytes("outputs"), &rows)?;
     // Where channels disagree on which package an attribute is, the latest word counts.
-    let moved: Vec<Vec<Value<'_>>> = held(&changes.rows)
-        .into_iter()
-        .filter(|(id, _)| changes.spans.contains(id))
-        .map(|(id, held)| vec![id.into(), held.package.into()])
+    let named: Vec<i64> = changes
+        .added
+        .iter()
+        .chain(&changes.spans)
+        .copied()
         .collect();
-    let bulk = Bulk::new("attribute").int("id").key().int("package");
-    session.update_many(&bulk, &moved).map(drop)
+    let sql = "UPDATE attribute SET package = head.package FROM head \
+               WHERE head.channel = $1 AND head.attribute = attribute.id AND attribute.id {in:2} \
+               AND attribute.package <> head.package";
+    session
+        .execute(sql, &[channel.into(), named.into()])
+        .map(drop)
 }
 
 fn write_versions<S: Session + ?Sized>(

@@ -1,10 +1,13 @@
-//! Who maintains what, as the heads of all channels say.
+//! What follows from the heads of all channels together: who maintains what, and by which words packages
+//! are found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
+use snowguard_inventory::Fact;
 
 use super::limit_of;
+use crate::search::{Document, Search as _};
 use crate::{Bulk, DbError, Row, Session};
 
 /// A person or a team. People are called as at GitHub: whoever is renamed there is another one here.
@@ -84,13 +87,16 @@ pub(super) fn packages<S: Session + ?Sized>(
         .map(|row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Sets who maintains these packages, and how many attributes they have, after their heads changed.
+/// Sets who maintains these packages, by which words they are found, and how many attributes they have,
+/// after their heads changed.
 pub(super) fn update<S: Session + ?Sized>(
     session: &mut S,
     packages: &[i64],
 ) -> Result<(), DbError> {
     for packages in packages.chunks(AT_ONCE) {
-        let said = said(session, packages)?;
+        let heads = Heads::load(session, packages)?;
+        heads.write_words(session, packages)?;
+        let said = heads.said();
         let numbers = numbers(session, &said)?;
         let mut wanted: BTreeSet<(i64, i64)> = BTreeSet::new();
         for (who, of) in &said {
@@ -133,41 +139,81 @@ struct Who {
     github: Option<Box<str>>,
 }
 
-/// Who is said to maintain which of these packages.
-fn said<S: Session + ?Sized>(
-    session: &mut S,
-    packages: &[i64],
-) -> Result<BTreeMap<Who, BTreeSet<i64>>, DbError> {
-    let mut by_fact: FxHashMap<i64, BTreeSet<i64>> = FxHashMap::default();
-    let sql = "SELECT DISTINCT fact, package FROM head WHERE package {in:1}";
-    session.for_each(sql, &[packages.into()], &mut |row| {
-        by_fact.entry(row.get(0)?).or_default().insert(row.get(1)?);
-        Ok(())
-    })?;
-    let ids: Vec<i64> = by_fact.keys().copied().collect();
-    let mut said: BTreeMap<Who, BTreeSet<i64>> = BTreeMap::new();
-    for (id, fact) in super::read::facts(session, &ids)? {
-        let people = fact.maintainers.into_iter().map(|name| Who {
-            kind: MaintainerKind::Person,
-            name,
-            github: None,
-        });
-        let teams = fact.teams.into_iter().map(|team| Who {
-            kind: MaintainerKind::Team,
-            name: team.name,
-            github: team.github,
-        });
-        for who in people.chain(teams) {
-            // Neither is a name, and one of the engines does not take it.
-            if who.name.is_empty() || who.name.contains('\0') {
-                continue;
-            }
-            if let Some(of) = by_fact.get(&id) {
-                said.entry(who).or_default().extend(of);
+/// What the heads of all channels say of some packages.
+struct Heads {
+    facts: FxHashMap<i64, Fact>,
+    /// Of which packages each fact is said.
+    of: FxHashMap<i64, BTreeSet<i64>>,
+}
+
+impl Heads {
+    fn load<S: Session + ?Sized>(session: &mut S, packages: &[i64]) -> Result<Self, DbError> {
+        let mut of: FxHashMap<i64, BTreeSet<i64>> = FxHashMap::default();
+        let sql = "SELECT DISTINCT fact, package FROM head WHERE package {in:1}";
+        session.for_each(sql, &[packages.into()], &mut |row| {
+            of.entry(row.get(0)?).or_default().insert(row.get(1)?);
+            Ok(())
+        })?;
+        let ids: Vec<i64> = of.keys().copied().collect();
+        let facts = super::read::facts(session, &ids)?;
+        Ok(Self { facts, of })
+    }
+
+    /// Each fact with the packages of which it is said.
+    fn each(&self) -> impl Iterator<Item = (&Fact, &BTreeSet<i64>)> {
+        let facts = self.facts.iter();
+        facts.filter_map(|(id, fact)| Some((fact, self.of.get(id)?)))
+    }
+
+    /// Who is said to maintain which packages.
+    fn said(&self) -> BTreeMap<Who, BTreeSet<i64>> {
+        let mut said: BTreeMap<Who, BTreeSet<i64>> = BTreeMap::new();
+        for (fact, packages) in self.each() {
+            let people = fact.maintainers.iter().map(|name| Who {
+                kind: MaintainerKind::Person,
+                name: name.clone(),
+                github: None,
+            });
+            let teams = fact.teams.iter().map(|team| Who {
+                kind: MaintainerKind::Team,
+                name: team.name.clone(),
+                github: team.github.clone(),
+            });
+            for who in people.chain(teams) {
+                // Neither is a name, and one of the engines does not take it.
+                if !who.name.is_empty() && !who.name.contains('\0') {
+                    said.entry(who).or_default().extend(packages);
+                }
             }
         }
+        said
     }
-    Ok(said)
+
+    /// Packages are found by the words of their descriptions.
+    fn write_words<S: Session + ?Sized>(
+        &self,
+        session: &mut S,
+        packages: &[i64],
+    ) -> Result<(), DbError> {
+        let mut words: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+        for (fact, packages) in self.each() {
+            if let Some(description) = &fact.description {
+                for package in packages {
+                    words.entry(*package).or_default().insert(description);
+                }
+            }
+        }
+        let silent = packages
+            .iter()
+            .filter(|package| !words.contains_key(package));
+        let silent: Vec<Document> = silent.map(|package| Document::Package(*package)).collect();
+        session.forget_words(&silent)?;
+        let words: Vec<(Document, Vec<&str>)> = words
+            .into_iter()
+            .map(|(package, texts)| (Document::Package(package), texts.into_iter().collect()))
+            .collect();
+        session.set_words(&words)
+    }
 }
 
 type Numbers = FxHashMap<(MaintainerKind, String), i64>;

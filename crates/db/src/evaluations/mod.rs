@@ -86,6 +86,10 @@ pub trait Evaluations {
     /// What an evaluation said, computed from the head of its channel. Nothing if it was forgotten.
     fn set_of(&mut self, evaluation: i64) -> Result<Option<Set>, DbError>;
 
+    /// Computes every evaluation of a channel that is kept, one after the other; an error names the first
+    /// whose delta cannot be used.
+    fn walk_back(&mut self, channel: i64) -> Result<(), DbError>;
+
     /// Forgets what evaluations older than this one said; they stay in the list, and versions keep
     /// their history. How many were forgotten.
     fn forget_before(&mut self, evaluation: i64) -> Result<u64, DbError>;
@@ -192,6 +196,10 @@ impl<S: Session + ?Sized> Evaluations for S {
 
     fn set_of(&mut self, evaluation: i64) -> Result<Option<Set>, DbError> {
         read::set_of(self, evaluation)
+    }
+
+    fn walk_back(&mut self, channel: i64) -> Result<(), DbError> {
+        read::walk_back(self, channel)
     }
 
     fn forget_before(&mut self, evaluation: i64) -> Result<u64, DbError> {

@@ -192,10 +192,29 @@ pub(super) fn set_of<S: Session + ?Sized>(
     let Some(row) = rows.first() else {
         return Ok(None);
     };
-    let channel: i64 = row.get(0)?;
-    let mut at: Option<i64> = row.get(1)?;
+    let (channel, head) = (row.get(0)?, row.get(1)?);
     let mut set = head_set(session, channel)?;
-    while let Some(id) = at.filter(|id| *id != evaluation) {
+    let at = back(session, head, Some(evaluation), &mut set)?;
+    Ok(at.map(|_| set))
+}
+
+pub(super) fn walk_back<S: Session + ?Sized>(session: &mut S, channel: i64) -> Result<(), DbError> {
+    let rows = session.query("SELECT head FROM channel WHERE id = $1", &[channel.into()])?;
+    let head: Option<Option<i64>> = rows.first().map(|row| row.get(0)).transpose()?;
+    let mut set = head_set(session, channel)?;
+    back(session, head.flatten(), None, &mut set).map(drop)
+}
+
+/// Goes back from an evaluation, of which `set` is what it says, to another one or as far as it goes; that
+/// it came to the other one, if it did.
+fn back<S: Session + ?Sized>(
+    session: &mut S,
+    from: Option<i64>,
+    to: Option<i64>,
+    set: &mut Set,
+) -> Result<Option<i64>, DbError> {
+    let mut at = from;
+    while let Some(id) = at.filter(|id| Some(*id) != to) {
         let sql = "SELECT parent, delta FROM evaluation WHERE id = $1";
         let rows = session.query(sql, &[id.into()])?;
         let Some(row) = rows.first() else {
@@ -204,14 +223,14 @@ pub(super) fn set_of<S: Session + ?Sized>(
         let Some(delta) = row.get::<Option<&[u8]>>(1)? else {
             return Ok(None);
         };
-        let applied = Delta::decode(delta).and_then(|delta| delta.apply(&mut set));
+        let applied = Delta::decode(delta).and_then(|delta| delta.apply(set));
         applied.map_err(|error| DbError::Content {
             what: format!("the delta of evaluation {id}"),
             reason: error.to_string(),
         })?;
         at = row.get(0)?;
     }
-    Ok(at.map(|_| set))
+    Ok(at)
 }
 
 pub(super) fn forget_before<S: Session + ?Sized>(

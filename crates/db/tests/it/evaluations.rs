@@ -12,6 +12,7 @@ use snowguard_db::evaluations::{
     Evaluations, MaintainerKind, NewAttribute, NewEvaluation, NewFact, NewPackage, Outcome, Poll,
     Set, Shrinking, paths,
 };
+use snowguard_db::search::{Found, Search as _};
 use snowguard_db::{Database, DbError, Session};
 use snowguard_inventory::Fact;
 use snowguard_inventory::fact::Team;
@@ -251,6 +252,8 @@ on_both_engines! {
             }
             Ok(())
         }).unwrap();
+        let problems = |db: &Database| db.read(|session| snowguard_db::fsck::rows(session)).unwrap();
+        assert_eq!(problems(db), []);
         // What is forgotten is gone, and what is not stays.
         let middle = *told.keys().nth(12).unwrap();
         let forgotten = db.write(|session| session.forget_before(middle)).unwrap();
@@ -260,6 +263,47 @@ on_both_engines! {
         assert_eq!(said(db, 1_000_000), None);
         let newest = *told.keys().last().unwrap();
         assert_eq!(said(db, newest).as_ref(), Some(&told[&newest]));
+        assert_eq!(problems(db), []);
+        // A head that was changed by other hands is no longer what the deltas lead back from.
+        db.write(|session| session.execute("UPDATE head SET name = 'another'", &[])).unwrap();
+        let found = problems(db);
+        assert_eq!(found[0].check, "deltas-lead-back");
+        assert!(found[0].examples[0].contains("does not belong to this evaluation"), "{found:?}");
+    }
+
+    fn an_attribute_is_the_package_that_was_said_last(db) {
+        let channels = [channel(db, "stable"), channel(db, "unstable")];
+        let one = [attribute("nodejs", "20", 1, &[])];
+        let mut other = one.clone();
+        other[0].package = NewPackage { key: "node".into(), name: "node".into(), language: None };
+        let of = |db: &Database| -> String {
+            let sql = "SELECT p.key FROM attribute a JOIN package p ON p.id = a.package WHERE a.path = 'nodejs'";
+            db.read(|session| session.query(sql, &[])?.first().unwrap().get(0)).unwrap()
+        };
+        taken(db, &new(channels[0], 1, "a", &one));
+        assert_eq!(of(db), "nodejs");
+        taken(db, &new(channels[1], 1, "a", &other));
+        assert_eq!(of(db), "node");
+        taken(db, &new(channels[1], 2, "b", &one));
+        assert_eq!(of(db), "nodejs");
+        assert_eq!(db.read(|session| snowguard_db::fsck::rows(session)).unwrap(), []);
+        let rows = db.read(|session| {
+            let node = package(session, "node")?;
+            session.versions_of(node, 10)
+        }).unwrap();
+        assert_eq!(rows.iter().map(|row| row.last.is_some()).collect::<Vec<_>>(), [true]);
+    }
+
+    fn packages_are_found_by_words_of_their_descriptions(db) {
+        let channel = channel(db, "unstable");
+        let found = |word: &str| -> Vec<String> {
+            let hits = db.read(|session| session.search(word, &Found::ALL, None, 10)).unwrap();
+            hits.into_iter().map(|hit| hit.name).collect()
+        };
+        taken(db, &new(channel, 1, "a", &[attribute("app", "1", 1, &["zebra"]), attribute("b", "1", 1, &[])]));
+        assert_eq!(found("of zebra"), ["app"]);
+        taken(db, &new(channel, 2, "b", &[attribute("b", "1", 1, &[])]));
+        assert_eq!(found("of zebra"), Vec::<String>::new());
     }
 
     fn channels_are_ordered_ended_and_dropped(db) {

@@ -56,8 +56,15 @@ pub(crate) fn fill(db: &Database) {
                 let values: Vec<Value<'_>> = columns
                     .iter()
                     .map(|(name, kind, optional)| {
-                        // What is finished is not at work.
-                        if *optional && (number == 0 || (table == "job" && name == "finished")) {
+                        // What is finished is not at work, and what has not ended is in the head. Made-up bytes are
+                        // no delta.
+                        let is_open = matches!(
+                            (table.as_str(), name.as_str()),
+                            ("job", "finished")
+                                | ("version", "last")
+                                | ("evaluation", "parent" | "delta")
+                        );
+                        if *optional && (number == 0 || is_open) {
                             return Value::Null;
                         }
                         match kind.as_str() {

@@ -25,8 +25,9 @@ on_both_engines! {
         filled::fill(db);
         let damages: &[(&str, &[&str])] = &[
             ("heads-refer", &["UPDATE head SET fact = 99 WHERE channel = 1"]),
-            ("heads-refer", &["UPDATE head SET since = 0 WHERE channel = 1"]),
-            ("versions-refer", &["UPDATE version SET last = 99 WHERE channel = 1"]),
+            ("heads-have-their-version", &["UPDATE head SET version = 'other' WHERE channel = 1"]),
+            ("evaluations-follow-each-other", &["UPDATE evaluation SET parent = id WHERE id = 1"]),
+            ("versions-refer", &["INSERT INTO version (channel, attribute, package, version, first, last) VALUES (1, 1, 1, '1', 0, 1)"]),
             ("channels-have-their-head", &["UPDATE channel SET head = 99 WHERE id = 1"]),
             ("packages-are-maintained-by-somebody", &["UPDATE maintains SET package = 99 WHERE package = 1"]),
             ("advisories-have-their-name", &["DELETE FROM alias WHERE advisory = 0"]),
