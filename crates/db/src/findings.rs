@@ -340,6 +340,7 @@ impl<S: Session + ?Sized> Findings for S {
         findings: &[(i64, i64, Computed)],
         now: Timestamp,
     ) -> Result<Vec<(i64, i64, i64)>, DbError> {
+        crate::subscriptions::numbered(self)?;
         let bulk = Bulk::new("finding")
             .int("package")
             .int("advisory")

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-mod engine;
-mod error;
 pub mod advisories;
 pub mod backup;
+mod engine;
+mod error;
 pub mod evaluations;
 pub mod findings;
 pub mod fsck;
@@ -13,6 +13,7 @@ pub mod meta;
 pub mod people;
 mod schema;
 pub mod search;
+pub mod subscriptions;
 
 pub use self::engine::{
     Bulk, Database, Dialect, FromValue, Kind, Location, Observed, Row, Rows, Scan, Seen, Session,

@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[Step {
         include_str!("../schema/1/findings.sql"),
         include_str!("../schema/1/issues.sql"),
         include_str!("../schema/1/jobs.sql"),
+        include_str!("../schema/1/subscriptions.sql"),
     ],
     sqlite: &[include_str!("../schema/1/search.sqlite.sql")],
     postgres: &[

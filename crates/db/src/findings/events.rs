@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use snowguard_triage::{Code as _, Decided, EventKind};
 
 use super::{code, content};
+use crate::subscriptions::numbered;
 use crate::{Bulk, DbError, Row, Session, Value};
 
 /// An event to be written.
@@ -53,6 +54,7 @@ pub fn add_events<S: Session + ?Sized>(
     let Some((first, rest)) = events.split_first() else {
         return Ok(None);
     };
+    numbered(session)?;
     let values = values_of(first, now, None)?;
     let rows = session.query(
         "INSERT INTO event (at, actor, kind, batch, finding, advisory, package, before, after, reason, undoes) \

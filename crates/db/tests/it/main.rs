@@ -17,4 +17,5 @@ mod people;
 mod refusals;
 mod schema;
 mod search;
+mod subscriptions;
 mod tls;
