@@ -41,6 +41,14 @@ pub enum DbError {
         /// Which database.
         database: String,
     },
+    /// The server would store text in another encoding.
+    #[error("open {database}: its encoding is {encoding}, and not UTF8")]
+    Encoding {
+        /// Which database.
+        database: String,
+        /// Its encoding, as the server names it.
+        encoding: String,
+    },
     /// A column does not hold what the code that reads it expects.
     #[error("read column {column}: it holds {found}, and not {wanted}")]
     Column {
@@ -224,6 +232,9 @@ impl DbError {
             Self::Newer { .. } => Some(
                 "use the program that made it, or restore the backup that was made before the upgrade",
             ),
+            Self::Encoding { .. } => {
+                Some("make another: createdb --encoding=UTF8 --template=template0 NAME")
+            }
             Self::Foreign { .. } => Some("give an empty database, or a path where no file is"),
             Self::Content { .. } | Self::Column { .. } => Some(
                 "run `snowguardd fsck`; if it finds nothing, this is a defect: please report it",

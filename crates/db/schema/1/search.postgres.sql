@@ -4,4 +4,4 @@ CREATE TABLE search_words (
     document BIGINT PRIMARY KEY,
     words TSVECTOR NOT NULL
 );
-CREATE INDEX search_words_by_word ON search_words USING gin (words) WITH (fastupdate = off);
+CREATE INDEX search_words_by_word ON search_words USING gin (words) WITH (gin_pending_list_limit = 1024);

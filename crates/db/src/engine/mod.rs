@@ -37,11 +37,16 @@ const TRIES: u32 = 8;
 pub struct Settings {
     /// Connections at once: of SQLite for reading beside the one writer, of PostgreSQL altogether.
     pub connections: usize,
+    /// How long a writer waits for another process that writes to the same SQLite file.
+    pub patience: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { connections: 8 }
+        Self {
+            connections: 8,
+            patience: Duration::from_secs(10),
+        }
     }
 }
 
@@ -50,6 +55,13 @@ impl Settings {
     #[must_use]
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// With another patience.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 }
@@ -90,9 +102,7 @@ impl Database {
     /// Connects, whatever is in it.
     pub(crate) fn connect(location: &Location, settings: Settings) -> Result<Self, DbError> {
         let engine = match location.place() {
-            location::Place::Sqlite(path) => {
-                Engine::Sqlite(sqlite::Sqlite::open(path, settings.connections)?)
-            }
+            location::Place::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, settings)?),
             location::Place::Postgres(server) => {
                 Engine::Postgres(postgres::Postgres::open(server, settings.connections)?)
             }
@@ -116,6 +126,16 @@ impl Database {
         match &*self.engine {
             Engine::Sqlite(engine) => Some(engine.path()),
             Engine::Postgres(_) => None,
+        }
+    }
+
+    /// Lets the engine look at what is stored now, so that it plans well, and gives up space that it no longer needs.
+    /// After much was written, and about once a day. Others read and write meanwhile.
+    pub fn tend(&self) -> Result<(), DbError> {
+        match &*self.engine {
+            Engine::Sqlite(engine) => engine.tend(),
+            // The server gives up space by itself; after a bulk of writes it would look only when it has time.
+            Engine::Postgres(_) => self.write(|session| session.batch("ANALYZE")),
         }
     }
 

@@ -12,12 +12,12 @@ use super::bulk::{Bulk, Verb};
 use super::pool::{Manager, Pool};
 use super::session::{self, Session};
 use super::value::{Row, Value};
-use super::{DbError, Dialect, Trouble};
+use super::{DbError, Dialect, Settings, Trouble};
 
 /// `SNGT`: a tracker's database of ours, for `file` and for ourselves.
 const APPLICATION: i32 = 0x534e_4754;
 
-/// How long another process may hold the database before a writer gives up.
+/// How long is waited for a lock that is held for moments only.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Statements kept prepared by each connection.
@@ -32,7 +32,7 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens or makes the file.
-    pub(super) fn open(path: &Path, readers: usize) -> Result<Self, DbError> {
+    pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, DbError> {
         let operation = || format!("open {}", path.display());
         let failed = |error| refused(operation(), error);
         let connection = connect(
@@ -82,7 +82,7 @@ impl Sqlite {
                 Readers {
                     path: path.to_owned(),
                 },
-                readers,
+                settings.connections,
             ),
         })
     }
@@ -100,6 +100,18 @@ impl Sqlite {
         self.readers
             .with(|reader| transact(reader, &self.path, "BEGIN", work))
             .unwrap_or_else(|error| (Err(error.into()), false))
+    }
+
+    /// Statistics of a sample, and all that is in the log into the file.
+    pub(super) fn tend(&self) -> Result<(), DbError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // 0x10002: of all tables, also those that no statement of this connection has read.
+        writer
+            .execute_batch(
+                "PRAGMA analysis_limit = 1000; PRAGMA optimize = 0x10002; \
+                 PRAGMA wal_checkpoint(TRUNCATE);",
+            )
+            .map_err(|error| refused(format!("tend {}", self.path.display()), error))
     }
 
     /// Runs `work` as the only writer, and commits if it succeeds.
@@ -180,9 +192,10 @@ fn transact<T, E: From<DbError>>(
     work: &mut dyn FnMut(&mut dyn Session) -> Result<T, E>,
 ) -> (Result<T, E>, bool) {
     let control = |sql: &str| {
-        connection
-            .execute_batch(sql)
-            .map_err(|error| refused(sql.to_lowercase(), error))
+        connection.execute_batch(sql).map_err(|error| {
+            let word = sql.split(' ').next().unwrap_or(sql).to_lowercase();
+            refused(format!("{word} on {}", path.display()), error)
+        })
     };
     if let Err(error) = control(begin) {
         let retry = error.is_retried();

@@ -296,6 +296,14 @@ on_both_engines! {
         assert_eq!(whole, [false, false, true, true, true, false]);
     }
 
+    fn a_database_is_tended_while_it_is_used(db) {
+        table(db);
+        db.write(|session| add(session, 1, "a")).unwrap();
+        db.tend().unwrap();
+        assert_eq!(count(db), 1);
+        db.tend().unwrap();
+    }
+
     fn many_threads_write_and_read_at_once(db) {
         table(db);
         std::thread::scope(|scope| {

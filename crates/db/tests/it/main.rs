@@ -6,6 +6,7 @@
 )]
 
 mod backup;
+mod durability;
 mod engine;
 mod evaluations;
 mod filled;

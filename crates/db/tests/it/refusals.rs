@@ -2,8 +2,9 @@
 
 use std::error::Error as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
-use snowguard_db::{Database, DbError};
+use snowguard_db::{Database, DbError, Settings};
 use snowguard_testkit::database::Scratch;
 use snowguard_testkit::postgres::Cluster;
 
@@ -72,6 +73,70 @@ fn a_database_that_is_missing() {
     FATAL: database "missing" does not exist
     hint: make it: createdb --encoding=UTF8 NAME
     "#);
+}
+
+#[test]
+fn a_database_in_another_encoding() {
+    let cluster = Cluster::shared().unwrap();
+    cluster
+        .sql("postgres", "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'")
+        .unwrap();
+    let error = Database::open(&cluster.url("latin")).unwrap_err();
+    let root = cluster.root().display().to_string();
+    let port = cluster.port().to_string();
+    insta::assert_snapshot!(told(&error, &[&root, &port]), @r"
+    open database `latin` on …:…: its encoding is LATIN1, and not UTF8
+
+    hint: make another: createdb --encoding=UTF8 --template=template0 NAME
+    ");
+}
+
+#[test]
+fn a_file_that_another_process_writes() {
+    let scratch = Scratch::sqlite().unwrap();
+    let settings = Settings::default().patience(Duration::from_millis(50));
+    let db = Database::open_with(&scratch.name().parse().unwrap(), settings).unwrap();
+    let other = rusqlite::Connection::open(scratch.name()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Reading goes on.
+    db.read(|session| session.query("SELECT 1 FROM meta", &[]))
+        .unwrap();
+    let error = db
+        .write(|session| session.execute("DELETE FROM job", &[]))
+        .unwrap_err();
+    insta::assert_snapshot!(told(&error, &[scratch.name()]), @r"
+    begin on …: the database is locked
+    database is locked
+    hint: another process uses it for long: run one `snowguardd serve` on one SQLite file, or use PostgreSQL
+    ");
+    other.execute_batch("ROLLBACK").unwrap();
+    db.write(|session| session.execute("DELETE FROM job", &[]))
+        .unwrap();
+}
+
+#[test]
+fn a_volume_that_is_full() {
+    let scratch = Scratch::sqlite().unwrap();
+    let db = Database::open(scratch.name()).unwrap();
+    // What SQLite says where a file may not grow is what it says where a volume is full.
+    db.write(|session| session.batch("PRAGMA max_page_count = 1"))
+        .unwrap();
+    let error = db
+        .write(|session| {
+            let large = vec![7_u8; 1 << 20];
+            let sql = "INSERT INTO fact (digest, body) VALUES ($1, $1)";
+            session.execute(sql, &[(&large).into()])
+        })
+        .unwrap_err();
+    insta::assert_snapshot!(told(&error, &[scratch.name()]), @r"
+    run `INSERT INTO fact (digest, body) VALUES ($1, $1)`: no space is left
+    database or disk is full
+    hint: free space on the volume of the database; nothing that was acknowledged is lost
+    ");
+    let rows = db
+        .read(|session| session.query("SELECT 1 FROM fact", &[]))
+        .unwrap();
+    assert!(rows.is_empty());
 }
 
 #[test]

@@ -53,8 +53,22 @@ impl Postgres {
             _ => Some(Connector::new(&server.protection)?),
         };
         let pool = Pool::new(Server { config, tls }, connections);
-        pool.with(|_| ())?;
-        Ok(Self { pool })
+        let opened = Self { pool };
+        let (encoding, _) = opened.read(&mut |session| {
+            let rows = session.query(
+                "SELECT pg_encoding_to_char(encoding) FROM pg_catalog.pg_database WHERE datname = current_database()",
+                &[],
+            )?;
+            rows.first().map_or(Ok(String::new()), |row| row.get(0))
+        });
+        let encoding: String = encoding?;
+        if encoding != "UTF8" {
+            return Err(DbError::Encoding {
+                database: opened.name(),
+                encoding,
+            });
+        }
+        Ok(opened)
     }
 
     /// Where it is; without a password.
