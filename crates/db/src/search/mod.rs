@@ -2,7 +2,7 @@
 //!
 //! First comes what has exactly this name, then names that begin so, then what has all the words. Within each:
 //! packages, people, advisories, each by rank. No step reads more than a fixed number of rows, whatever is asked: of
-//! names that begin with one letter, only the first are looked at.
+//! names that begin with one letter, only the first are looked at; of what is found, the best are given.
 
 mod words;
 
@@ -17,6 +17,8 @@ use crate::error::DbError;
 
 /// Names of each kind that are looked at.
 const NAMES: i64 = 2_000;
+/// Hits of one kind for one reason that are given, the best first.
+const BEST: i64 = 300;
 /// Documents with the words that are looked at, the newest first.
 const DOCUMENTS: i64 = 1_000;
 /// Characters of a query that are looked at.
@@ -364,30 +366,37 @@ fn names<S: Session + ?Sized>(
     name: &str,
     candidates: &mut Candidates,
 ) -> Result<(), DbError> {
-    // Each looks at a range of an index, and at no more of it than `NAMES`; then joins by number.
+    // Each looks at a range of an index, and at no more of it than `NAMES`; joins by number; and gives the best of it.
     let statements: &[&str] = match kind {
         Found::Package => &[
-            "SELECT id, rank, name FROM package \
-             WHERE lower(name) >= $1 AND lower(name) < $2 ORDER BY lower(name), id LIMIT $3",
-            "SELECT id, rank, key FROM package \
-             WHERE lower(key) >= $1 AND lower(key) < $2 ORDER BY lower(key), id LIMIT $3",
+            "SELECT id, rank, name FROM (SELECT id, rank, name FROM package \
+             WHERE lower(name) >= $1 AND lower(name) < $2 ORDER BY lower(name), id LIMIT $3) AS found \
+             ORDER BY CASE WHEN lower(name) = $1 THEN 0 ELSE 1 END, rank DESC, id LIMIT $4",
+            "SELECT id, rank, key FROM (SELECT id, rank, key FROM package \
+             WHERE lower(key) >= $1 AND lower(key) < $2 ORDER BY lower(key), id LIMIT $3) AS found \
+             ORDER BY CASE WHEN lower(key) = $1 THEN 0 ELSE 1 END, rank DESC, id LIMIT $4",
             "SELECT package.id, package.rank, found.path FROM \
              (SELECT path, package FROM attribute \
              WHERE lower(path) >= $1 AND lower(path) < $2 ORDER BY lower(path), id LIMIT $3) AS found \
-             JOIN package ON package.id = found.package",
+             JOIN package ON package.id = found.package \
+             ORDER BY CASE WHEN lower(found.path) = $1 THEN 0 ELSE 1 END, package.rank DESC, package.id, found.path LIMIT $4",
         ],
-        Found::Maintainer => &["SELECT id, 0, name FROM maintainer \
-             WHERE lower(name) >= $1 AND lower(name) < $2 ORDER BY lower(name), kind LIMIT $3"],
+        Found::Maintainer => &[
+            "SELECT id, 0, name FROM (SELECT id, name, kind FROM maintainer \
+             WHERE lower(name) >= $1 AND lower(name) < $2 ORDER BY lower(name), kind LIMIT $3) AS found \
+             ORDER BY CASE WHEN lower(name) = $1 THEN 0 ELSE 1 END, id LIMIT $4",
+        ],
         Found::Advisory => &["SELECT advisory.id, advisory.rank, found.name FROM \
              (SELECT name, advisory FROM alias \
-             WHERE lower(name) >= $1 AND lower(name) < $2 ORDER BY lower(name) LIMIT $3) AS found \
-             JOIN advisory ON advisory.id = found.advisory"],
+             WHERE lower(name) >= $1 AND lower(name) < $2 ORDER BY lower(name), name LIMIT $3) AS found \
+             JOIN advisory ON advisory.id = found.advisory \
+             ORDER BY CASE WHEN lower(found.name) = $1 THEN 0 ELSE 1 END, advisory.rank DESC, advisory.id, found.name LIMIT $4"],
     };
     let end = format!("{name}\u{10ffff}");
     for sql in statements {
         session.for_each(
             sql,
-            &[name.into(), (&end).into(), NAMES.into()],
+            &[name.into(), (&end).into(), NAMES.into(), BEST.into()],
             &mut |row| {
                 let matched: String = row.get(2)?;
                 let why = if matched.eq_ignore_ascii_case(name) {
@@ -439,18 +448,18 @@ fn documents<S: Session + ?Sized>(
         (
             Found::Advisory,
             advisories,
-            "SELECT id, rank FROM advisory WHERE id {in:1}",
+            "SELECT id, rank FROM advisory WHERE id {in:1} ORDER BY rank DESC, id LIMIT $2",
         ),
         (
             Found::Package,
             packages,
-            "SELECT id, rank FROM package WHERE id {in:1}",
+            "SELECT id, rank FROM package WHERE id {in:1} ORDER BY rank DESC, id LIMIT $2",
         ),
     ] {
         if !kinds.contains(&kind) || ids.is_empty() {
             continue;
         }
-        session.for_each(sql, &[ids.into()], &mut |row| {
+        session.for_each(sql, &[ids.into(), BEST.into()], &mut |row| {
             candidates.add(Candidate {
                 kind,
                 id: row.get(0)?,
