@@ -589,8 +589,8 @@ fn row_of(id: i64, facts: &Facts) -> Vec<Value<'_>> {
     ]
 }
 
-/// Others' text without what no engine stores.
-fn clean(text: &str) -> String {
+/// Others' text without what an engine refuses to store.
+pub fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use snowguard_matching::Status;
 use snowguard_triage::{Basis, Bucket, Code, Decided, State, StateKind};
 
-use crate::advisories::truth;
+use crate::advisories::{clean, truth};
 use crate::{Bulk, DbError, Dialect, Row, Session, Value};
 
 pub use self::events::{EventRow, NewEvent, add_events, event, events_of_batch, events_of_finding};
@@ -499,7 +499,7 @@ impl<S: Session + ?Sized> Findings for S {
         let bulk = Bulk::new("package").int("id").key().text("update_to");
         let rows: Vec<Vec<Value<'_>>> = updates
             .iter()
-            .map(|(package, version)| vec![(*package).into(), version.as_deref().into()])
+            .map(|(package, version)| vec![(*package).into(), version.as_deref().map(clean).into()])
             .collect();
         self.update_many(&bulk, &rows)?;
         Ok(())
@@ -530,7 +530,7 @@ fn values_of(computed: &Computed) -> [Value<'_>; 8] {
         computed.is_sure.into(),
         computed.basis.to_bytes().into(),
         (&computed.evidence).into(),
-        computed.fixed_in.as_deref().into(),
+        computed.fixed_in.as_deref().map(clean).into(),
         computed.rank.into(),
         computed.channels.into(),
         computed.flags.into(),

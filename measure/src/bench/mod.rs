@@ -14,6 +14,7 @@ mod packages;
 mod peer;
 mod product;
 mod ranges;
+mod rematch;
 mod report;
 mod scan;
 mod server;
@@ -42,6 +43,7 @@ Examples:
   cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
   cargo xtask bench day --data DIR                       from a feed's new record to the message about it
   cargo xtask bench tracker-year --data DIR              a year of three channels in both databases
+  cargo xtask bench rematch --data DIR                   what the tracker takes, and candidates for each CVE
   cargo xtask bench deep                                 downloads 700 MB, needs 4 GB of disk
   cargo xtask bench deep --peers syft --runs 5 --format json")]
 pub(crate) struct Args {
@@ -66,6 +68,9 @@ enum What {
     Day(day::Args),
     /// Stores a year of evaluations of several channels, in both databases
     TrackerYear(year::Args),
+    /// Takes records and a package set into a tracker's database, matches, and counts candidates beside
+    /// a matcher by substrings
+    Rematch(rematch::Args),
     /// Finds the libraries inside a tree of real programs and packages, beside cdxgen and syft
     Deep(deep::Args),
 }
@@ -113,6 +118,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Feeds(args) => return feeds::run(args),
         What::Day(args) => return day::run(args),
         What::TrackerYear(args) => return year::run(args),
+        What::Rematch(args) => return rematch::run(args),
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))
         }),

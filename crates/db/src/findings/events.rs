@@ -105,7 +105,7 @@ fn values_of(
         event.package.into(),
         before.into(),
         after.into(),
-        event.reason.replace('\0', "\u{fffd}").into(),
+        crate::advisories::clean(&event.reason).into(),
         event.undoes.into(),
     ])
 }

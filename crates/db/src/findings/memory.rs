@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use snowguard_triage::{Code as _, MemoryRule};
 
 use super::{code, content};
-use crate::advisories::one;
+use crate::advisories::{clean, one};
 use crate::{DbError, Row, Session, Value};
 
 /// A rule as it is stored.
@@ -42,7 +42,7 @@ pub fn add_rule<S: Session + ?Sized>(
             rule.verdict.to_code().into(),
             rule.channel.into(),
             rule.expires.map(|day| day.to_string()).into(),
-            (&rule.reason).into(),
+            clean(&rule.reason).into(),
             actor.into(),
             now.into(),
         ],

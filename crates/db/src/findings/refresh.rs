@@ -8,7 +8,7 @@ use snowguard_triage::{Bucket, Code as _, SuggestionKind};
 
 use super::code;
 use crate::advisories::{rating_code, rating_of};
-use crate::{Bulk, DbError, Session, Value};
+use crate::{Bulk, DbError, Dialect, Session, Value};
 
 /// How many subjects are brought in step at once.
 const AT_ONCE: usize = 1_000;
@@ -36,6 +36,7 @@ fn bring<S: Session + ?Sized>(
     kind: SuggestionKind,
     subjects: &[i64],
 ) -> Result<(), DbError> {
+    lock(session, kind, subjects)?;
     let mut members = members(session, kind, subjects)?;
     let (mut rows, mut lists, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for &subject in subjects {
@@ -87,6 +88,27 @@ fn bring<S: Session + ?Sized>(
             .int("worst"),
     };
     session.update_many(&bulk, &lists)?;
+    Ok(())
+}
+
+/// Two who change findings of one subject at the same time must see each other's: the second waits, and
+/// reads what the first has written. All lock advisories before packages, and in order.
+fn lock<S: Session + ?Sized>(
+    session: &mut S,
+    kind: SuggestionKind,
+    subjects: &[i64],
+) -> Result<(), DbError> {
+    if session.dialect() == Dialect::Postgres {
+        let sql = match kind {
+            SuggestionKind::Advisory => {
+                "SELECT id FROM advisory WHERE id {in:1} ORDER BY id FOR UPDATE"
+            }
+            SuggestionKind::Package => {
+                "SELECT id FROM package WHERE id {in:1} ORDER BY id FOR UPDATE"
+            }
+        };
+        session.query(sql, &[subjects.into()])?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,9 @@ use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::index::{Builder, Index, Touched, VulnerabilityView};
 use snowguard_advisory::record::Record;
 use snowguard_advisory::severity::Severity;
-use snowguard_db::advisories::{Advisories as _, Facts, RecordChange, StoredRecord, pack, unpack};
+use snowguard_db::advisories::{
+    Advisories as _, Facts, RecordChange, StoredRecord, clean, pack, unpack,
+};
 use snowguard_db::search::{Document, Search as _};
 use snowguard_db::{Database, DbError, Session};
 use snowguard_feeds::RecordStore;
@@ -322,8 +324,9 @@ fn facts(view: &VulnerabilityView<'_>, description: Option<&str>) -> Facts {
     });
     Facts {
         name: view.id.to_owned(),
-        title: view.summary.map(str::to_owned),
-        description: description.map(str::to_owned),
+        // What is compared with what is stored must be as it is stored.
+        title: view.summary.map(clean),
+        description: description.map(clean),
         score: vector.map(|vector| vector.score().tenths().into()),
         rating: severity.map(Severity::rating),
         vector: vector.map(|vector| vector.as_str().to_owned()),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use snowguard_db::DbError;
+use snowguard_db::advisories::clean;
 use snowguard_db::evaluations::Channel;
 use snowguard_db::findings::{ChannelRow, Computed, FindingRow, flag, pack_evidence};
 use snowguard_matching::Status;
@@ -34,7 +35,7 @@ pub(super) fn computed(
         is_sure: outcome.is_sure,
         basis: Basis::of(&outcome.evidence, outcome.weights.exploited.is_some()),
         evidence: pack_evidence(&outcome.evidence)?,
-        fixed_in: outcome.evidence.fixed_in().map(str::to_owned),
+        fixed_in: outcome.evidence.fixed_in().map(clean),
         rank: outcome.weights.rank().value,
         channels: mask,
         flags: flags

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
+use snowguard_db::advisories::clean;
 use snowguard_db::findings::{
     ChannelRow, Computed, FindingRow, Findings as _, NewEvent, Recomputed, add_events, refresh,
 };
@@ -61,7 +62,7 @@ impl Matched<'_> {
             let update = found
                 .action
                 .as_ref()
-                .and_then(|action| action.update_to.clone());
+                .and_then(|action| action.update_to.as_deref().map(clean));
             if row.is_some_and(|row| row.update_to != update) {
                 writes.updates.push((package.id, update));
             }

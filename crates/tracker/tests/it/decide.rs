@@ -162,6 +162,36 @@ on_both_engines! {
         assert_eq!(events[0].event.change, None);
     }
 
+    fn decisions_at_the_same_time_see_each_other(db) {
+        let world = world(db);
+        let requests = ["one", "two", "three"].map(|package| request(&world, package, Act::Decide(State::WontFix)));
+        let now = world.now();
+        std::thread::scope(|scope| {
+            for request in requests {
+                scope.spawn(move || act(db, TEAM, &[request], "end of life", now).unwrap());
+            }
+        });
+        assert_eq!(states(&world), [State::WontFix; 3]);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(world.queue(), @"review CVE-2024-0002: 1");
+        }
+    }
+
+    /// Nobody writes over what somebody else has just decided.
+    fn of_two_who_looked_at_the_same_one_decides(db) {
+        let world = world(db);
+        let late = request(&world, "one", Act::Decide(State::Confirmed));
+        let now = world.now();
+        let decided: Vec<bool> = std::thread::scope(|scope| {
+            let late = &late;
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(move || act(db, TEAM, std::slice::from_ref(late), "", now).is_ok()))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(decided.iter().filter(|won| **won).count(), 1);
+    }
+
     fn a_duplicate_is_one_of_something(db) {
         let world = world(db);
         let outcome = decided(&world, "one", State::Duplicate { of: 999 });

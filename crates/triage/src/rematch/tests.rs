@@ -281,3 +281,48 @@ fn the_evidence_is_read_as_it_is_written() {
     insta::assert_snapshot!(json, @r#"{"builds":[{"version":"1.1.1g","attributes":["openssl"],"channels":[1],"status":"patched","reason":"CVE-2020-1967.patch is applied","fixed_in":"1.1.1h","said":[{"record":"CVE-2020-1967","source":"test","by":"nvd","product":"openssl:openssl","target":"openssl:openssl","identity":"reviewed: the project itself","identity_sure":true,"range":"affected from 1.1.1d before 1.1.1h","order":"upstream release order","says":"affected"}],"patches":[{"name":"CVE-2020-1967.patch","proof":"name","detail":"CVE-2020-1967","builds":1,"of":1}]}]}"#);
     assert_eq!(serde_json::from_str::<Evidence>(&json).unwrap(), *evidence);
 }
+
+/// A package that is there in several versions is one finding, and one decision.
+#[test]
+fn versions_of_a_package_are_one_finding() {
+    let case = Case::of(OPENSSL);
+    let found = case.found(
+        "openssl",
+        vec![
+            head(STABLE, "openssl", "openssl", "1.1.1k", 0),
+            head(STABLE, "openssl_1_1_g", "openssl", "1.1.1g", 0),
+            head(STABLE, "openssl_1_1_f", "openssl", "1.1.1f", 0),
+        ],
+    );
+    insta::assert_snapshot!(told(&found), @r"
+    CVE-2020-1967: affected
+      1 affected 1.1.1f 1.1.1g
+    ");
+    let builds = &found.outcomes[0].evidence.builds;
+    let attributes: Vec<_> = builds
+        .iter()
+        .map(|build| build.attributes.join(" "))
+        .collect();
+    assert_eq!(attributes, ["openssl_1_1_f", "openssl_1_1_g", "openssl"]);
+}
+
+/// Why it matched is told, and what speaks against.
+#[test]
+fn each_finding_has_its_reasons() {
+    let case = Case::of(OPENSSL);
+    let found = case.found(
+        "openssl",
+        vec![head(STABLE, "openssl", "openssl", "1.1.1g", 1)],
+    );
+    for outcome in &found.outcomes {
+        let build = &outcome.evidence.builds[0];
+        assert!(!build.reason.is_empty() && !build.said.is_empty());
+        assert!(
+            build
+                .said
+                .iter()
+                .all(|said| !said.identity.is_empty() && !said.range.is_empty())
+        );
+        assert_eq!(build.patches.len(), 1);
+    }
+}
