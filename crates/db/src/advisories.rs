@@ -31,6 +31,25 @@ pub struct SourceRow {
     pub name: String,
     /// Its format, by [`snowguard_advisory::index::SourceKind::code`].
     pub kind: u8,
+    /// What is known of it as a whole.
+    pub totals: SourceTotals,
+    /// When something of it last changed here.
+    pub changed_at: Option<Timestamp>,
+    /// When it was last compared.
+    pub looked_at: Option<Timestamp>,
+}
+
+/// What is known of a source as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceTotals {
+    /// How many records it has.
+    pub records: u64,
+    /// How many could not be read.
+    pub skipped: u64,
+    /// The newest day in its records.
+    pub newest: Option<Date>,
+    /// The newest day in those that say which versions are affected.
+    pub newest_range: Option<Date>,
 }
 
 /// A record as it is stored.
@@ -161,6 +180,16 @@ pub trait Advisories {
     /// The number of a source, which is made if there is none.
     fn record_source(&mut self, name: &str, kind: u8) -> Result<i64, DbError>;
 
+    /// Notes what is known of a source as a whole, now that it was compared, and whether something of it
+    /// changed.
+    fn put_source_totals(
+        &mut self,
+        source: i64,
+        totals: &SourceTotals,
+        has_changed: bool,
+        now: Timestamp,
+    ) -> Result<(), DbError>;
+
     /// All sources, in order of name.
     fn record_sources(&mut self) -> Result<Vec<SourceRow>, DbError>;
 
@@ -264,9 +293,40 @@ impl<S: Session + ?Sized> Advisories for S {
         one(&rows, "the source of a record")
     }
 
+    fn put_source_totals(
+        &mut self,
+        source: i64,
+        totals: &SourceTotals,
+        has_changed: bool,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let number = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+        let day = |day: Option<Date>| Value::from(day.map(|day| day.to_string()));
+        self.execute(
+            "UPDATE record_source SET records = $2, skipped = $3, newest = $4, newest_range = $5, \
+             looked_at = $6 WHERE id = $1",
+            &[
+                source.into(),
+                number(totals.records),
+                number(totals.skipped),
+                day(totals.newest),
+                day(totals.newest_range),
+                now.into(),
+            ],
+        )?;
+        if has_changed {
+            self.execute(
+                "UPDATE record_source SET changed_at = $2 WHERE id = $1",
+                &[source.into(), now.into()],
+            )?;
+        }
+        Ok(())
+    }
+
     fn record_sources(&mut self) -> Result<Vec<SourceRow>, DbError> {
         self.query(
-            "SELECT id, name, kind FROM record_source ORDER BY name",
+            "SELECT id, name, kind, records, skipped, newest, newest_range, changed_at, looked_at \
+             FROM record_source ORDER BY name",
             &[],
         )?
         .map(|row| {
@@ -274,6 +334,14 @@ impl<S: Session + ?Sized> Advisories for S {
                 id: row.get(0)?,
                 name: row.get(1)?,
                 kind: row.get(2)?,
+                totals: SourceTotals {
+                    records: row.get(3)?,
+                    skipped: row.get(4)?,
+                    newest: read::day(row, 5)?,
+                    newest_range: read::day(row, 6)?,
+                },
+                changed_at: row.get(7)?,
+                looked_at: row.get(8)?,
             })
         })
     }

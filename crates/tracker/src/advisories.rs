@@ -12,11 +12,13 @@ mod scores;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use snowguard_advisory::index::SourceKind;
-use snowguard_db::advisories::Advisories as _;
+use snowguard_advisory::read::With;
+use snowguard_db::advisories::{Advisories as _, SourceTotals};
 use snowguard_db::{Database, DbError};
-use snowguard_feeds::{RecordStore, RecordsError};
+use snowguard_feeds::{Event, Import, ImportError, Problem, RecordStore, RecordsError};
 
 use self::batch::Batch;
 use self::diff::Differences;
@@ -71,8 +73,16 @@ pub fn take(
 ) -> Result<Taken, TakeError> {
     let mut taken = Taken::default();
     let sources = store.sources()?;
-    for source in sources.iter().filter(|source| is_of_records(source.kind)) {
-        let number = db.write(|session| session.record_source(&source.name, source.kind.code()))?;
+    let mut numbers = Vec::with_capacity(sources.len());
+    for source in &sources {
+        let kind = source.kind.code();
+        let number = db.write(|session| session.record_source(&source.name, kind))?;
+        let before = taken;
+        if source.kind == SourceKind::Epss {
+            // Scores come last: only those of advisories that there are by then are kept.
+            numbers.push((number, source, None));
+            continue;
+        }
         differences(
             db,
             store,
@@ -83,36 +93,65 @@ pub fn take(
             &mut taken,
             told,
         )?;
+        let has_changed = (taken.records, taken.removed) != (before.records, before.removed);
+        numbers.push((number, source, Some(has_changed)));
     }
     // Of a source that is gone altogether every record is.
-    let known = db.read(|session| session.record_sources())?;
-    for source in known {
-        if !sources.iter().any(|other| other.name == source.name) {
+    for known in db.read(|session| session.record_sources())? {
+        if sources.iter().all(|source| source.name != known.name) {
             differences(
                 db,
                 store,
-                &source.name,
-                source.id,
+                &known.name,
+                known.id,
                 now,
                 interrupted,
                 &mut taken,
                 told,
             )?;
+            let none = SourceTotals::default();
+            let has_changed = known.totals != none;
+            db.write(|session| session.put_source_totals(known.id, &none, has_changed, now))?;
         }
     }
-    for source in sources
-        .iter()
-        .filter(|source| source.kind == SourceKind::Epss)
-    {
-        taken.scores += scores::take(db, store, &source.name)?;
+    for (number, source, has_changed) in numbers {
+        let has_changed = match has_changed {
+            Some(has_changed) => has_changed,
+            None => {
+                let scores = scores::take(db, store, &source.name)?;
+                taken.scores += scores;
+                scores > 0
+            }
+        };
+        let totals = SourceTotals {
+            records: source.records,
+            skipped: source.skipped,
+            newest: source.newest,
+            newest_range: source.newest_range,
+        };
+        db.write(|session| session.put_source_totals(number, &totals, has_changed, now))?;
     }
     told(&taken);
     Ok(taken)
 }
 
-/// Scores alone make no advisory, and change every day: they are columns of those that there are.
-fn is_of_records(kind: SourceKind) -> bool {
-    kind != SourceKind::Epss
+/// Reads files, directories and archives of advisories into a record store, with the words of their
+/// authors: each is a source by its name, and a whole new edition of it. Gives how many records were read,
+/// and the first of the problems; what cannot be read is noted in the store and blocks nothing.
+pub fn import(
+    store: &mut RecordStore,
+    paths: &[Utf8PathBuf],
+    interrupted: &AtomicBool,
+    told: &mut dyn FnMut(Event<'_>),
+) -> Result<(u64, Vec<Problem>), ImportError> {
+    let change = store.change()?;
+    let mut import = Import::begin(change, With::Texts, interrupted, told);
+    for path in paths {
+        import.add(path)?;
+    }
+    let (change, records, problems) = import.end();
+    change.commit()?;
+    Ok((records, problems))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one step of the only caller")]

@@ -214,14 +214,9 @@ fn measure(args: &Args) -> Result<Figures> {
 
 fn import(store: &mut RecordStore, data: &Utf8Path) -> Result<u64> {
     let interrupted = AtomicBool::new(false);
-    let mut progress = |_: snowguard_feeds::Event<'_>| {};
-    let change = store.change()?;
-    let mut import = Import::begin(change, With::Texts, &interrupted, &mut progress);
-    for path in dataset::advisories(data)? {
-        import.add(&path)?;
-    }
-    let (change, records, _) = import.end();
-    change.commit()?;
+    let paths = dataset::advisories(data)?;
+    let (records, _) =
+        snowguard_tracker::advisories::import(store, &paths, &interrupted, &mut |_| {})?;
     Ok(records)
 }
 

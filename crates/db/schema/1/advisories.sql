@@ -5,7 +5,16 @@
 CREATE TABLE record_source (
     id {id},
     name {text} NOT NULL UNIQUE,
-    kind {int} NOT NULL
+    kind {int} NOT NULL,
+    records {int} NOT NULL DEFAULT 0,
+    -- What could not be read.
+    skipped {int} NOT NULL DEFAULT 0,
+    -- The newest day in its records, and in those that say which versions are affected.
+    newest {text},
+    newest_range {text},
+    -- When something of it last changed here, and when it was last compared.
+    changed_at {int},
+    looked_at {int}
 ) {table};
 
 CREATE TABLE advisory (

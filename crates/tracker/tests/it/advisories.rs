@@ -1,9 +1,16 @@
 //! Records become advisories, and advisories stay what they are whatever they are called.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests write the files that they import"
+)]
 
 use std::sync::atomic::AtomicBool;
 
 use snowguard_db::Database;
-use snowguard_db::advisories::{advisory, history, records, unpack};
+use snowguard_db::advisories::{
+    Advisories as _, advisory, history, records, records as records_of, unpack,
+};
+use snowguard_db::search::{Found, Search as _};
 use snowguard_testkit::on_both_engines;
 use snowguard_tracker::advisories::{TakeError, Taken, take};
 use snowguard_tracker::decide::{Request, act};
@@ -187,6 +194,40 @@ on_both_engines! {
         db.write(|session| session.execute("UPDATE record SET body = $1", &[(&b"junk"[..]).into()])).unwrap();
         world.records("cve", &ONE.replace("<2.0", "<3.0"));
         assert_eq!(world.take().records, 1);
+    }
+
+    fn sources_are_known_as_a_whole(db) {
+        let mut world = World::new(db);
+        world.records("cve", ONE);
+        world.take();
+        let first = world.now();
+        world.day += 1;
+        world.take();
+        let sources = db.read(|session| session.record_sources()).unwrap();
+        let [source] = &*sources else { panic!("{sources:?}") };
+        assert_eq!((source.name.as_str(), source.totals.records), ("cve", 1));
+        assert_eq!((source.changed_at, source.looked_at), (Some(first), Some(world.now())));
+    }
+
+    fn files_are_read_with_the_words_of_their_authors(db) {
+        let mut world = World::new(db);
+        let directory = tempfile::tempdir().unwrap();
+        let path = camino::Utf8PathBuf::from_path_buf(directory.path().join("cve.jsonl")).unwrap();
+        let record = r#"{"cveMetadata":{"cveId":"CVE-2024-0001"},"containers":{"cna":{"descriptions":[{"lang":"en","value":"A heap\u0000overflow"}],"affected":[{"vendor":"openssl","product":"openssl","defaultStatus":"affected"}],"references":[{"url":"https://a.example/"}]}}}"#;
+        std::fs::write(&path, format!("{record}\n{{\"broken\n")).unwrap();
+        let interrupted = AtomicBool::new(false);
+        let (records, problems) = snowguard_tracker::advisories::import(&mut world.store, &[path], &interrupted, &mut |_| {}).unwrap();
+        assert_eq!((records, problems.len()), (1, 1));
+        assert_eq!(world.take().records, 1);
+        assert_eq!(world.take(), Taken::default());
+        let id = world.advisory("CVE-2024-0001");
+        let row = db.read(|session| advisory(session, id)).unwrap().unwrap();
+        assert_eq!(row.facts.description.as_deref(), Some("A heap\u{fffd}overflow"));
+        let said = db.read(|session| records_of(session, id)).unwrap();
+        let texts = unpack(&said[0].body).unwrap()[0].texts.clone().unwrap();
+        assert_eq!(texts.references[0].url, "https://a.example/");
+        let found = db.read(|session| session.search("overflow", &Found::ALL, None, 9)).unwrap();
+        assert_eq!(found[0].id, id);
     }
 
     fn what_was_interrupted_goes_on(db) {
