@@ -1,5 +1,6 @@
 //! Package sets as channels publish them: a folder with `git-revision` and `packages.json.br`, or a list
-//! of heads as a Prometheus server answers it.
+//! of heads as a Prometheus server answers it. Also the look at a checkout, which is published to this
+//! machine only.
 
 use std::io;
 
@@ -12,7 +13,10 @@ use snowguard_http::{Address, Client, Conditions, Download, Event, Expected, Get
 use snowguard_sources::Options;
 use snowguard_sources::packages::Derivations;
 
-use super::{IngestError, Progress, Revision, Source, Step, is_known, read_file, take};
+use super::{
+    Evaluator, IngestError, Progress, Revision, Source, Step, is_known, of_checkout, read_file,
+    take,
+};
 
 /// Looks at what channels publish.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub struct Poller<'p> {
     /// Whether a package set is taken that lacks many attributes of the head. Then what is known of the
     /// last look is passed over.
     pub shrinking: Shrinking,
+    /// What evaluates checkouts; without it, channels that have one as their source are not looked at.
+    pub evaluator: Option<&'p Evaluator>,
 }
 
 /// What came of looking at a channel.
@@ -66,7 +72,7 @@ const TRIES: usize = 3;
 const NAMES: [&str; 2] = ["packages.json.br", "packages.json"];
 
 impl Poller<'_> {
-    /// Looks whether a channel has a new head, and takes it. How it went is noted with the channel; after
+    /// Looks whether the source of a channel has a new head, and takes it. How it went is noted with the channel; after
     /// a failure the head is what it was, and the next look asks for everything again.
     pub fn poll(
         &self,
@@ -107,7 +113,17 @@ impl Poller<'_> {
         now: Timestamp,
         progress: Progress<'_>,
     ) -> Result<Seen, IngestError> {
-        let folder = folder(channel)?;
+        let source = channel.source.as_deref().map(Source::parse).transpose()?;
+        let none = || IngestError::NoSource {
+            name: channel.name.clone(),
+        };
+        let folder = match source.ok_or_else(none)? {
+            Source::Release(folder) => folder,
+            Source::Checkout(path) => {
+                let evaluator = self.evaluator.ok_or_else(none)?;
+                return self.look_at_checkout(channel, evaluator, &path, now, progress);
+            }
+        };
         let Some(mut page) = self.head(&folder, Some(known))? else {
             return Ok(Seen {
                 polled: Polled::Unchanged,
@@ -149,6 +165,42 @@ impl Poller<'_> {
         }
         Err(IngestError::Moved {
             address: folder.to_string(),
+        })
+    }
+
+    /// Evaluates a checkout that is at a revision which the channel does not have.
+    fn look_at_checkout(
+        &self,
+        channel: &Channel,
+        evaluator: &Evaluator,
+        path: &Utf8Path,
+        now: Timestamp,
+        progress: Progress<'_>,
+    ) -> Result<Seen, IngestError> {
+        let revision = of_checkout(path, now)?;
+        let polled = if is_known(self.db, channel, &revision)? {
+            Polled::Unchanged
+        } else {
+            // Where nix-eval-jobs has left derivations, they say what sources and patches are.
+            let derivations = Derivations {
+                inputs: Vec::new(),
+                live: true,
+            };
+            let stop = self.client.interrupted();
+            let read = evaluator.evaluate(path, derivations, self.options, stop, progress)?;
+            // Whoever changed the checkout meanwhile has changed what was evaluated.
+            if of_checkout(path, now)? != revision {
+                return Err(IngestError::Moved {
+                    address: path.to_string(),
+                });
+            }
+            let shrinking = self.shrinking;
+            let outcome = take(self.db, channel, &revision, now, shrinking, read, progress)?;
+            Polled::Fetched(outcome)
+        };
+        Ok(Seen {
+            polled,
+            page: Some(Page::default()),
         })
     }
 
@@ -289,16 +341,6 @@ fn read_heads(json: &[u8]) -> Result<Vec<Head>, serde_json::Error> {
         })
     });
     Ok(heads.collect())
-}
-
-fn folder(channel: &Channel) -> Result<Address, IngestError> {
-    let source = channel.source.as_deref().map(Source::parse).transpose()?;
-    match source {
-        Some(Source::Release(address)) => Ok(address),
-        _ => Err(IngestError::NoSource {
-            name: channel.name.clone(),
-        }),
-    }
 }
 
 /// The revision that a head names. It is as old as its publication, where the server says that.

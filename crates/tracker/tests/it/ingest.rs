@@ -238,6 +238,7 @@ impl Published {
             options: &self.options,
             spool: &self.world.path("spool"),
             shrinking,
+            evaluator: None,
         };
         poller.poll(&self.world.channel(), now(), &mut |_| ())
     }
@@ -515,6 +516,59 @@ fn an_evaluator_that_fails_leaves_nothing() {
     let garbage = evaluator(&world, "echo nothing of use");
     let said = told(&garbage, false);
     assert!(said.starts_with("cannot take the package set: "), "{said}");
+}
+
+#[test]
+fn a_checkout_is_evaluated_when_it_is_elsewhere() {
+    let client = Client::new(Settings::default(), Arc::new(AtomicBool::new(false))).unwrap();
+    let world = World::new(None);
+    let checkout = world.path("nixpkgs");
+    let channel = world.channel().id;
+    let source = Some(checkout.as_str());
+    world
+        .db
+        .write(|session| session.set_channel_source(channel, source))
+        .unwrap();
+    let options = Options::default();
+    let spool = world.path("spool");
+    let poll = |evaluator: Option<&Evaluator>| {
+        let poller = Poller {
+            db: &world.db,
+            client: &client,
+            options: &options,
+            spool: &spool,
+            shrinking: Shrinking::Refused,
+            evaluator,
+        };
+        poller.poll(&world.channel(), now(), &mut |_| ())
+    };
+    let trouble = || world.channel().poll.unwrap().trouble;
+    std::fs::create_dir(&checkout).unwrap();
+    std::fs::write(checkout.join("default.nix"), "{ }").unwrap();
+    std::fs::write(checkout.join(".git-revision"), HASH).unwrap();
+    std::fs::write(world.path("set.json"), set("1")).unwrap();
+    let print = format!("cat {}", world.path("set.json"));
+    let good = evaluator(&world, &print);
+    assert!(matches!(
+        poll(Some(&good)),
+        Ok(Polled::Fetched(Outcome::Taken(_)))
+    ));
+    assert_eq!(world.head(), "app 1, bash 5.3, curl 8.1");
+    assert_eq!(trouble(), None);
+    // It is where it was: nothing is evaluated.
+    let bad = evaluator(&world, "exit 1");
+    assert_eq!(poll(Some(&bad)).unwrap(), Polled::Unchanged);
+    std::fs::write(checkout.join(".git-revision"), NEXT).unwrap();
+    assert!(poll(Some(&bad)).is_err());
+    assert!(trouble().unwrap().contains("failed (exit status: 1)"));
+    // One that moves while it is evaluated is not taken.
+    let moves = evaluator(
+        &world,
+        &format!("echo {HASH}0 > {checkout}/.git-revision; {print}"),
+    );
+    assert!(matches!(poll(Some(&moves)), Err(IngestError::Moved { .. })));
+    assert!(matches!(poll(None), Err(IngestError::NoSource { .. })));
+    assert_eq!(world.head(), "app 1, bash 5.3, curl 8.1");
 }
 
 /// A small package set: one package is broken, one is insecure, one is an alias.
