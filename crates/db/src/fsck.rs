@@ -2,11 +2,13 @@
 //!
 //! A room that has a rule which its tables cannot hold adds a row to [`CHECKS`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::engine::{Dialect, Session, Value};
 use crate::error::DbError;
 use crate::evaluations::Evaluations as _;
+use crate::findings::refresh;
 use crate::schema;
 
 /// Examples that are told of each check.
@@ -24,6 +26,9 @@ pub struct Check {
     /// A query for both engines: each row is something for which it does not hold, with one column that names it.
     pub sql: &'static str,
 }
+
+/// The remedy where what is computed is not what it is computed from.
+const RECOMPUTE: &str = "let it be computed anew, which changes no decision";
 
 /// What must hold of our rows.
 pub const CHECKS: &[Check] = &[
@@ -104,6 +109,46 @@ pub const CHECKS: &[Check] = &[
               LEFT JOIN channel ON channel.id = finding_channel.channel WHERE channel.id IS NULL",
     },
     Check {
+        name: "open-findings-are-in-the-queue",
+        holds: "a finding that is not done with is told by a row of the queue",
+        remedy: RECOMPUTE,
+        // 9: done with; 0: a row of an advisory.
+        sql: "SELECT 'finding ' || CAST(finding.id AS TEXT) FROM finding \
+              LEFT JOIN suggestion ON suggestion.kind = 0 AND suggestion.subject = finding.advisory \
+              WHERE finding.bucket <> 9 AND suggestion.subject IS NULL",
+    },
+    Check {
+        name: "the-queue-has-findings",
+        holds: "a row of the queue tells of findings that are not done with",
+        remedy: RECOMPUTE,
+        sql: "SELECT CASE WHEN suggestion.kind = 0 THEN 'advisory ' ELSE 'package ' END || CAST(suggestion.subject AS TEXT) \
+              FROM suggestion \
+              WHERE (suggestion.kind = 0 AND NOT EXISTS \
+              (SELECT 1 FROM finding WHERE finding.advisory = suggestion.subject AND finding.bucket <> 9)) \
+              OR (suggestion.kind = 1 AND NOT EXISTS \
+              (SELECT 1 FROM finding WHERE finding.package = suggestion.subject AND finding.bucket <> 9))",
+    },
+    Check {
+        name: "duplicates-have-an-original",
+        holds: "a finding that was decided to be a duplicate says of which advisory",
+        remedy: "decide on the finding again",
+        // 4: a duplicate.
+        sql: "SELECT 'finding ' || CAST(finding.id AS TEXT) FROM finding \
+              WHERE finding.state = 4 AND finding.duplicate_of IS NULL",
+    },
+    Check {
+        name: "events-refer",
+        holds: "what an event is about is there",
+        remedy: "restore a backup; what was done with what is missing can be read, and not undone",
+        sql: "SELECT 'event ' || CAST(event.id AS TEXT) FROM event \
+              LEFT JOIN finding ON finding.id = event.finding \
+              LEFT JOIN advisory ON advisory.id = event.advisory \
+              LEFT JOIN package ON package.id = event.package \
+              WHERE (event.finding IS NOT NULL AND finding.id IS NULL) \
+              OR (event.advisory IS NOT NULL AND advisory.id IS NULL) \
+              OR (event.package IS NOT NULL AND package.id IS NULL)",
+    },
+    Check {
         name: "jobs-that-run-are-leased",
         holds: "a job that runs has a worker and a lease, and one that is finished has none",
         remedy: "stop all services, and start one: jobs without a word are taken back",
@@ -180,6 +225,24 @@ fn deltas(session: &mut dyn Session) -> Result<Option<Problem>, DbError> {
         count: examples.len(),
         examples,
     }))
+}
+
+/// Computes anew what is kept of findings beside them: the queue, and what lists of advisories and packages show.
+/// Changes no finding and no decision.
+pub fn recompute(session: &mut dyn Session) -> Result<(), DbError> {
+    let ids = |session: &mut dyn Session, sql: &str| -> Result<BTreeSet<i64>, DbError> {
+        let found = session.query(sql, &[])?.map(|row| row.get(0))?;
+        Ok(found.into_iter().collect())
+    };
+    let advisories = ids(
+        session,
+        "SELECT advisory FROM finding UNION SELECT subject FROM suggestion WHERE kind = 0",
+    )?;
+    let packages = ids(
+        session,
+        "SELECT package FROM finding UNION SELECT subject FROM suggestion WHERE kind = 1",
+    )?;
+    refresh(session, &advisories, &packages)
 }
 
 /// What the engine finds.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use snowguard_db::{Bulk, Database, DbError, Dialect, Session, Trouble, Value};
 use snowguard_testkit::on_both_engines;
+use snowguard_testkit::postgres::Cluster;
 
 /// A table with every kind of column.
 fn table(db: &Database) {
@@ -302,6 +303,27 @@ on_both_engines! {
         db.tend().unwrap();
         assert_eq!(count(db), 1);
         db.tend().unwrap();
+    }
+
+    fn a_handle_may_be_dropped_where_a_runtime_runs(db) {
+        table(db);
+        let name = match db.path() {
+            Some(path) => path.display().to_string(),
+            None => {
+                let sql = "SELECT CAST(current_database() AS TEXT)";
+                let rows = db.read(|session| session.query(sql, &[])).unwrap();
+                Cluster::shared().unwrap().url(rows.first().unwrap().get(0).unwrap())
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let handle = Database::open(&name).unwrap();
+        assert_eq!(count(&handle), 0);
+        runtime.block_on(async move { drop(handle) });
+        let blocking = Database::open(&name).unwrap();
+        let found = runtime.block_on(async move {
+            tokio::task::spawn_blocking(move || count(&blocking)).await.unwrap()
+        });
+        assert_eq!(found, 0);
     }
 
     fn many_threads_write_and_read_at_once(db) {

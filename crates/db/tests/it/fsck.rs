@@ -32,6 +32,10 @@ on_both_engines! {
             ("packages-are-maintained-by-somebody", &["UPDATE maintains SET package = 99 WHERE package = 1"]),
             ("advisories-have-their-name", &["DELETE FROM alias WHERE advisory = 0"]),
             ("findings-are-in-channels", &["UPDATE finding_channel SET channel = 99 WHERE channel = 1"]),
+            ("open-findings-are-in-the-queue", &["DELETE FROM suggestion WHERE subject = 1"]),
+            ("the-queue-has-findings", &["UPDATE finding SET bucket = 9 WHERE id = 1"]),
+            ("duplicates-have-an-original", &["UPDATE finding SET state = 4 WHERE id = 0"]),
+            ("events-refer", &["UPDATE event SET package = 99 WHERE id = 1"]),
             ("jobs-that-run-are-leased", &["UPDATE job SET worker = NULL WHERE state = 1"]),
         ];
         for (check, statements) in damages {
@@ -50,5 +54,14 @@ on_both_engines! {
         for check in fsck::CHECKS {
             assert!(damages.iter().any(|(name, _)| *name == check.name), "{} is not tried", check.name);
         }
+    }
+
+    fn the_queue_is_computed_anew(db) {
+        filled::fill(db);
+        db.write(|session| session.execute("UPDATE finding SET bucket = 9 WHERE id = 0", &[])).unwrap();
+        db.write(|session| session.execute("DELETE FROM suggestion WHERE subject = 1", &[])).unwrap();
+        assert_eq!(problems(db), ["open-findings-are-in-the-queue", "the-queue-has-findings"]);
+        db.write(|session| fsck::recompute(session)).unwrap();
+        assert_eq!(problems(db), Vec::<&str>::new());
     }
 }

@@ -1,5 +1,6 @@
 //! Search finds the same on both engines, in the same order, whatever is asked.
 
+use proptest::test_runner::{Config, TestRunner};
 use snowguard_db::Database;
 use snowguard_db::search::{Cursor, Document, Found, Hit, Search};
 use snowguard_testkit::on_both_engines;
@@ -129,6 +130,19 @@ on_both_engines! {
         assert_eq!(told(db, "\"heap*"), told(db, "heap*"));
         assert_eq!(hits(db, "%"), []);
         assert_eq!(told(db, "heap AND NOT overflow"), told(db, "heap overflow"));
+    }
+
+    fn whatever_is_typed_is_no_statement(db) {
+        fill(db);
+        let marks = "[a-e\"'*:&|!()<>\\\\ {}^+~%_$?\u{0}-\u{1f}\u{80}-\u{250}\u{10fffe}]{0,24}";
+        let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+        runner
+            .run(&(marks, "(AND|OR|NOT|NEAR|heap)?"), |(marks, word)| {
+                hits(db, &format!("{marks} {word}"));
+                hits(db, &format!("{word}{marks}"));
+                Ok(())
+            })
+            .unwrap();
     }
 
     fn words_follow_what_changes(db) {
