@@ -3,7 +3,7 @@
 //! What is new is what has a higher number than what was looked at before. Numbers are given before they
 //! can be seen: on PostgreSQL a later one may be there while an earlier one is still being written. So who
 //! writes events and findings holds a lock with all others who do, and who looks how far they go waits
-//! until none of these is on the way ([`numbered`]).
+//! until none of these is on the way (`numbered`).
 
 use jiff::Timestamp;
 use snowguard_matching::Status;
