@@ -174,13 +174,22 @@ impl Partial {
         };
         File::open(&self.path)
             .and_then(|file| file.sync_all())
-            .and_then(|()| fs::hard_link(&self.path, path))
-            .and_then(|()| fs::remove_file(&self.path))
+            .and_then(|()| named(&self.path, path))
             .and_then(|()| File::open(directory)?.sync_all())
             .map_err(|source| DbError::File {
                 operation: format!("give {} its name", path.display()),
                 source,
             })
+    }
+}
+
+/// Gives a file another name, over nothing.
+fn named(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Ok(()) => fs::remove_file(from),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Not every file system has links; `vacant` has looked a moment ago.
+        Err(_) => fs::rename(from, to),
     }
 }
 

@@ -16,11 +16,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<(), DbError> {
         refused(operation, error)
     };
     let source = sqlite::connect(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-    let mut target = sqlite::connect(
-        to,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-    )
-    .map_err(failed)?;
+    let mut target = sqlite::create(to).map_err(failed)?;
     let backup = Backup::new(&source, &mut target).map_err(failed)?;
     // In one step: it reads one state, and with a write-ahead log nobody waits for it.
     match backup.step(-1).map_err(failed)? {

@@ -1,5 +1,7 @@
 //! SQLite in this process: one writer, and readers that see what was last committed.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -35,11 +37,7 @@ impl Sqlite {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, DbError> {
         let operation = || format!("open {}", path.display());
         let failed = |error| refused(operation(), error);
-        let connection = connect(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )
-        .map_err(failed)?;
+        let connection = create(path).map_err(failed)?;
         let number =
             |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
         let ours = number("application_id").map_err(failed)?;
@@ -162,6 +160,21 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
          PRAGMA cache_size = -16384;",
     )?;
     Ok(connection)
+}
+
+/// A connection to a file that is made if it is not there, and then for nobody else to read: addresses of people and
+/// digests of their tokens are in it. What SQLite makes beside it has the same rights.
+pub(super) fn create(path: &Path) -> rusqlite::Result<Connection> {
+    // Why it cannot be made, if it cannot, SQLite says.
+    let _ = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    connect(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )
 }
 
 /// Whether a file was made by us.

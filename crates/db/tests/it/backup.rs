@@ -1,5 +1,6 @@
 //! A backup is one state, whole, and restores into either engine.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,7 +27,8 @@ on_both_engines! {
         let (directory, path) = place();
         let done = db.backup(&path).unwrap();
         assert!(done.bytes > 0);
-        // One file, and nothing beside it.
+        // One file, and nothing beside it; what it holds of people is for the operator.
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         let bytes = std::fs::read(&path).unwrap();
 

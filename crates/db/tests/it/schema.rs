@@ -1,5 +1,7 @@
 //! The schema is the same on both engines, and no database of others is touched.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use snowguard_db::{Database, DbError, Dialect};
 use snowguard_testkit::database::Scratch;
 use snowguard_testkit::on_both_engines;
@@ -80,6 +82,19 @@ fn tables_of_others_are_left_alone() {
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .unwrap();
     assert_eq!(tables, 1);
+}
+
+#[test]
+fn nobody_else_reads_a_new_file() {
+    let scratch = Scratch::sqlite().unwrap();
+    let db = Database::open(scratch.name()).unwrap();
+    db.write(|session| session.execute("DELETE FROM job", &[]))
+        .unwrap();
+    for entry in std::fs::read_dir(scratch.directory().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
 }
 
 #[test]
