@@ -535,8 +535,8 @@ impl<S: Session + ?Sized> People for S {
     }
 }
 
-/// The name of the one person on their own machine. GitHub has no login with an underscore.
-const LOCAL: &str = "local_user";
+/// The name of the one person on their own machine, which nobody else may have.
+pub const LOCAL: &str = "local_user";
 
 fn account_of(row: Row<'_>, from: usize) -> Result<Account, DbError> {
     Ok(Account {

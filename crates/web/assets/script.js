@@ -22,7 +22,7 @@
   };
 
   // What is picked, and the form that acts on it.
-  const picks = all('input[name=f]');
+  const picks = all('input[type=checkbox][name=f]');
   const act = one('.act.sticky');
   const told = one('#picked');
   const tell = () => {
@@ -102,7 +102,7 @@
       if (!choice) return;
       // On a list, what has the focus is meant where nothing is picked.
       if (picks.length && !picks.some(pick => pick.checked)) {
-        const pick = here() && one('input[name=f]', here());
+        const pick = here() && one('input[type=checkbox][name=f]', here());
         if (!pick) return;
         pick.checked = true;
         tell();
@@ -123,7 +123,7 @@
       case 'g': going = event.timeStamp; break;
       case '?': help?.showModal(); break;
       case 'x': {
-        const pick = here() && one('input[name=f]', here());
+        const pick = here() && one('input[type=checkbox][name=f]', here());
         if (pick) { pick.checked = !pick.checked; tell(); }
         break;
       }

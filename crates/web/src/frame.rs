@@ -49,8 +49,6 @@ pub struct Viewer {
     pub login: String,
     /// What shows that a form is from their own page.
     pub csrf: String,
-    /// Whether they may decide on everything.
-    pub decides: bool,
 }
 
 /// What just happened.

@@ -116,15 +116,7 @@ pub fn finding(frame: &Frame, view: &Finding, form: Option<&Form>) -> Written {
         form_note: &'static str,
         verdict: String,
         ladder: Ladder,
-        products: Vec<&'a str>,
     }
-    let mut products: Vec<&str> = view
-        .evidence
-        .iter()
-        .map(|evidence| evidence.product.as_str())
-        .collect();
-    products.sort_unstable();
-    products.dedup();
     written(&Page {
         frame,
         view,
@@ -136,7 +128,6 @@ pub fn finding(frame: &Frame, view: &Finding, form: Option<&Form>) -> Written {
         },
         verdict: words::verdict(&view.row),
         ladder: Ladder::of_finding(&view.row.channels, frame.now),
-        products,
     })
 }
 
@@ -280,6 +271,17 @@ pub fn error(frame: &Frame, title: &str, text: &str, hint: Option<&str>, request
         hint,
         request,
     })
+}
+
+/// How programs ask: the addresses, and what each answers.
+pub fn api(frame: &Frame, paths: &[(String, &str)]) -> Written {
+    #[derive(Template)]
+    #[template(path = "api.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        paths: &'a [(String, &'a str)],
+    }
+    written(&Page { frame, paths })
 }
 
 fn written(page: &impl Template) -> Written {

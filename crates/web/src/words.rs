@@ -334,7 +334,7 @@ pub(crate) fn update(suggestion: &Suggestion) -> String {
         "open findings",
     );
     match &suggestion.update {
-        Some(update) => format!("fixes {} of {open}", number(update.fixes)),
+        Some(_) => open,
         None => format!("{open}; no record names a fix"),
     }
 }
@@ -562,8 +562,8 @@ pub(crate) fn did(event: &Event) -> String {
         (EventKind::Decided, None) => "decided".into(),
         (EventKind::Reopened, _) => "reopened".into(),
         (EventKind::Closed, _) => "closed, since every channel has the fix".into(),
-        (EventKind::Found, _) => "found".into(),
-        (EventKind::Gone, _) => "no longer found".into(),
+        (EventKind::Joined, _) => "joined two advisories".into(),
+        (EventKind::StatusChanged, _) => "noted a change".into(),
         (EventKind::Assigned, _) => "changed who looks after it".into(),
         (EventKind::Commented, _) => "commented".into(),
         (EventKind::Undone, _) => "took back a decision".into(),
@@ -572,6 +572,24 @@ pub(crate) fn did(event: &Event) -> String {
         (EventKind::Published, _) => "published".into(),
         (EventKind::Channel, _) => "changed a channel".into(),
     }
+}
+
+/// What a form has done, for the page to which it led: `what` is a word of ours in the address, and
+/// whoever makes up an address chooses among these sentences at most.
+pub(crate) fn done(what: &str, count: Option<&str>) -> Option<String> {
+    let count = count
+        .and_then(|count| count.parse::<u32>().ok())
+        .unwrap_or(1);
+    let findings = counts(count, "finding", "findings");
+    Some(match what {
+        "decided" => format!("Decided on {findings}."),
+        "assigned" => format!("Changed who looks after {findings}."),
+        "commented" => "The comment is in the history.".into(),
+        "undone" => format!("Took back what was decided on {findings}."),
+        "remembered" => "It is remembered, and matched again.".into(),
+        "forgotten" => "It is forgotten, and matched again.".into(),
+        _ => return None,
+    })
 }
 
 pub(crate) fn hits(kind: impl Borrow<HitKind>) -> &'static str {

@@ -90,6 +90,7 @@ CREATE INDEX event_by_advisory ON event (advisory, id) WHERE advisory IS NOT NUL
 CREATE INDEX event_by_package ON event (package, id) WHERE package IS NOT NULL;
 CREATE INDEX event_by_issue ON event (issue, id) WHERE issue IS NOT NULL;
 CREATE INDEX event_by_actor ON event (actor, id) WHERE actor IS NOT NULL;
+CREATE INDEX event_by_people ON event (id) WHERE actor IS NOT NULL;
 CREATE INDEX event_by_batch ON event (batch, id) WHERE batch IS NOT NULL;
 -- What was undone is not undone again.
 CREATE UNIQUE INDEX event_undone ON event (undoes) WHERE undoes IS NOT NULL;

@@ -20,8 +20,8 @@ pub struct Settings {
 /// Where somebody is logged in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionEntry {
-    /// Its number.
-    pub id: i64,
+    /// By what it is ended.
+    pub id: String,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,

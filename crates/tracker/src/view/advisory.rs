@@ -43,8 +43,7 @@ pub struct Advisory {
     #[schema(value_type = Option<String>, format = Date)]
     pub modified: Option<Date>,
     /// Withdrawn by who published it.
-    #[schema(value_type = Option<String>, format = Date)]
-    pub withdrawn: Option<Date>,
+    pub withdrawn: bool,
     /// The records it is joined from.
     pub records: Vec<Record>,
     /// Where more is said.

@@ -20,6 +20,8 @@ pub struct Finding {
     pub decision: Option<Decision>,
     /// Who says what, the weightiest first.
     pub evidence: Vec<Evidence>,
+    /// Marked insecure by Nixpkgs itself because of it, in its words.
+    pub marked: Vec<String>,
     /// Patches that speak against it.
     pub patches: Vec<PatchNote>,
     /// How many packages depend on this one.
@@ -74,6 +76,10 @@ pub struct Evidence {
     /// Whether that is sure.
     #[serde(default)]
     pub identity_sure: bool,
+    /// The product as a rule about it names it: `vendor:product`.
+    pub target: String,
+    /// Of which version it speaks.
+    pub version: String,
     /// The range that decided, or what else did.
     pub range: String,
     /// The order of versions that decided.

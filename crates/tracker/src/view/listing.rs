@@ -12,13 +12,22 @@ pub struct Queue {
     /// What is asked for.
     pub filter: QueueFilter,
     /// How many suggestions are in each list, by grouping as asked.
-    pub buckets: Vec<(Bucket, u64)>,
+    pub buckets: Vec<BucketCount>,
     /// The channels there are.
     pub channels: Vec<String>,
     /// One page of them.
     pub suggestions: Vec<Suggestion>,
     /// Where the next page begins.
     pub next: Option<String>,
+}
+
+/// A list and how many suggestions are in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BucketCount {
+    /// The list.
+    pub bucket: Bucket,
+    /// How many.
+    pub count: u64,
 }
 
 /// Which suggestions are asked for.
@@ -79,10 +88,10 @@ pub enum EventKind {
     Reopened,
     /// Every channel has the fix.
     Closed,
-    /// Something matched that had not before.
-    Found,
-    /// Something matches no longer.
-    Gone,
+    /// Two advisories turned out to be one.
+    Joined,
+    /// What the machine found changed on its own.
+    StatusChanged,
     /// Somebody looks after it now, or nobody.
     Assigned,
     /// Somebody said something.
@@ -163,6 +172,11 @@ impl HitKind {
             Self::Package => "package",
             Self::Maintainer => "maintainer",
         }
+    }
+
+    /// From its key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.key() == key)
     }
 }
 

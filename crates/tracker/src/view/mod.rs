@@ -9,6 +9,7 @@ mod advisory;
 mod finding;
 mod home;
 mod listing;
+pub mod load;
 mod package;
 mod parts;
 mod place;
@@ -18,7 +19,9 @@ pub use account::{AccountEntry, AuditEntry, People, SessionEntry, Settings, Toke
 pub use advisory::{Advisory, History, Record, Reference};
 pub use finding::{Decision, Evidence, Finding, PatchNote, Transition};
 pub use home::{Counts, Home, Tally, Week};
-pub use listing::{Activity, Event, EventKind, Hit, HitKind, Queue, QueueFilter, Search};
+pub use listing::{
+    Activity, BucketCount, Event, EventKind, Hit, HitKind, Queue, QueueFilter, Search,
+};
 pub use package::{Memory, MemoryVerdict, Package, PackageVersion, Version};
 pub use parts::{
     AdvisoryRef, Bucket, ChannelStatus, FindingRow, Grouping, PackageRef, Rating, State, Status,

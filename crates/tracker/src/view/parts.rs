@@ -253,17 +253,20 @@ pub enum Bucket {
     Review,
     /// Confirmed, and not fixed in every channel.
     Confirmed,
-    /// Nothing is left to do.
-    Settled,
+    /// Nixpkgs itself marks the package insecure because of it.
+    Marked,
+    /// Of a kernel, of which there are thousands that one update mends.
+    Kernel,
 }
 
 impl Bucket {
     /// All, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Untriaged,
         Self::Review,
         Self::Confirmed,
-        Self::Settled,
+        Self::Marked,
+        Self::Kernel,
     ];
 
     /// As it is in JSON and in addresses.
@@ -272,8 +275,14 @@ impl Bucket {
             Self::Untriaged => "untriaged",
             Self::Review => "review",
             Self::Confirmed => "confirmed",
-            Self::Settled => "settled",
+            Self::Marked => "marked",
+            Self::Kernel => "kernel",
         }
+    }
+
+    /// From its key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bucket| bucket.key() == key)
     }
 
     /// In words.
@@ -282,7 +291,8 @@ impl Bucket {
             Self::Untriaged => "untriaged",
             Self::Review => "needs review",
             Self::Confirmed => "confirmed, not fixed everywhere",
-            Self::Settled => "settled",
+            Self::Marked => "marked insecure in Nixpkgs",
+            Self::Kernel => "kernel",
         }
     }
 }
@@ -317,12 +327,8 @@ pub struct Suggestion {
 /// The update that mends most.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Update {
-    /// To which version.
+    /// To which version, or a later one.
     pub to: String,
-    /// How many open findings that mends.
-    pub fixes: u32,
-    /// Of how many.
-    pub of: u32,
 }
 
 /// Whether a channel is safe.

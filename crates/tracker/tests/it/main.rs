@@ -9,4 +9,5 @@ mod ingest;
 mod publish;
 mod rematch;
 mod sync;
+mod view;
 mod world;

@@ -21,7 +21,6 @@ pub(crate) fn frame(section: Section, path: &str, viewer: bool) -> Frame {
         viewer: viewer.then(|| Viewer {
             login: "alice".into(),
             csrf: "c0ffee".into(),
-            decides: true,
         }),
         now: now(),
         notice: viewer.then(|| Notice {
@@ -259,11 +258,7 @@ pub(crate) fn by_package() -> Vec<Suggestion> {
         dependents: 4_120,
         channels: vec!["nixos-26.05".into()],
         assignee: Some("bob".into()),
-        update: Some(Update {
-            to: "3.5.4".into(),
-            fixes: 13,
-            of: 14,
-        }),
+        update: Some(Update { to: "3.5.4".into() }),
         rows: vec![
             row(2, "openssl", critical(), Status::Affected, State::Untriaged),
             row(7, "openssl", medium(), Status::Affected, State::Confirmed),
@@ -376,7 +371,8 @@ pub(crate) fn queue(grouping: Grouping) -> Queue {
         },
         buckets: Bucket::ALL
             .into_iter()
-            .zip([1_431, 96, 212, 18_233])
+            .zip([1_431, 96, 212, 40, 900])
+            .map(|(bucket, count)| BucketCount { bucket, count })
             .collect(),
         channels: summaries()
             .into_iter()
@@ -407,7 +403,7 @@ pub(crate) fn advisory() -> Advisory {
         ssvc: Some("exploitation: poc; can be automated; total impact".into()),
         published: Some("2026-08-24".parse().unwrap()),
         modified: Some("2026-11-19".parse().unwrap()),
-        withdrawn: None,
+        withdrawn: false,
         records: vec![
             Record {
                 source: "cve5".into(),
@@ -474,11 +470,7 @@ pub(crate) fn package() -> Package {
             review: 1,
         })
         .collect(),
-        update: Some(Update {
-            to: "3.5.4".into(),
-            fixes: 13,
-            of: 14,
-        }),
+        update: Some(Update { to: "3.5.4".into() }),
         versions: ["openssl", "openssl_1_1", "openssl_3"]
             .into_iter()
             .flat_map(|attribute| {
@@ -547,6 +539,8 @@ pub(crate) fn finding() -> Finding {
                 by: Some("openssl".into()),
                 upstream: true,
                 product: "cpe:2.3:a:openssl:openssl".into(),
+                target: "openssl:openssl".into(),
+                version: "3.5.2".into(),
                 identity: "Nixpkgs says so (meta.identifiers)".into(),
                 identity_sure: true,
                 range: "3.5.2 is inside [3.5.0, 3.5.4)".into(),
@@ -559,6 +553,8 @@ pub(crate) fn finding() -> Finding {
                 by: None,
                 upstream: false,
                 product: "pkg:generic/openssl".into(),
+                target: ":openssl".into(),
+                version: "3.5.2".into(),
                 identity: "the name is the same".into(),
                 identity_sure: false,
                 range: "“before the August release”".into(),
@@ -566,6 +562,7 @@ pub(crate) fn finding() -> Finding {
                 says: "unknown".into(),
             },
         ],
+        marked: Vec::new(),
         patches: vec![PatchNote {
             name: Some("CVE-2026-3711.patch".into()),
             proof: "name".into(),
@@ -707,14 +704,14 @@ pub(crate) fn settings() -> Settings {
         role: "admin".into(),
         sessions: vec![
             SessionEntry {
-                id: 1,
+                id: "1".into(),
                 created: before(40),
                 used: before(0),
                 agent: "Firefox on Linux".into(),
                 current: true,
             },
             SessionEntry {
-                id: 2,
+                id: "2".into(),
                 created: before(400),
                 used: before(90),
                 agent: "Chromium on Android".into(),

@@ -1,6 +1,18 @@
-//! The pages in a browser.
+//! The pages in a browser, and the server with what it refuses.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test"
+)]
 
 mod fixture;
 mod pages;
+mod people;
+mod server;
+mod support;
+mod whole;
+// The small package set of the tracker's own tests.
+#[path = "../../../tracker/tests/it/world.rs"]
+#[expect(dead_code, reason = "the tracker's tests ask more of it")]
+mod world;

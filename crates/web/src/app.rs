@@ -1,0 +1,141 @@
+//! What all requests share: the database, the settings, and what is counted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use snowguard_db::Database;
+use tokio::sync::Semaphore;
+
+use crate::limits::Limiter;
+use crate::metrics::Metrics;
+use crate::random::{self, NoRandom};
+use crate::settings::{Login, Settings};
+
+/// A server's state. Make one, and give it to [`serve`](crate::serve).
+#[derive(Debug)]
+pub struct App {
+    settings: Settings,
+    database: Database,
+    listens_at: SocketAddr,
+    gate: Arc<Semaphore>,
+    metrics: Metrics,
+    rates: Rates,
+    instance: String,
+    counter: AtomicU64,
+    /// The digest of the token with which the one person logs in, until it is used.
+    way_in: Mutex<Option<[u8; 32]>>,
+    stopping: AtomicBool,
+    clock: fn() -> Timestamp,
+}
+
+/// Who has asked how often.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    pub(crate) reading: Limiter<IpAddr>,
+    pub(crate) writing: Limiter<IpAddr>,
+    pub(crate) login: Limiter<IpAddr>,
+    /// What an account decides, from whatever address.
+    pub(crate) deciding: Limiter<i64>,
+}
+
+impl App {
+    /// A server over a database that listens at an address. Where one person uses it, the address with
+    /// the token by which they log in comes with it.
+    pub fn new(
+        settings: Settings,
+        database: Database,
+        listens_at: SocketAddr,
+    ) -> Result<(Arc<Self>, Option<String>), NoRandom> {
+        let (digest, address) = match settings.login {
+            Login::GitHub(_) => (None, None),
+            Login::Local => {
+                let token = random::secret()?;
+                let base = settings.url.as_ref().map_or_else(
+                    || format!("http://{listens_at}"),
+                    |url| url.as_str().trim_end_matches('/').to_owned(),
+                );
+                let address = format!("{base}/login/local?token={token}");
+                (Some(random::digest(&token)), Some(address))
+            }
+        };
+        let limits = settings.limits;
+        let app = Self {
+            gate: Arc::new(Semaphore::new(limits.workers)),
+            metrics: Metrics::default(),
+            rates: Rates {
+                reading: Limiter::new(limits.reading),
+                writing: Limiter::new(limits.writing),
+                login: Limiter::new(limits.login),
+                deciding: Limiter::new(limits.writing),
+            },
+            instance: random::short()?,
+            counter: AtomicU64::new(1),
+            way_in: Mutex::new(digest),
+            stopping: AtomicBool::new(false),
+            clock: Timestamp::now,
+            settings,
+            database,
+            listens_at,
+        };
+        Ok((Arc::new(app), address))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn answers_to(&self, host: &str) -> bool {
+        self.settings.answers_to(host, self.listens_at)
+    }
+
+    /// The server as people address it, without a slash at its end, for where GitHub leads them back.
+    pub(crate) fn base(&self) -> String {
+        match &self.settings.url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listens_at),
+        }
+    }
+
+    pub(crate) fn gate(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.gate)
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    pub(crate) fn counter(&self) -> &AtomicU64 {
+        &self.counter
+    }
+
+    pub(crate) fn way_in(&self) -> &Mutex<Option<[u8; 32]>> {
+        &self.way_in
+    }
+
+    pub(crate) fn stopping(&self) -> &AtomicBool {
+        &self.stopping
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// What operators count, as Prometheus reads it.
+    pub fn metrics_text(&self) -> String {
+        self.metrics.text()
+    }
+}

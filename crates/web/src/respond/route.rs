@@ -1,0 +1,170 @@
+//! What an address means.
+
+use crate::fault::Fault;
+use crate::request::{Method, Request};
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route<'r> {
+    /// A page with data.
+    Show(Shown<'r>),
+    /// The same data for programs.
+    Data(Shown<'r>),
+    OpenApi,
+    ApiPage,
+    Ready,
+    Mine,
+    Login,
+    LoginLocal,
+    LoginGitHub,
+    LoginBack,
+    Logout,
+    Settings,
+    MakeToken,
+    RevokeToken,
+    EndSession,
+    People,
+    SetRole,
+    /// Something is done, by a form or a program.
+    Act(Act),
+}
+
+/// A page with data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown<'r> {
+    Home,
+    Queue,
+    Advisory(&'r str),
+    Package(&'r str),
+    Finding { package: &'r str, advisory: &'r str },
+    Maintainer(&'r str),
+    Channels,
+    Channel(&'r str),
+    Search,
+    Activity,
+    About,
+}
+
+/// Something that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    Decide,
+    Comment,
+    Assign,
+    Undo,
+}
+
+/// What a request asks for.
+pub(crate) fn of(request: &Request) -> Result<Route<'_>, Fault> {
+    let path = request.path();
+    let route = match path[..] {
+        ["readyz"] => Route::Ready,
+        ["api"] => Route::ApiPage,
+        ["api", "v1", "openapi.json"] => Route::OpenApi,
+        ["api", "v1", ref rest @ ..] => match act(rest) {
+            Some(act) => Route::Act(act),
+            None => shown(rest, true).map(Route::Data).ok_or(Fault::NoPage)?,
+        },
+        ["mine"] => Route::Mine,
+        ["login"] => Route::Login,
+        ["login", "local"] => Route::LoginLocal,
+        ["login", "github"] => Route::LoginGitHub,
+        ["login", "callback"] => Route::LoginBack,
+        ["logout"] => Route::Logout,
+        ["settings"] => Route::Settings,
+        ["settings", "tokens"] => Route::MakeToken,
+        ["settings", "tokens", "revoke"] => Route::RevokeToken,
+        ["settings", "sessions", "end"] => Route::EndSession,
+        ["admin"] => Route::People,
+        ["admin", "role"] => Route::SetRole,
+        ref rest => match act(rest) {
+            Some(act) => Route::Act(act),
+            None => shown(rest, false).map(Route::Show).ok_or(Fault::NoPage)?,
+        },
+    };
+    if route.takes(request.method) {
+        Ok(route)
+    } else {
+        Err(Fault::Method)
+    }
+}
+
+fn shown<'r>(path: &[&'r str], for_programs: bool) -> Option<Shown<'r>> {
+    Some(match *path {
+        [] if !for_programs => Shown::Home,
+        ["home"] if for_programs => Shown::Home,
+        ["queue"] => Shown::Queue,
+        ["advisories", name] => Shown::Advisory(name),
+        ["packages", key] => Shown::Package(key),
+        ["packages", package, advisory] => Shown::Finding { package, advisory },
+        ["maintainers", name] => Shown::Maintainer(name),
+        ["channels"] => Shown::Channels,
+        ["channels", name] => Shown::Channel(name),
+        ["search"] => Shown::Search,
+        ["activity"] => Shown::Activity,
+        ["data"] => Shown::About,
+        _ => return None,
+    })
+}
+
+fn act(path: &[&str]) -> Option<Act> {
+    Some(match *path {
+        ["decide"] => Act::Decide,
+        ["comment"] => Act::Comment,
+        ["assign"] => Act::Assign,
+        ["undo"] => Act::Undo,
+        _ => return None,
+    })
+}
+
+impl Route<'_> {
+    fn takes(&self, method: Method) -> bool {
+        let sends = matches!(
+            self,
+            Self::LoginGitHub
+                | Self::Logout
+                | Self::MakeToken
+                | Self::RevokeToken
+                | Self::EndSession
+                | Self::SetRole
+                | Self::Act(_)
+        );
+        // The address with the token is followed, and the form that takes it is sent.
+        matches!(self, Self::LoginLocal) || sends == (method == Method::Post)
+    }
+
+    /// What it is called in the metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Show(shown) => shown.name(),
+            Self::Data(_) => "api",
+            Self::OpenApi | Self::ApiPage => "api-description",
+            Self::Ready => "health",
+            Self::Mine => "mine",
+            Self::Login | Self::LoginLocal | Self::LoginGitHub | Self::LoginBack | Self::Logout => {
+                "login"
+            }
+            Self::Settings | Self::MakeToken | Self::RevokeToken | Self::EndSession => "settings",
+            Self::People | Self::SetRole => "admin",
+            Self::Act(_) => "act",
+        }
+    }
+}
+
+impl Shown<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Home => "home",
+            Self::Queue => "queue",
+            Self::Advisory(_) => "advisory",
+            Self::Package(_) => "package",
+            Self::Finding { .. } => "finding",
+            Self::Maintainer(_) => "maintainer",
+            Self::Channels => "channels",
+            Self::Channel(_) => "channel",
+            Self::Search => "search",
+            Self::Activity => "activity",
+            Self::About => "data",
+        }
+    }
+}
