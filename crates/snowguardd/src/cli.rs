@@ -33,6 +33,8 @@ pub(crate) enum Role {
     Notify(Notify),
     /// Signs the result of a scan, and sends it
     Push(Push),
+    /// Serves the pages and the API of the tracker
+    Serve(Box<Serve>),
     /// Prints completions for a shell
     Completions(Completions),
     /// Writes the man pages
@@ -176,6 +178,99 @@ pub(crate) struct Push {
     /// Says what would be sent, and sends and keeps nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Without more, one person uses it on this machine, and logs in with the address
+that is printed. With an application of GitHub, everybody can: maintainers
+decide on their packages, the security team on all.
+
+Examples:
+  snowguardd serve --database tracker.db
+  snowguardd serve --database postgres://tracker@db.example.org/tracker \\
+    --url https://tracker.example.org --behind-proxy \\
+    --github-client-id Iv1.0123456789abcdef \\
+    --github-secret-file credential:github --admin alice --security bob")]
+pub(crate) struct Serve {
+    /// The database: a file, or the URL of a PostgreSQL
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "SNOWGUARD_DATABASE",
+        hide_env_values = true
+    )]
+    pub(crate) database: String,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// The address under which people reach it
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<url::Url>,
+    /// The name of the site, in the head of every page
+    #[arg(long, value_name = "NAME", default_value = "Snowguard")]
+    pub(crate) site: String,
+    /// A proxy on this machine stands in front: believe its X-Forwarded-For
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
+    /// The application of GitHub with which people log in
+    #[arg(long, value_name = "ID")]
+    pub(crate) github_client_id: Option<String>,
+    /// A file with its secret, or credential:NAME
+    #[arg(long, value_name = "FILE")]
+    pub(crate) github_secret_file: Option<String>,
+    /// Where people log in
+    #[arg(long, value_name = "URL", default_value = "https://github.com")]
+    pub(crate) github_web: url::Url,
+    /// Where it is asked who they are
+    #[arg(long, value_name = "URL", default_value = "https://api.github.com")]
+    pub(crate) github_api: url::Url,
+    /// Somebody of the security team; may be repeated
+    #[arg(long, value_name = "LOGIN")]
+    pub(crate) security: Vec<String>,
+    /// An administrator; may be repeated
+    #[arg(long, value_name = "LOGIN")]
+    pub(crate) admin: Vec<String>,
+    /// Serves metrics at unix:PATH or 127.0.0.1:PORT
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) metrics: Option<String>,
+    /// How it logs
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) log: LogFormat,
+    /// How much it logs
+    #[arg(long, value_enum, default_value = "info")]
+    pub(crate) log_level: LogLevel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line of text for each event
+    Text,
+    /// A line of JSON for each event
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What went wrong
+    Error,
+    /// And what is odd
+    Warn,
+    /// And every request
+    Info,
+    /// And more
+    Debug,
+}
+
+impl From<LogLevel> for tracing::level_filters::LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+        }
+    }
 }
 
 #[derive(Args)]

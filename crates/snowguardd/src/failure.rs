@@ -73,6 +73,13 @@ impl Failure {
     }
 }
 
+impl From<snowguard_db::DbError> for Failure {
+    fn from(error: snowguard_db::DbError) -> Self {
+        let hint = error.hint();
+        Self::new(error).maybe_hint(hint)
+    }
+}
+
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Self {
         let hint = error.hint();

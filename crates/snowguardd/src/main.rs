@@ -10,6 +10,7 @@ mod metrics;
 mod notify;
 mod pages;
 mod push;
+mod serve;
 mod spool;
 mod watch;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Role::Watch(args) => watch::run(args),
         Role::Notify(args) => notify::run(args),
         Role::Push(args) => push::run(args),
+        Role::Serve(args) => serve::run(args),
         Role::Completions(args) => pages::completions(args),
         Role::Man(args) => pages::man(args),
     };

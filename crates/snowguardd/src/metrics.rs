@@ -50,6 +50,17 @@ impl Place {
 
 /// Serves from a thread of its own until the process ends. What cannot be served is told at once.
 pub(crate) fn serve(place: &str, text: Shared) -> Result<(), Failure> {
+    serve_text(place, move || {
+        text.read().unwrap_or_else(PoisonError::into_inner).clone()
+    })
+}
+
+/// The same, with a text that is made when it is asked for.
+pub(crate) fn serve_text(
+    place: &str,
+    text: impl Fn() -> String + Send + Sync + 'static,
+) -> Result<(), Failure> {
+    let text: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(text);
     let place = Place::parse(place)?;
     let failed = {
         let place = place.clone();
@@ -64,10 +75,7 @@ pub(crate) fn serve(place: &str, text: Shared) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(&failed)?;
-    let page = move || async move {
-        let text = text.read().unwrap_or_else(PoisonError::into_inner).clone();
-        ([(CONTENT_TYPE, MEDIA_TYPE)], text)
-    };
+    let page = move || async move { ([(CONTENT_TYPE, MEDIA_TYPE)], text()) };
     let router = Router::new().route("/metrics", get(page));
     match place {
         Place::Unix(path) => {

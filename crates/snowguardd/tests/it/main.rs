@@ -11,6 +11,7 @@ mod kill;
 mod notify;
 mod pages;
 mod push;
+mod serve;
 mod support;
 mod units;
 mod watch;

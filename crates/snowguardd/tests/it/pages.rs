@@ -4,11 +4,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::Place;
 
-const ROLES: [&[&str]; 6] = [
+const ROLES: [&[&str]; 7] = [
     &[],
     &["watch"],
     &["notify"],
     &["push"],
+    &["serve"],
     &["completions"],
     &["man"],
 ];
