@@ -188,6 +188,9 @@ const LOCK: i64 = 0x736e_6f77_6e65_7773;
 
 /// Who is told what.
 pub trait Subscriptions {
+    /// Whether what a topic names is there.
+    fn is_topic(&mut self, topic: &Topic) -> Result<bool, DbError>;
+
     /// Makes a subscription. What is there already is not told.
     fn subscribe(&mut self, new: &NewSubscription<'_>) -> Result<SubscriptionRow, DbError>;
 
@@ -247,6 +250,18 @@ pub trait Subscriptions {
 }
 
 impl<S: Session + ?Sized> Subscriptions for S {
+    fn is_topic(&mut self, topic: &Topic) -> Result<bool, DbError> {
+        let (table, id) = match topic {
+            Topic::Everything | Topic::Found { .. } => return Ok(true),
+            Topic::Package(id) => ("package", id),
+            Topic::Maintainer(id) => ("maintainer", id),
+            Topic::Advisory(id) => ("advisory", id),
+            Topic::Channel(id) => ("channel", id),
+        };
+        let sql = format!("SELECT 1 FROM {table} WHERE id = $1");
+        Ok(!self.query(&sql, &[(*id).into()])?.is_empty())
+    }
+
     fn subscribe(&mut self, new: &NewSubscription<'_>) -> Result<SubscriptionRow, DbError> {
         let mark = self.how_far()?;
         let (topic, subject, search) = stored(new.about)?;

@@ -5,5 +5,6 @@ pub mod decide;
 pub mod ingest;
 pub mod publish;
 pub mod rematch;
+pub mod subscribe;
 pub mod view;
 pub mod year;

@@ -8,6 +8,7 @@ mod forge;
 mod ingest;
 mod publish;
 mod rematch;
+mod subscribe;
 mod sync;
 mod view;
 mod world;
