@@ -187,6 +187,7 @@ that is printed. With an application of GitHub, everybody can: maintainers
 decide on their packages, the security team on all.
 
 Examples:
+  snowguardd serve --database sample.db --sample
   snowguardd serve --database tracker.db
   snowguardd serve --database postgres://tracker@db.example.org/tracker \\
     --url https://tracker.example.org --behind-proxy \\
@@ -204,6 +205,9 @@ pub(crate) struct Serve {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: std::net::SocketAddr,
+    /// Takes in two small package sets that come with the program, if the database has none
+    #[arg(long)]
+    pub(crate) sample: bool,
     /// The address under which people reach it
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<url::Url>,

@@ -1,5 +1,7 @@
 //! `serve`: the tracker's pages and API, from a database, until it is told to stop.
 
+mod sample;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +44,13 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
         let app = Arc::clone(&app);
         metrics::serve_text(place, move || app.metrics_text())?;
     }
-    count(&database).map_err(Failure::from)?;
+    if args.sample {
+        say("taking the sample in");
+        if !sample::take_in(&database)? {
+            say("note: the database has channels already, and is served without the sample");
+        }
+    }
+    count(&database)?;
     match &way_in {
         Some(way_in) => say(&format!("serving {database}; log in once at {way_in}")),
         None => say(&format!("serving {database} at http://{address}/")),

@@ -100,6 +100,27 @@ fn it_serves_one_person_and_ends_when_it_is_told() {
 }
 
 #[test]
+fn the_sample_is_there_at_once() {
+    let place = Place::new();
+    let serving = Serving::start(&place, &["--sample"]);
+    let ask = |path: &str| Serving::ask(&format!("{}{path}", serving.base()));
+    let home = ask("/");
+    assert!(
+        home.contains("Most pressing") && home.contains("corepkgs-2026"),
+        "{home}"
+    );
+    let package = ask("/packages/openssl");
+    assert!(
+        package.contains("Affected in corepkgs-2026 and nixpkgs-20.09"),
+        "{package}"
+    );
+    drop(serving);
+    // What is there is left as it is.
+    let again = Serving::start(&place, &["--sample"]);
+    assert!(Serving::ask(&format!("{}/channels", again.base())).contains("nixpkgs-20.09"));
+}
+
+#[test]
 fn what_it_refuses() {
     let place = Place::new();
     place.write("secret", "hush\n");
