@@ -124,7 +124,7 @@ pub(crate) fn standing(
                     text = format!("{text} {}", versions(&channel.versions));
                 }
                 match channel.fixed_since {
-                    Some(since) if status != Status::Affected => {
+                    Some(since) if matches!(status, Status::Fixed | Status::Patched) => {
                         format!("{text} since {}", short_day(since, now))
                     }
                     _ => text,
@@ -256,8 +256,11 @@ pub(crate) fn share(share: impl Borrow<f64>) -> String {
     }
 }
 
-/// The first characters of a commit.
+/// The first characters of a commit; a name that somebody gave stays whole.
 pub(crate) fn short(revision: &str) -> &str {
+    if revision.len() < 40 {
+        return revision;
+    }
     revision
         .char_indices()
         .nth(11)
@@ -648,7 +651,11 @@ mod tests {
             ["1 kB", "3 kB", "3 MB", "1.2 GB"]
         );
         assert_eq!([0.001, 0.0991, 0.97].map(share), ["0.1 %", "9.9 %", "97 %"]);
-        assert_eq!(short("0123456789abcdef"), "0123456789a");
+        assert_eq!(
+            short("7df7ff7d8e00218376575f0acdcc5d66741351ee"),
+            "7df7ff7d8e0"
+        );
+        assert_eq!(short("nixpkgs-20.09"), "nixpkgs-20.09");
         assert_eq!(short("ä"), "ä");
     }
 }

@@ -114,7 +114,7 @@ pub fn channel(
                 bit.into(),
                 (PAGE + 1).into(),
                 Matched::Affected.to_code().into(),
-                Bucket::Marked.to_code().into(),
+                Bucket::Kernel.to_code().into(),
             ],
         )?
         .map(|row| Ok((row.get(0)?, row.get(1)?)))?;

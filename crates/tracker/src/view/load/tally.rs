@@ -116,7 +116,7 @@ pub fn count(session: &mut dyn Session, now: Timestamp) -> Result<(), DbError> {
         counted_at: Some(now),
         ..Tallies::default()
     };
-    let done = Stored::Done.to_code();
+    let (done, kernel) = (Stored::Done.to_code(), Stored::Kernel.to_code());
     // Told apart by what pages count: lists, severities, exploitation.
     session.for_each(
         "SELECT f.bucket, coalesce(a.rating, 0), CASE WHEN a.exploited IS NULL THEN 0 ELSE 1 END,
@@ -128,8 +128,11 @@ pub fn count(session: &mut dyn Session, now: Timestamp) -> Result<(), DbError> {
                 (row.get(0)?, row.get(2)?, row.get(3)?);
             *tallies.findings.entry(bucket).or_default() += count;
             if bucket != done {
-                let rating = common::rating(row.get(1)?);
-                add(&mut tallies.open, rating, count, exploited);
+                // A kernel has thousands, which would dwarf all others: they have a list of their own.
+                if bucket != kernel {
+                    let rating = common::rating(row.get(1)?);
+                    add(&mut tallies.open, rating, count, exploited);
+                }
                 tallies.exploited += if exploited { count } else { 0 };
             }
             Ok(())
@@ -149,8 +152,8 @@ pub fn count(session: &mut dyn Session, now: Timestamp) -> Result<(), DbError> {
                 CASE WHEN a.exploited IS NULL THEN 0 ELSE 1 END, count(*)
          FROM finding_channel c JOIN finding f ON f.id = c.finding
               JOIN advisory a ON a.id = f.advisory
-         WHERE f.bucket <> $1 GROUP BY 1, 2, 3, 4",
-        &[done.into()],
+         WHERE f.bucket <> $1 AND f.bucket <> $2 GROUP BY 1, 2, 3, 4",
+        &[done.into(), kernel.into()],
         &mut |row| {
             let here = tallies.channels.entry(row.get(0)?).or_default();
             let (exploited, count): (bool, u64) = (row.get(3)?, row.get(4)?);
