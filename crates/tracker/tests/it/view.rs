@@ -119,7 +119,6 @@ fn all(db: &Database) -> Vec<(&'static str, usize)> {
     cost("channel", &mut |s| {
         load::channel(s, "stable", None).map(drop)
     });
-    cost("search", &mut |s| load::search(s, "pack", None).map(drop));
     cost("activity", &mut |s| load::activity(s, None, None).map(drop));
     cost("activity of one", &mut |s| {
         load::activity(s, Some("alice"), Some("9")).map(drop)
@@ -147,7 +146,7 @@ on_both_engines! {
         assert!(missing(&db.try_read(|s| load::finding(s, "x", "y"))));
         assert!(missing(&db.try_read(|s| load::maintainer(s, "x", None))));
         assert!(missing(&db.try_read(|s| load::channel(s, "x", None))));
-        assert!(read(db, |s| load::search(s, "x%_'\" OR 1=1 --", None)).hits.is_empty());
+        assert!(read(db, |s| load::search(s, "x%_'\" OR 1=1 --", None, None)).hits.is_empty());
     }
 
     fn a_finding_is_the_same_on_every_page(db) {
@@ -218,10 +217,20 @@ on_both_engines! {
         assert!(matches!(db.try_read(|s| load::queue(s, &filter, Some("x"))), Err(ViewError::Cursor)));
     }
 
+    fn a_search_takes_a_few_statements(db) {
+        world(db, 40);
+        let (watched, observed) = db.observed();
+        let found = read(&watched, |s| load::search(s, "pack", None, None));
+        assert_eq!(found.hits.len(), 40);
+        assert!(observed.count() <= 12, "{}", observed.count());
+        let titled = read(db, |s| load::search(s, "title", Some(HitKind::Advisory), None));
+        assert_eq!(titled.hits.len(), 40, "by the words of titles");
+    }
+
     fn names_are_found_from_their_beginning(db) {
         world(db, 3);
         let hits = |text: &str| -> Vec<(HitKind, String)> {
-            let found = read(db, |s| load::search(s, text, None));
+            let found = read(db, |s| load::search(s, text, None, None));
             found.hits.into_iter().map(|hit| (hit.kind, hit.name)).collect()
         };
         assert_eq!(hits("cve-2024-0001"), [(HitKind::Advisory, "CVE-2024-0001".into())]);

@@ -134,7 +134,7 @@ const PATHS: [Path; 11] = [
     Path {
         at: "/search",
         name: "search",
-        what: "What goes by a name",
+        what: "What goes by a name, or has the words",
         inside: &[],
         query: &["q", "kind", "cursor"],
         schema: "Search",

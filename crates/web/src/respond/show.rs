@@ -146,7 +146,7 @@ pub(super) fn load(context: &Context<'_>, shown: &Shown<'_>) -> Result<Loaded, N
             if text.len() > 400 {
                 return Err(Fault::Malformed("what is searched for is too long".into()).into());
             }
-            read(&mut |s| Ok(Loaded::Search(load::search(s, text, kind)?)))
+            read(&mut |s| Ok(Loaded::Search(load::search(s, text, kind, cursor)?)))
         }
         Shown::Activity => {
             let actor = query.text("actor");

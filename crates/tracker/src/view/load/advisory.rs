@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use snowguard_db::Session;
+use snowguard_db::advisories::unpack;
 
 use super::common::{self, EVENTS, PAGE};
 use super::queue::cut;
 use super::{Cursor, ViewError};
-use crate::view::{Advisory, History, Record};
+use crate::view::{Advisory, History, Record, Reference};
 
 /// An advisory by any of its names. Nine statements.
 pub fn advisory(
@@ -53,7 +54,7 @@ pub fn advisory(
         "SELECT name FROM alias WHERE advisory = $1 AND name <> $2 ORDER BY name LIMIT 50",
         &[id.into(), own.as_str().into()],
     )?;
-    let records = records(session, id)?;
+    let (records, references) = records(session, id)?;
     let events = common::events(session, "e.advisory = $1", &[id.into()], EVENTS)?;
     Ok(Advisory {
         aliases: aliases.map(|row| row.get(0))?,
@@ -70,7 +71,7 @@ pub fn advisory(
         published: common::day(row.get(12)?),
         modified: common::day(row.get(13)?),
         withdrawn: row.get(14)?,
-        references: Vec::new(),
+        references,
         records,
         candidates: row.get(15)?,
         findings,
@@ -80,16 +81,37 @@ pub fn advisory(
     })
 }
 
-/// The records that speak of an advisory. Two statements.
-fn records(session: &mut dyn Session, advisory: i64) -> Result<Vec<Record>, ViewError> {
+/// How many references are shown.
+const REFERENCES: usize = 100;
+
+/// The records that speak of an advisory, and where they say more is to be read. Two statements.
+fn records(
+    session: &mut dyn Session,
+    advisory: i64,
+) -> Result<(Vec<Record>, Vec<Reference>), ViewError> {
     let rows = session.query(
-        "SELECT r.id, s.name, r.name, r.seen FROM speaks k JOIN record r ON r.id = k.record
+        "SELECT r.id, s.name, r.name, r.seen, r.body FROM speaks k JOIN record r ON r.id = k.record
               JOIN record_source s ON s.id = r.source
          WHERE k.advisory = $1 AND r.gone IS NULL ORDER BY s.name, r.name LIMIT 50",
         &[advisory.into()],
     )?;
+    let mut references: Vec<Reference> = Vec::new();
     let found = rows.map(|row| {
         let name: String = row.get(2)?;
+        for texts in unpack(row.get(4)?)?
+            .into_iter()
+            .filter_map(|record| record.texts)
+        {
+            for reference in texts.references {
+                let is_known = references.iter().any(|known| known.url == reference.url);
+                if !is_known && references.len() < REFERENCES {
+                    references.push(Reference {
+                        url: reference.url,
+                        tags: reference.tags,
+                    });
+                }
+            }
+        }
         Ok((
             row.get::<i64>(0)?,
             Record {
@@ -120,7 +142,7 @@ fn records(session: &mut dyn Session, advisory: i64) -> Result<Vec<Record>, View
         record.history = histories.remove(&id).unwrap_or_default();
         record
     };
-    Ok(found.into_iter().map(with).collect())
+    Ok((found.into_iter().map(with).collect(), references))
 }
 
 /// Where a record can be read.

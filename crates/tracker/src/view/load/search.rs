@@ -1,113 +1,88 @@
-//! Search: by ids and names, from their beginning.
+//! Search: by ids, names and words.
 
+use std::collections::HashMap;
+
+use snowguard_db::search::{Cursor, Found, Search as _};
 use snowguard_db::{DbError, Session};
 
-use super::ViewError;
 use super::common;
-use crate::view::{Hit, HitKind, Search};
+use super::queue::cut;
+use super::{ViewError, common::PAGE};
+use crate::view::{Hit, HitKind, Rating, Search};
 
-/// How many hits of a kind are shown.
-const HITS: i64 = 20;
-
-/// What goes by a name. Three statements at most.
+/// What goes by a name or has the words: the search itself, and two statements.
 pub fn search(
     session: &mut dyn Session,
     query: &str,
     kind: Option<HitKind>,
+    cursor: Option<&str>,
 ) -> Result<Search, ViewError> {
+    let after: Option<Cursor> = cursor
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| ViewError::Cursor)?;
     let text = query.trim();
-    let mut hits = Vec::new();
-    if !text.is_empty() {
-        let wanted = |of: HitKind| kind.is_none_or(|kind| kind == of);
-        let from = text.to_lowercase();
-        // All that begins with it lies between it and it with the greatest of characters.
-        let to = format!("{from}\u{10ffff}");
-        if wanted(HitKind::Advisory) {
-            hits.extend(advisories(session, &from, &to)?);
-        }
-        if wanted(HitKind::Package) {
-            hits.extend(packages(session, &from, &to)?);
-        }
-        if wanted(HitKind::Maintainer) {
-            hits.extend(maintainers(session, &from, &to)?);
-        }
-        let is_exact = |hit: &Hit| {
-            let known = std::iter::once(&hit.name).chain(&hit.found_as);
-            known.into_iter().any(|name| name.to_lowercase() == from)
+    let kinds: Vec<Found> = match kind {
+        None => vec![Found::Package, Found::Maintainer, Found::Advisory],
+        Some(HitKind::Package) => vec![Found::Package],
+        Some(HitKind::Maintainer) => vec![Found::Maintainer],
+        Some(HitKind::Advisory) => vec![Found::Advisory],
+    };
+    let limit = usize::try_from(PAGE + 1).unwrap_or(usize::MAX);
+    let mut found = session.search(text, &kinds, after, limit)?;
+    let next = cut(&mut found, PAGE, |last| last.cursor().to_string());
+    let ids = |of: Found| -> Vec<i64> {
+        let those = found.iter().filter(|hit| hit.kind == of);
+        those.map(|hit| hit.id).collect()
+    };
+    let advisories = standing(
+        session,
+        "SELECT id, rating, open, CASE WHEN exploited IS NULL THEN 0 ELSE 1 END FROM advisory WHERE id {in:1}",
+        &ids(Found::Advisory),
+    )?;
+    let packages = standing(
+        session,
+        "SELECT id, worst, open, CASE WHEN exploited > 0 THEN 1 ELSE 0 END FROM package WHERE id {in:1}",
+        &ids(Found::Package),
+    )?;
+    let hits = found.into_iter().map(|hit| {
+        let (kind, known) = match hit.kind {
+            Found::Advisory => (HitKind::Advisory, advisories.get(&hit.id)),
+            Found::Package => (HitKind::Package, packages.get(&hit.id)),
+            Found::Maintainer => (HitKind::Maintainer, None),
         };
-        hits.sort_by_key(|hit| !is_exact(hit));
-    }
+        let open = known.map_or(0, |(_, open, _)| *open);
+        let is_rated = kind == HitKind::Advisory || open > 0;
+        Hit {
+            kind,
+            name: hit.name,
+            found_as: hit.matched,
+            line: hit.title,
+            rating: known.filter(|_| is_rated).map(|(rating, ..)| *rating),
+            open,
+            exploited: known.is_some_and(|(_, open, exploited)| *exploited && *open > 0),
+        }
+    });
     Ok(Search {
         query: text.to_owned(),
         kind,
-        hits,
-        next: None,
+        hits: hits.collect(),
+        next,
     })
 }
 
-fn advisories(session: &mut dyn Session, from: &str, to: &str) -> Result<Vec<Hit>, DbError> {
-    let rows = session.query(
-        "SELECT a.name, n.name, a.title, a.rating, a.open, a.exploited
-         FROM alias n JOIN advisory a ON a.id = n.advisory
-         WHERE lower(n.name) >= $1 AND lower(n.name) < $2 ORDER BY lower(n.name) LIMIT $3",
-        &[from.into(), to.into(), HITS.into()],
-    )?;
-    let mut hits: Vec<Hit> = rows.map(|row| {
-        let (name, alias): (String, String) = (row.get(0)?, row.get(1)?);
-        Ok(Hit {
-            kind: HitKind::Advisory,
-            found_as: (alias != name).then_some(alias),
-            name,
-            line: row.get(2)?,
-            rating: Some(common::rating(row.get(3)?)),
-            open: row.get(4)?,
-            exploited: row.get::<Option<String>>(5)?.is_some(),
-        })
+/// How bad, how many open, and whether one of them is exploited, by number. One statement.
+fn standing(
+    session: &mut dyn Session,
+    sql: &str,
+    ids: &[i64],
+) -> Result<HashMap<i64, (Rating, u64, bool)>, DbError> {
+    let rows = session.query(sql, &[ids.into()])?;
+    let pairs = rows.map(|row| {
+        Ok((
+            row.get(0)?,
+            (common::rating(row.get(1)?), row.get(2)?, row.get(3)?),
+        ))
     })?;
-    let mut seen = std::collections::BTreeSet::new();
-    hits.retain(|hit| seen.insert(hit.name.clone()));
-    Ok(hits)
-}
-
-fn packages(session: &mut dyn Session, from: &str, to: &str) -> Result<Vec<Hit>, DbError> {
-    let rows = session.query(
-        "SELECT p.key, p.worst, p.open, p.exploited, p.update_to
-         FROM package p WHERE lower(p.name) >= $1 AND lower(p.name) < $2
-         ORDER BY lower(p.name), p.id LIMIT $3",
-        &[from.into(), to.into(), HITS.into()],
-    )?;
-    rows.map(|row| {
-        let open: u64 = row.get(2)?;
-        let update: Option<String> = row.get(4)?;
-        Ok(Hit {
-            kind: HitKind::Package,
-            name: row.get(0)?,
-            found_as: None,
-            line: update
-                .filter(|_| open > 0)
-                .map(|to| format!("update to {to} or later")),
-            rating: (open > 0).then(|| common::rating(row.get(1).ok())),
-            open,
-            exploited: row.get::<i64>(3)? > 0,
-        })
-    })
-}
-
-fn maintainers(session: &mut dyn Session, from: &str, to: &str) -> Result<Vec<Hit>, DbError> {
-    let rows = session.query(
-        "SELECT name, kind FROM maintainer WHERE lower(name) >= $1 AND lower(name) < $2
-         ORDER BY lower(name), kind LIMIT $3",
-        &[from.into(), to.into(), HITS.into()],
-    )?;
-    rows.map(|row| {
-        Ok(Hit {
-            kind: HitKind::Maintainer,
-            name: row.get(0)?,
-            found_as: None,
-            line: (row.get::<i64>(1)? == 1).then(|| "a team".to_owned()),
-            rating: None,
-            open: 0,
-            exploited: false,
-        })
-    })
+    Ok(pairs.into_iter().collect())
 }
