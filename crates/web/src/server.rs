@@ -72,6 +72,8 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
             app.metrics().connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
+    // Whoever asks over a connection that is still open learns that this one is about to go.
+    app.stopping().store(true, Ordering::Relaxed);
     drop(listener);
     let _ = stopping.send(true);
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
