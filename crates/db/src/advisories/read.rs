@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{Facts, rating_of, ssvc_of};
+use super::facts::{Facts, rating_of, ssvc_of};
 use crate::{DbError, Row, Session};
 
 /// An advisory as it is stored.

@@ -1,6 +1,8 @@
 //! What stands in the record store, for who keeps a copy of it elsewhere: names with digests, to find
 //! what changed, and records with their texts.
 
+use camino::Utf8Path;
+use rayon::prelude::*;
 use rusqlite::{OptionalExtension as _, params};
 use sha2::{Digest as _, Sha256};
 use snowguard_advisory::id::AdvisoryId;
@@ -73,46 +75,67 @@ impl RecordStore {
 
     /// What a source says under a name, with texts.
     pub fn under_name(&self, source: &str, name: &str) -> Result<Vec<Record>, RecordsError> {
+        Ok(self.under_names(source, &[name])?.pop().unwrap_or_default())
+    }
+
+    /// What a source says under each of these names, in their order, with texts.
+    pub fn under_names(
+        &self,
+        source: &str,
+        names: &[&str],
+    ) -> Result<Vec<Vec<Record>>, RecordsError> {
         let failed = |source| self.failed(source);
-        let Some(source) = self.number_of(source).map_err(failed)? else {
-            return Ok(Vec::new());
-        };
-        let mut select = self
-            .connection
-            .prepare_cached(
-                "SELECT source, id, body FROM record WHERE source = ?1 AND name = ?2 \
-                 ORDER BY digest",
-            )
-            .map_err(failed)?;
-        let packed: Vec<_> = select
-            .query_map(params![source, name], read::packed)
-            .map_err(failed)?
-            .collect::<Result<_, _>>()
-            .map_err(failed)?;
+        let number = self.number_of(source).map_err(failed)?;
+        let mut packed = Vec::with_capacity(names.len());
+        for name in names {
+            let mut select = self
+                .connection
+                .prepare_cached(
+                    "SELECT source, id, body FROM record WHERE source = ?1 AND name = ?2 \
+                     ORDER BY digest",
+                )
+                .map_err(failed)?;
+            let rows: Vec<_> = select
+                .query_map(params![number, name], read::packed)
+                .map_err(failed)?
+                .collect::<Result<_, _>>()
+                .map_err(failed)?;
+            packed.push(rows);
+        }
+        let path = &self.path;
         packed
-            .into_iter()
-            .map(|(_, row, body)| self.unpack_with_texts(row, &body))
+            .into_par_iter()
+            .map(|rows| {
+                let records = rows.iter();
+                records
+                    .map(|(_, row, body)| unpacked(path, *row, body))
+                    .collect()
+            })
             .collect()
     }
 
     /// All records of the touched groups, each with the name of its source, in no order.
     pub fn groups(&self, touched: &Touched) -> Result<Vec<(String, Record)>, RecordsError> {
         let failed = |source| self.failed(source);
-        let mut found = Vec::new();
+        let mut packed: Vec<(String, i64, Vec<u8>)> = Vec::new();
         for row in self.rows_of_groups(touched).map_err(failed)? {
-            let (source, body): (String, Vec<u8>) = self
+            let found = self
                 .connection
                 .prepare_cached(
-                    "SELECT source.name, record.body FROM record \
+                    "SELECT source.name, record.id, record.body FROM record \
                      JOIN source ON source.id = record.source WHERE record.id = ?1",
                 )
                 .and_then(|mut select| {
-                    select.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))
+                    select.query_row([row], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 })
                 .map_err(failed)?;
-            found.push((source, self.unpack_with_texts(row, &body)?));
+            packed.push(found);
         }
-        Ok(found)
+        let path = &self.path;
+        packed
+            .into_par_iter()
+            .map(|(source, row, body)| Ok((source, unpacked(path, row, &body)?)))
+            .collect()
     }
 
     fn number_of(&self, source: &str) -> rusqlite::Result<Option<i64>> {
@@ -121,14 +144,14 @@ impl RecordStore {
             .query_row([source], |row| row.get(0))
             .optional()
     }
+}
 
-    fn unpack_with_texts(&self, row: i64, body: &[u8]) -> Result<Record, RecordsError> {
-        read::unpack_with_texts(body).map_err(|source| RecordsError::Row {
-            path: self.path.clone(),
-            row,
-            source,
-        })
-    }
+fn unpacked(path: &Utf8Path, row: i64, body: &[u8]) -> Result<Record, RecordsError> {
+    read::unpack_with_texts(body).map_err(|source| RecordsError::Row {
+        path: path.to_owned(),
+        row,
+        source,
+    })
 }
 
 /// One digest for what a source says several times under one name.

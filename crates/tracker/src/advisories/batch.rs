@@ -54,13 +54,9 @@ impl Batch {
             .into_iter()
             .map(|stored| (stored.name.clone(), stored))
             .collect();
-        let mut now = Vec::with_capacity(differences.len());
-        for difference in differences {
-            now.push(match difference.digest {
-                Some(_) => store.under_name(source_name, &difference.name)?,
-                None => Vec::new(),
-            });
-        }
+        // Of a name that the source has no more it says nothing.
+        let names: Vec<&str> = differences.iter().map(|one| one.name.as_str()).collect();
+        let now = store.under_names(source_name, &names)?;
         let prepared: Vec<Prepared> = differences
             .par_iter()
             .zip(now)
