@@ -166,7 +166,7 @@ mod tests {
                 reason: reason.to_owned(),
             }))
         };
-        insta::assert_snapshot!(decided(EventKind::Decided, "no such code\n\u{202e}"), @"python:falcon, CVE-2026-0001: alice decided “not affected”: no such code");
+        insta::assert_snapshot!(decided(EventKind::Decided, "no such code\n\u{202e}"), @r"python:falcon, CVE-2026-0001: alice decided “not affected”: no such code \u{202e}");
         insta::assert_snapshot!(decided(EventKind::Closed, ""), @"python:falcon, CVE-2026-0001: fixed in every channel");
         let found = What::Found {
             status: Status::Affected,
