@@ -249,7 +249,7 @@ fn texts(document: &str) -> String {
     let format = Format::detect(document.as_bytes()).unwrap();
     let mut lines = Vec::new();
     format.read(document.as_bytes(), &mut |result| {
-        assert!(result.unwrap().texts.is_none())
+        assert!(result.unwrap().texts.is_none());
     });
     format.read_with(With::Texts, document.as_bytes(), &mut |result| {
         let record = result.unwrap();
