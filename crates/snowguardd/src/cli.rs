@@ -35,6 +35,8 @@ pub(crate) enum Role {
     Push(Push),
     /// Serves the pages and the API of the tracker
     Serve(Box<Serve>),
+    /// Keeps the database of the tracker: what goes into it, backups, checks
+    Tracker(Tracker),
     /// Prints completions for a shell
     Completions(Completions),
     /// Writes the man pages
@@ -244,6 +246,138 @@ pub(crate) struct Serve {
     /// How much it logs
     #[arg(long, value_enum, default_value = "info")]
     pub(crate) log_level: LogLevel,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Each command may run while `snowguardd serve` does.
+
+Examples:
+  snowguardd tracker --database tracker.db add-channel nixos-26.05
+  snowguardd tracker --database tracker.db ingest nixos-26.05 packages.json.br
+  snowguardd tracker --database tracker.db advisories --records feeds.records
+  snowguardd tracker --database tracker.db backup monday.db")]
+pub(crate) struct Tracker {
+    /// The database: a file, or the URL of a PostgreSQL
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "SNOWGUARD_DATABASE",
+        hide_env_values = true
+    )]
+    pub(crate) database: String,
+    #[command(subcommand)]
+    pub(crate) command: TrackerCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TrackerCommand {
+    /// Lists the channels, with their heads
+    Channels,
+    /// Adds a channel, the last in the ladder
+    AddChannel(AddChannel),
+    /// Takes in a package set, or the one at the channel's source
+    Ingest(Ingest),
+    /// Takes in advisories, and matches the packages anew
+    Advisories(Advisories),
+    /// Writes a backup, while others read and write
+    Backup(Backup),
+    /// Restores a backup to where nothing is yet
+    Restore(Restore),
+    /// Checks that the database is sound
+    Fsck(Fsck),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguardd tracker --database tracker.db add-channel nixos-unstable \\
+    --source https://channels.nixos.org/nixos-unstable
+  snowguardd tracker --database tracker.db add-channel mine --source /srv/nixpkgs")]
+pub(crate) struct AddChannel {
+    /// Its name: letters, digits, `.`, `_` and `-`
+    pub(crate) name: String,
+    /// Where its package sets come from: a folder of releases, or a checkout
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) source: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Reads what `nix-env -qaP --json --meta --drv-path --out-path` and nix-eval-jobs
+print, and a channel's packages.json, packed or not. `advisories` matches what
+was taken in.
+
+Examples:
+  snowguardd tracker --database tracker.db ingest nixos-unstable
+  snowguardd tracker --database tracker.db ingest mine set.json --derivations drvs/
+  nix-eval-jobs … | snowguardd tracker --database tracker.db ingest mine -")]
+pub(crate) struct Ingest {
+    /// The channel
+    pub(crate) channel: String,
+    /// The package set, or - for a pipe [default: what is at the channel's source]
+    #[arg(value_name = "FILE")]
+    pub(crate) set: Option<Utf8PathBuf>,
+    /// Derivations of the packages: a directory or tar of .drv files, or their JSON
+    #[arg(long, value_name = "PATH", requires = "set")]
+    pub(crate) derivations: Vec<Utf8PathBuf>,
+    /// What the set is called [default: by when it is taken in]
+    #[arg(long, value_name = "NAME", requires = "set")]
+    pub(crate) revision: Option<String>,
+    /// Takes a set that lacks more than a fifth of the last one's attributes
+    #[arg(long)]
+    pub(crate) allow_shrinking: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguardd tracker --database tracker.db advisories cves.zip kev.json
+  snowguardd tracker --database tracker.db advisories \\
+    --records /var/lib/snowguard/advisories.idx.records")]
+pub(crate) struct Advisories {
+    /// Files, directories and archives of advisories, each a whole edition of one source
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<Utf8PathBuf>,
+    /// Where the records of all sources are kept
+    #[arg(long, value_name = "FILE")]
+    pub(crate) records: Utf8PathBuf,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+A backup is one SQLite file, also of a PostgreSQL. It can be served as it is.
+
+Examples:
+  snowguardd tracker --database tracker.db backup monday.db")]
+pub(crate) struct Backup {
+    /// Where it goes; nothing may be there
+    #[arg(value_name = "FILE")]
+    pub(crate) to: Utf8PathBuf,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguardd tracker --database new.db restore monday.db
+  snowguardd tracker --database postgres://tracker@db/tracker restore monday.db")]
+pub(crate) struct Restore {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub(crate) from: Utf8PathBuf,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Reads everything. Exit status 1: something does not hold, with what to do.
+
+Examples:
+  snowguardd tracker --database tracker.db fsck
+  snowguardd tracker --database tracker.db fsck --recompute")]
+pub(crate) struct Fsck {
+    /// Computes the queue and the counts of lists anew, which changes no decision
+    #[arg(long)]
+    pub(crate) recompute: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

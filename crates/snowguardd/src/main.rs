@@ -12,6 +12,7 @@ mod pages;
 mod push;
 mod serve;
 mod spool;
+mod tracker;
 mod watch;
 
 use std::process::ExitCode;
@@ -19,9 +20,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Role};
+use crate::failure::Failure;
 
 fn main() -> ExitCode {
     let outcome = match &Cli::parse().role {
+        Role::Tracker(args) => return tracker::run(args).unwrap_or_else(Failure::report),
         Role::Watch(args) => watch::run(args),
         Role::Notify(args) => notify::run(args),
         Role::Push(args) => push::run(args),

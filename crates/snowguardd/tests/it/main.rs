@@ -13,5 +13,6 @@ mod pages;
 mod push;
 mod serve;
 mod support;
+mod tracker;
 mod units;
 mod watch;
