@@ -8,8 +8,9 @@ use jiff::civil::Date;
 use snowguard_matching::Status;
 use snowguard_matching::suppress::Justification;
 use snowguard_triage::public_id::InvalidPublicId;
-use snowguard_triage::{Code, PublicId, StateKind};
+use snowguard_triage::{PublicId, StateKind};
 
+use crate::stored::code;
 use crate::{DbError, Dialect, Row, Session, Value};
 
 /// An issue as it is stored.
@@ -431,8 +432,8 @@ fn decided(row: &Row<'_>) -> Result<DecidedRow, DbError> {
         language: row.get(5)?,
         attributes: Vec::new(),
         fixed_in: row.get(6)?,
-        state: code(row.get(7)?)?,
-        justification: justification.map(code).transpose()?,
+        state: code(*row, 7)?,
+        justification: justification.map(|_| code(*row, 8)).transpose()?,
         since: row.get(9)?,
         reason: row.get(10)?,
         channels: Vec::new(),
@@ -444,16 +445,9 @@ fn standing(row: &Row<'_>) -> Result<StandingRow, DbError> {
     let at: Option<Timestamp> = row.get(5)?;
     Ok(StandingRow {
         channel: row.get(1)?,
-        status: code(row.get(2)?)?,
+        status: code(*row, 2)?,
         versions: row.get(3)?,
         fixed: revision.zip(at),
-    })
-}
-
-fn code<T: Code>(code: i64) -> Result<T, DbError> {
-    T::from_code(code).map_err(|error| DbError::Content {
-        what: T::WHAT.to_owned(),
-        reason: error.to_string(),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod meta;
 pub mod people;
 mod schema;
 pub mod search;
+mod stored;
 pub mod subscriptions;
 
 pub use self::engine::{

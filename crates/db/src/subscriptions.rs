@@ -7,8 +7,9 @@
 
 use jiff::Timestamp;
 use snowguard_matching::Status;
-use snowguard_triage::{Code, Decided, EventKind, StateKind};
+use snowguard_triage::{Decided, EventKind, StateKind};
 
+use crate::stored::code;
 use crate::{DbError, Dialect, Row, Session, Value};
 
 /// How somebody is told.
@@ -499,7 +500,7 @@ fn found<S: Session + ?Sized>(
             rating: row.get::<Option<i64>>(3)?.unwrap_or(0),
             is_exploited: row.get::<Option<&str>>(4)?.is_some(),
             what: What::Found {
-                status: code(row.get(5)?)?,
+                status: code(row, 5)?,
                 fixed_in: row.get(6)?,
             },
         })
@@ -532,7 +533,7 @@ fn done<S: Session + ?Sized>(
             rating: row.get::<Option<i64>>(3)?.unwrap_or(0),
             is_exploited: row.get::<Option<&str>>(4)?.is_some(),
             what: What::Done {
-                kind: code(row.get(5)?)?,
+                kind: code(row, 5)?,
                 actor: row.get(6)?,
                 before: state(row.get(7)?)?,
                 after: state(row.get(8)?)?,
@@ -582,13 +583,6 @@ fn state(decided: Option<&[u8]>) -> Result<Option<StateKind>, DbError> {
         reason: error.to_string(),
     })?;
     Ok(Some(decided.state.kind()))
-}
-
-fn code<T: Code>(code: i64) -> Result<T, DbError> {
-    T::from_code(code).map_err(|error| DbError::Content {
-        what: T::WHAT.to_owned(),
-        reason: error.to_string(),
-    })
 }
 
 fn mark(row: &Row<'_>, column: usize) -> Result<Mark, DbError> {

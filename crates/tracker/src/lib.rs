@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod advisories;
+mod chain;
 pub mod decide;
 pub mod ingest;
 pub mod publish;

@@ -5,6 +5,7 @@ use snowguard_http::{AddressError, HttpError};
 use snowguard_sources::SourceError;
 
 use super::evaluator::EvaluatorError;
+use crate::chain::chain;
 
 /// Why a package set was not taken. `Display` does not repeat the source.
 #[derive(Debug, thiserror::Error)]
@@ -112,14 +113,8 @@ impl IngestError {
 
     /// The error with its causes in one line, as it is noted with a channel.
     pub fn in_one_line(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(source) = cause {
-            text.push_str(": ");
-            text.push_str(&source.to_string());
-            cause = source.source();
-        }
-        text.chars()
+        chain(self)
+            .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(2_000)
             .collect()

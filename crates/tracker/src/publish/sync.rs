@@ -15,6 +15,7 @@ use super::forge::{Forge, ForgeError};
 use super::gather;
 use super::issue::{Issue, Site};
 use super::{osv, text};
+use crate::chain::chain;
 
 /// How many issues are looked at in one transaction.
 const AT_ONCE: u32 = 200;
@@ -130,17 +131,9 @@ fn digest(issue: &Issue, site: &Site) -> Vec<u8> {
 
 /// An error with its causes and what to do.
 fn told(error: &ForgeError) -> String {
-    use std::error::Error as _;
-    let mut told = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        told.push_str(": ");
-        told.push_str(&cause.to_string());
-        source = cause.source();
+    let told = chain(error);
+    match error.hint() {
+        Some(hint) => format!("{told}; {hint}"),
+        None => told,
     }
-    if let Some(hint) = error.hint() {
-        told.push_str("; ");
-        told.push_str(hint);
-    }
-    told
 }

@@ -16,6 +16,7 @@ use snowguard_send::webhook::Hook;
 use super::letter::{self, LINES};
 use super::topic;
 use super::words::{line, page};
+use crate::chain::chain;
 use crate::publish::Site;
 
 /// How many subscriptions are looked at in one transaction, and how many deliveries are taken at once.
@@ -233,16 +234,4 @@ fn key(delivery: &DeliveryRow) -> String {
         "tracker-{}-{}-{event}-{finding}",
         delivery.subscription, delivery.id
     )
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut told = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        told.push_str(": ");
-        told.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    told
 }
