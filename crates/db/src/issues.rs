@@ -178,6 +178,18 @@ pub trait Issues {
     /// Notes how an issue stands in the forge.
     fn note_forge_issue(&mut self, issue: i64, row: &ForgeRow) -> Result<(), DbError>;
 
+    /// Notes that an event is about an issue.
+    fn note_event_of_issue(&mut self, event: i64, issue: i64) -> Result<(), DbError>;
+
+    /// The findings of an advisory about which it was decided that they are so, by number.
+    fn confirmed_findings(&mut self, advisory: i64) -> Result<Vec<i64>, DbError>;
+
+    /// Advisories about which something was decided that is published, by number, those after one.
+    fn decided_advisories(&mut self, after: i64, limit: u32) -> Result<Vec<i64>, DbError>;
+
+    /// The issues of advisories that are not taken back.
+    fn issues_of_advisories(&mut self, advisories: &[i64]) -> Result<Vec<IssueRow>, DbError>;
+
     /// Gathers what is published of advisories, in the order of their numbers: five queries, however many.
     fn verdicts(&mut self, advisories: &[i64]) -> Result<Vec<VerdictsRow>, DbError>;
 }
@@ -338,6 +350,39 @@ impl<S: Session + ?Sized> Issues for S {
         Ok(())
     }
 
+    fn note_event_of_issue(&mut self, event: i64, issue: i64) -> Result<(), DbError> {
+        self.execute(
+            "UPDATE event SET issue = $2 WHERE id = $1",
+            &[event.into(), issue.into()],
+        )?;
+        Ok(())
+    }
+
+    fn confirmed_findings(&mut self, advisory: i64) -> Result<Vec<i64>, DbError> {
+        self.query(
+            "SELECT id FROM finding WHERE advisory = $1 AND state {in:2} ORDER BY id",
+            &[advisory.into(), CONFIRMED.as_slice().into()],
+        )?
+        .map(|row| row.get(0))
+    }
+
+    fn decided_advisories(&mut self, after: i64, limit: u32) -> Result<Vec<i64>, DbError> {
+        self.query(
+            "SELECT DISTINCT advisory FROM finding WHERE state IN (2, 3, 5, 6) AND advisory > $1 \
+             ORDER BY advisory LIMIT $2",
+            &[after.into(), limit.into()],
+        )?
+        .map(|row| row.get(0))
+    }
+
+    fn issues_of_advisories(&mut self, advisories: &[i64]) -> Result<Vec<IssueRow>, DbError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM issue WHERE advisory {{in:1}} AND withdrawn IS NULL ORDER BY id"
+        );
+        self.query(&sql, &[advisories.into()])?
+            .map(|row| read(&row))
+    }
+
     fn verdicts(&mut self, advisories: &[i64]) -> Result<Vec<VerdictsRow>, DbError> {
         let mut found: BTreeMap<i64, VerdictsRow> = BTreeMap::new();
         let list = [Value::from(advisories)];
@@ -406,6 +451,9 @@ impl<S: Session + ?Sized> Issues for S {
         Ok(found.into_values().collect())
     }
 }
+
+/// The states, as stored, of what is so: confirmed, and confirmed and fixed everywhere.
+const CONFIRMED: [i64; 2] = [2, 6];
 
 /// Findings of advisories about which something was decided that is published, each with the words of its
 /// last decision.

@@ -14,10 +14,11 @@ use snowguard_db::evaluations::Evaluations as _;
 use snowguard_db::findings::{FindingRow, Findings as _, NewEvent, add_events, refresh};
 use snowguard_db::{Database, DbError, Session};
 use snowguard_triage::memory::InvalidRule;
-use snowguard_triage::{Act, Bucket, EventKind, Refused, Right, Role, Standing, State};
+use snowguard_triage::{Act, Bucket, EventKind, PublicId, Refused, Right, Role, Standing, State};
 
 pub use self::memory::{Remembered, forget, remember};
 pub use self::undo::undo;
+use crate::publish::act::InvalidWords;
 
 /// Who acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,16 +78,44 @@ pub enum ActError {
     /// The rule cannot be made.
     #[error(transparent)]
     Rule(#[from] InvalidRule),
+    /// Nothing of the advisory is confirmed, so that there is nothing to publish.
+    #[error("no package of this advisory is confirmed")]
+    NothingConfirmed,
+    /// The words of an issue cannot be published.
+    #[error(transparent)]
+    Words(#[from] InvalidWords),
+    /// Somebody changed the issue since it was looked at.
+    #[error("the issue {issue} changed since you looked at it")]
+    IssueChanged {
+        /// Which.
+        issue: PublicId,
+    },
+    /// The issue was taken back.
+    #[error("the issue {issue} is withdrawn")]
+    Withdrawn {
+        /// Which.
+        issue: PublicId,
+    },
+    /// What is taken back from the world needs a reason.
+    #[error("to withdraw an issue needs a reason")]
+    NoReason,
 }
 
 impl ActError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Changed { .. } | Self::Refused(Refused::Superseded) => {
-                Some("look at it again, then decide")
-            }
-            Self::Db(_) | Self::Refused(_) | Self::Missing { .. } | Self::Rule(_) => None,
+            Self::Changed { .. }
+            | Self::IssueChanged { .. }
+            | Self::Refused(Refused::Superseded) => Some("look at it again, then decide"),
+            Self::NothingConfirmed => Some("confirm a finding of it first"),
+            Self::Withdrawn { .. } => Some("publish the advisory again, under a new id"),
+            Self::Db(_)
+            | Self::Refused(_)
+            | Self::Missing { .. }
+            | Self::Rule(_)
+            | Self::Words(_)
+            | Self::NoReason => None,
         }
     }
 }

@@ -64,6 +64,10 @@ pub enum EventKind {
     Published,
     /// A decided finding has another match status, which does not speak against the decision.
     StatusChanged,
+    /// What is published got other words.
+    IssueEdited,
+    /// What was published was taken back.
+    IssueWithdrawn,
 }
 
 codes!(EventKind, "event", {
@@ -80,6 +84,8 @@ codes!(EventKind, "event", {
     EventKind::MemoryRevoked = 11,
     EventKind::Published = 12,
     EventKind::StatusChanged = 13,
+    EventKind::IssueEdited = 14,
+    EventKind::IssueWithdrawn = 15,
 });
 
 impl EventKind {
@@ -99,6 +105,8 @@ impl EventKind {
             Self::MemoryRevoked => "memory_revoked",
             Self::Published => "published",
             Self::StatusChanged => "status_changed",
+            Self::IssueEdited => "issue_edited",
+            Self::IssueWithdrawn => "issue_withdrawn",
         }
     }
 

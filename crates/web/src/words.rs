@@ -573,6 +573,8 @@ pub(crate) fn did(event: &Event) -> String {
         (EventKind::Remembered, _) => "remembered a product".into(),
         (EventKind::Revoked, _) => "forgot a product".into(),
         (EventKind::Published, _) => "published".into(),
+        (EventKind::Edited, _) => "changed what is published".into(),
+        (EventKind::Withdrawn, _) => "took back what was published".into(),
         (EventKind::Channel, _) => "changed a channel".into(),
     }
 }

@@ -4,6 +4,7 @@
 //! they agree with each other. These hold what people decided and what follows from evaluations; no word of
 //! an advisory's author is passed on but its names.
 
+pub mod act;
 mod feed;
 pub mod forge;
 pub mod gather;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use snowguard_triage::PublicId;
 
-use super::issue::{DecidedPackage, Decision, Issue, Site, Standing};
+use super::issue::{DecidedPackage, Decision, Issue, Site, Standing, Verdicts};
 use crate::view::Status;
 
 /// The title that is proposed: the packages and the advisory.
@@ -21,6 +21,49 @@ pub fn title<'n>(packages: impl IntoIterator<Item = &'n str>, advisory: &str) ->
         [one, two, rest @ ..] => format!("{one}, {two} and {} others", rest.len()),
     };
     format!("{listed}: {advisory}")
+}
+
+/// The title that is proposed for what was decided about an advisory.
+pub(super) fn proposed_title(verdicts: &Verdicts) -> String {
+    title(
+        confirmed(verdicts).map(|package| package.key.as_str()),
+        &verdicts.advisory,
+    )
+}
+
+/// The text that is proposed: what to do about each package that is confirmed.
+pub(super) fn proposal(verdicts: &Verdicts) -> String {
+    let mut out = String::new();
+    for package in confirmed(verdicts) {
+        let open: Vec<&str> = package
+            .channels
+            .iter()
+            .filter(|channel| !channel.is_safe())
+            .map(|channel| channel.channel.as_str())
+            .collect();
+        let _ = match (&package.fixed_in, &*open) {
+            (_, []) => writeln!(out, "{} is fixed in every channel.", code(&package.key)),
+            (Some(version), open) => writeln!(
+                out,
+                "Update {} to {} or later; it is open in {}.",
+                code(&package.key),
+                code(version),
+                open.join(", ")
+            ),
+            (None, open) => writeln!(
+                out,
+                "No fixed version of {} is known; it is open in {}.",
+                code(&package.key),
+                open.join(", ")
+            ),
+        };
+    }
+    out.trim_end().to_owned()
+}
+
+fn confirmed(verdicts: &Verdicts) -> impl Iterator<Item = &DecidedPackage> {
+    let packages = verdicts.packages.iter();
+    packages.filter(|package| package.decision == Decision::Confirmed)
 }
 
 /// One line for a list.

@@ -74,6 +74,8 @@ fn done(kind: EventKind, who: &str, before: Option<StateKind>, after: Option<Sta
         EventKind::MemoryRevoked => format!("{who} took a rule back"),
         EventKind::Published => format!("{who} published"),
         EventKind::StatusChanged => "what is computed of it changed".to_owned(),
+        EventKind::IssueEdited => format!("{who} changed what is published"),
+        EventKind::IssueWithdrawn => format!("{who} took back what was published"),
     }
 }
 

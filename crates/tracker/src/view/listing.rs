@@ -104,6 +104,10 @@ pub enum EventKind {
     Revoked,
     /// An issue was published.
     Published,
+    /// An issue got other words.
+    Edited,
+    /// An issue was taken back.
+    Withdrawn,
     /// A channel was added, followed or dropped.
     Channel,
 }

@@ -6,6 +6,7 @@ mod advisories;
 mod decide;
 mod forge;
 mod ingest;
+mod issues;
 mod publish;
 mod rematch;
 mod subscribe;

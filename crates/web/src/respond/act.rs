@@ -210,11 +210,16 @@ fn assignee(person: &Person, form: &Fields) -> Result<Option<i64>, Fault> {
 
 fn fault(error: ActError) -> Fault {
     match error {
-        ActError::Changed { .. } | ActError::Refused(Refused::Superseded) => {
-            Fault::Conflict(error.to_string())
-        }
+        ActError::Changed { .. }
+        | ActError::IssueChanged { .. }
+        | ActError::Withdrawn { .. }
+        | ActError::Refused(Refused::Superseded) => Fault::Conflict(error.to_string()),
         ActError::Refused(Refused::Forbidden(_)) => Fault::Forbidden(error.to_string()),
-        ActError::Refused(_) | ActError::Rule(_) => Fault::Refused(error.to_string()),
+        ActError::Refused(_)
+        | ActError::Rule(_)
+        | ActError::NothingConfirmed
+        | ActError::Words(_)
+        | ActError::NoReason => Fault::Refused(error.to_string()),
         ActError::Missing { what, id } => Fault::NotFound { what, name: id },
         ActError::Db(error) => Fault::internal(error),
     }

@@ -312,6 +312,8 @@ fn event_kind(kind: Logged) -> EventKind {
         Logged::MemoryAdded => EventKind::Remembered,
         Logged::MemoryRevoked => EventKind::Revoked,
         Logged::Published => EventKind::Published,
+        Logged::IssueEdited => EventKind::Edited,
+        Logged::IssueWithdrawn => EventKind::Withdrawn,
         Logged::StatusChanged => EventKind::StatusChanged,
     }
 }
