@@ -179,7 +179,7 @@ pub enum Platform {
     Macos,
     /// Windows.
     Windows,
-    /// Anything else: Android, iOS, z/OS, an appliance.
+    /// Anything else: Android, iOS, z/OS, an appliance, a service that only its provider runs.
     Other,
 }
 

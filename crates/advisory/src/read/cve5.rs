@@ -40,6 +40,7 @@ pub fn read_with(with: With, document: &[u8]) -> Result<Record, ReadError> {
     let total = containers.iter().map(|(_, c)| c.affected.len()).sum();
     within("affected entries", total, LIMIT_AFFECTED)?;
     let own = containers.first().map(|(_, container)| container);
+    let hosted_only = own.is_some_and(|own| own.tags.iter().any(|tag| tag == HOSTED_ONLY));
     let title = own.and_then(|c| c.title.as_deref());
     let systems = prose::systems(&[title, own.and_then(|c| english(&c.descriptions))]);
     record.texts = with.texts(|texts| {
@@ -53,6 +54,11 @@ pub fn read_with(with: With, document: &[u8]) -> Result<Record, ReadError> {
         container.add_to(whose, &mut record)?;
     }
     record.restrict_by_prose(&systems);
+    if hosted_only {
+        for affected in &mut record.affects {
+            affected.platforms = vec![Platform::Other];
+        }
+    }
     record.fixes.sort_unstable();
     record.fixes.dedup();
     Ok(record)
@@ -97,7 +103,13 @@ struct Container {
     metrics: Vec<Metric>,
     #[serde(default)]
     references: Vec<Reference>,
+    #[serde(default, deserialize_with = "lenient")]
+    tags: Vec<String>,
 }
+
+/// The tag of a record about what only its provider runs: nobody can install it (CVE record format
+/// 5, `cnaTags`).
+const HOSTED_ONLY: &str = "exclusively-hosted-service";
 
 #[derive(Deserialize)]
 pub(super) struct Description {
