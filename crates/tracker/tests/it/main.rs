@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod advisories;
+mod complaints;
 mod decide;
 mod forge;
 mod ingest;
