@@ -7,6 +7,7 @@ mod matcher;
 mod parts;
 mod resolve;
 pub mod suppress;
+pub mod triage;
 mod update;
 mod vendor;
 
