@@ -64,8 +64,17 @@ impl Scopes {
     pub const READ: Self = Self(1);
     /// Decide as its owner may.
     pub const TRIAGE: Self = Self(2);
+    /// Publish, edit and withdraw issues as its owner may.
+    pub const PUBLISH: Self = Self(4);
+    /// Make and end its owner's subscriptions.
+    pub const SUBSCRIBE: Self = Self(8);
     /// All, with their words.
-    pub const ALL: [(Self, &'static str); 2] = [(Self::READ, "read"), (Self::TRIAGE, "triage")];
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::READ, "read"),
+        (Self::TRIAGE, "triage"),
+        (Self::PUBLISH, "publish"),
+        (Self::SUBSCRIBE, "subscribe"),
+    ];
 
     /// Both together.
     #[must_use]

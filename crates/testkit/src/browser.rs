@@ -359,6 +359,7 @@ impl Page<'_> {
             "Enter" => ("\r", 13),
             "Escape" => ("", 27),
             "Tab" => ("", 9),
+            " " => (" ", 32),
             character => (character, 0),
         };
         for kind in ["keyDown", "keyUp"] {

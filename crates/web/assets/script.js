@@ -85,7 +85,7 @@
   one('#keys')?.removeAttribute('hidden');
   one('#keys')?.addEventListener('click', () => help.showModal());
   one('#help button')?.addEventListener('click', () => help.close());
-  const ways = { h: '/', q: '/queue', m: '/mine', c: '/channels', a: '/activity', d: '/data' };
+  const ways = { h: '/', q: '/queue', m: '/mine', c: '/channels', a: '/activity', d: '/data', p: '/issues' };
   let going = 0;
   addEventListener('keydown', event => {
     if (event.ctrlKey || event.metaKey || event.altKey || help?.open) return;
@@ -131,6 +131,7 @@
       case 'c': event.preventDefault(); choose('confirmed'); break;
       case 'n': event.preventDefault(); choose('not_affected'); break;
       case 'r': event.preventDefault(); choose('needs_review'); break;
+      case 'p': one('a[data-publish]')?.click(); break;
       case 'u': one('form[data-undo] button')?.focus(); break;
     }
   });

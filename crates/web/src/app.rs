@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use snowguard_db::Database;
+use snowguard_tracker::publish::Site;
 use tokio::sync::Semaphore;
 
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::random::{self, NoRandom};
+use crate::respond::Made;
 use crate::settings::{Login, Settings};
 
 /// A server's state. Make one, and give it to [`serve`](crate::serve).
@@ -27,6 +29,8 @@ pub struct App {
     /// The digest of the token with which the one person logs in, until it is used.
     way_in: Mutex<Option<[u8; 32]>>,
     stopping: AtomicBool,
+    /// Documents that were made.
+    documents: Mutex<Vec<Made>>,
     clock: fn() -> Timestamp,
 }
 
@@ -74,6 +78,7 @@ impl App {
             counter: AtomicU64::new(1),
             way_in: Mutex::new(digest),
             stopping: AtomicBool::new(false),
+            documents: Mutex::default(),
             clock: Timestamp::now,
             settings,
             database,
@@ -102,6 +107,19 @@ impl App {
         }
     }
 
+    /// Where the tracker is, and in whose name it speaks.
+    pub(crate) fn site(&self) -> Site {
+        let publishing = &self.settings.publishing;
+        Site {
+            url: self.base(),
+            author: publishing
+                .author
+                .clone()
+                .unwrap_or_else(|| self.settings.site.clone()),
+            ecosystem: publishing.ecosystem.clone(),
+        }
+    }
+
     pub(crate) fn gate(&self) -> Arc<Semaphore> {
         Arc::clone(&self.gate)
     }
@@ -124,6 +142,10 @@ impl App {
 
     pub(crate) fn way_in(&self) -> &Mutex<Option<[u8; 32]>> {
         &self.way_in
+    }
+
+    pub(crate) fn documents(&self) -> &Mutex<Vec<Made>> {
+        &self.documents
     }
 
     pub(crate) fn stopping(&self) -> &AtomicBool {

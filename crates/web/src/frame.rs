@@ -19,6 +19,8 @@ pub struct Frame {
     pub now: Timestamp,
     /// What just happened.
     pub notice: Option<Notice>,
+    /// Where what is new of it is as an Atom feed.
+    pub feed: Option<String>,
     /// Where the same is as JSON.
     pub api: Option<String>,
     /// The files it needs.
@@ -36,6 +38,8 @@ pub enum Section {
     Mine,
     /// Channels.
     Channels,
+    /// What is published.
+    Issues,
     /// What was done.
     Activity,
     /// None of those in the head of the page.
@@ -71,6 +75,7 @@ impl Frame {
             sections.push((Section::Mine, "/mine", "Mine"));
         }
         sections.push((Section::Channels, "/channels", "Channels"));
+        sections.push((Section::Issues, "/issues", "Published"));
         sections.push((Section::Activity, "/activity", "Activity"));
         sections
     }

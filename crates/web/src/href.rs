@@ -35,6 +35,15 @@ pub(crate) fn channel(name: &str) -> String {
     format!("/channels/{}", segment(name))
 }
 
+pub(crate) fn issue(id: &str) -> String {
+    format!("/issues/{}", segment(id))
+}
+
+/// The form with which an advisory is published.
+pub(crate) fn publish(advisory: &str) -> String {
+    format!("/advisories/{}/publish", segment(advisory))
+}
+
 pub(crate) fn hit(hit: &Hit) -> String {
     match hit.kind {
         HitKind::Advisory => advisory(&hit.name),

@@ -26,4 +26,4 @@ pub use limits::Rate;
 pub use random::NoRandom;
 pub use respond::openapi;
 pub use server::serve;
-pub use settings::{GitHub, Limits, Login, Settings};
+pub use settings::{GitHub, Limits, Login, Publishing, Settings};

@@ -3,7 +3,8 @@
 use askama::Template;
 use snowguard_tracker::view::{
     Activity, Advisory, AdvisoryRef, Bucket, Channel, Channels, Data, Finding, Grouping, HitKind,
-    Home, Maintainer, MemoryVerdict, Package, People, Queue, Rating, Search, Settings, State,
+    Home, Issue, IssuePackage, Issues, Maintainer, MemoryVerdict, Package, People, Queue, Rating,
+    Search, Settings, State,
 };
 
 use crate::chart::{Bars, Ladder, Trend};
@@ -25,6 +26,8 @@ pub struct Form {
     pub many: bool,
     /// Whether somebody looks after it.
     pub assigned: bool,
+    /// Whether what is confirmed may be published.
+    pub publish: bool,
 }
 
 /// A page could not be written: a defect of its template.
@@ -169,6 +172,74 @@ pub fn channel(frame: &Frame, view: &Channel) -> Written {
             &view.severity,
             &format!("/queue?channel={}&", href::query(&view.summary.name)),
         ),
+    })
+}
+
+/// What is published.
+pub fn issues(frame: &Frame, view: &Issues) -> Written {
+    #[derive(Template)]
+    #[template(path = "issues.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Issues,
+    }
+    written(&Page { frame, view })
+}
+
+/// One issue; with what shows that a form is from the viewer's own page, where they may change it.
+pub fn issue(frame: &Frame, view: &Issue, csrf: Option<&str>) -> Written {
+    #[derive(Template)]
+    #[template(path = "issue.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Issue,
+        csrf: Option<&'a str>,
+        packages: &'a [IssuePackage],
+    }
+    written(&Page {
+        frame,
+        view,
+        csrf,
+        packages: &view.packages,
+    })
+}
+
+/// The words of an issue that is to be published or edited.
+#[derive(Clone, Debug)]
+pub struct Writing<'a> {
+    /// Where the form is sent.
+    pub action: &'a str,
+    /// What the form says beside the words.
+    pub fields: &'a [(&'a str, String)],
+    /// What shows that the form is from the viewer's own page.
+    pub csrf: &'a str,
+    /// The advisory.
+    pub advisory: &'a AdvisoryRef,
+    /// The issue, if it is published already.
+    pub issue: Option<&'a str>,
+    /// The title.
+    pub title: &'a str,
+    /// The text, in Markdown.
+    pub text: &'a str,
+    /// The packages about which something was decided.
+    pub packages: &'a [IssuePackage],
+    /// What is wrong with the words.
+    pub error: Option<&'a str>,
+}
+
+/// The form with which an advisory is published, or an issue edited, with how it will look.
+pub fn writing(frame: &Frame, view: &Writing<'_>) -> Written {
+    #[derive(Template)]
+    #[template(path = "writing.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Writing<'a>,
+        packages: &'a [IssuePackage],
+    }
+    written(&Page {
+        frame,
+        view,
+        packages: view.packages,
     })
 }
 

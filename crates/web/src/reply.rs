@@ -17,6 +17,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// Where else its forms may lead: to the server at which people log in.
     pub(crate) form_action: Option<String>,
+    /// Whether it is the same for everybody.
+    public: bool,
 }
 
 impl Reply {
@@ -28,6 +30,7 @@ impl Reply {
             headers,
             body,
             form_action: None,
+            public: false,
         }
     }
 
@@ -48,6 +51,13 @@ impl Reply {
     /// What went wrong, for programs. Source: RFC 9457.
     pub(crate) fn problem(body: Vec<u8>) -> Self {
         Self::new(StatusCode::OK, "application/problem+json", body)
+    }
+
+    /// A document that is the same for everybody. Who has it may ask again after a minute.
+    pub(crate) fn document(media_type: &'static str, body: Vec<u8>) -> Self {
+        let mut reply = Self::new(StatusCode::OK, media_type, body);
+        reply.public = true;
+        reply
     }
 
     /// A text.
@@ -157,7 +167,9 @@ impl Reply {
             let name = HeaderName::from_static("strict-transport-security");
             self = self.with(name, "max-age=31536000");
         }
-        if !self.headers.contains_key(CACHE_CONTROL) {
+        if self.public && !self.headers.contains_key(CACHE_CONTROL) {
+            self = self.with(CACHE_CONTROL, "public, max-age=60");
+        } else if !self.headers.contains_key(CACHE_CONTROL) {
             self = self
                 .with(CACHE_CONTROL, "private, no-cache")
                 .with(VARY, "Cookie, Authorization");

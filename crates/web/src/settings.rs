@@ -19,12 +19,35 @@ pub struct Settings {
     pub behind_proxy: bool,
     /// How people log in.
     pub login: Login,
+    /// How what is confirmed is published.
+    pub publishing: Publishing,
     /// Logins of the security team.
     pub security: Vec<String>,
     /// Logins of administrators.
     pub admins: Vec<String>,
     /// How much is asked for at once.
     pub limits: Limits,
+}
+
+/// How what is confirmed is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publishing {
+    /// What public ids begin with: capital letters and digits.
+    pub prefix: String,
+    /// What the package set calls itself as an ecosystem.
+    pub ecosystem: String,
+    /// Who says all this; without it the name of the site.
+    pub author: Option<String>,
+}
+
+impl Default for Publishing {
+    fn default() -> Self {
+        Self {
+            prefix: "NIXPKGS".into(),
+            ecosystem: "Nixpkgs".into(),
+            author: None,
+        }
+    }
 }
 
 /// How people log in.
@@ -115,6 +138,7 @@ impl Settings {
             url: None,
             behind_proxy: false,
             login: Login::Local,
+            publishing: Publishing::default(),
             security: Vec::new(),
             admins: Vec::new(),
             limits: Limits::default(),

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 pub(crate) use snowguard_report::words::{counted, number};
 use snowguard_tracker::view::{
     Advisory, ChannelStatus, ChannelSummary, Counts, Event, EventKind, FindingRow, HitKind, Home,
-    Maintainer, Package, PatchNote, Rating, State, Status, Suggestion,
+    Issue, IssuePackage, Maintainer, Package, PatchNote, Rating, State, Status, Suggestion,
 };
 
 /// The justifications of OpenVEX, with what they mean.
@@ -459,16 +459,77 @@ pub(crate) fn concerned(view: &Advisory) -> String {
     if parts.is_empty() {
         return "No package of any channel that is followed is concerned.".into();
     }
-    let more = if view.next.is_some() {
-        "Of the first "
+    let shown = view.findings.len();
+    let all = usize::try_from(view.findings_count).unwrap_or(usize::MAX);
+    let whole = if shown < all {
+        format!("{} of {} packages", number(shown), number(all))
     } else {
-        ""
+        counted(shown, "package", "packages")
     };
-    format!(
-        "{more}{}: {}.",
-        counted(view.findings.len(), "package", "packages"),
-        parts.join(", ")
-    )
+    format!("{whole}: {}.", parts.join(", "))
+}
+
+/// How many there are, and how many of these are shown.
+pub(crate) fn shown(shown: usize, all: impl Borrow<u64>) -> String {
+    let all = usize::try_from(*all.borrow()).unwrap_or(usize::MAX);
+    if shown < all {
+        format!("{} of {}", number(shown), number(all))
+    } else {
+        number(shown)
+    }
+}
+
+/// In how many channels an issue is open.
+pub(crate) fn open_of(open: impl Borrow<u32>, of: impl Borrow<u32>) -> String {
+    let (open, of) = (*open.borrow(), *of.borrow());
+    match (open, of) {
+        (_, 0) => "no package is confirmed any more".into(),
+        (0, 1) => "fixed".into(),
+        (0, _) => "fixed in every channel".into(),
+        (open, of) => format!("open in {open} of {}", counts(of, "channel", "channels")),
+    }
+}
+
+/// How an issue stands, as the first sentence of its page.
+pub(crate) fn issue_lead(view: &Issue) -> String {
+    let confirmed = view
+        .packages
+        .iter()
+        .filter(|package| matches!(package.state, State::Confirmed | State::Closed));
+    let channels: Vec<_> = confirmed.flat_map(|package| &package.channels).collect();
+    let is_open = |channel: &&&ChannelStatus| {
+        matches!(channel.status, Some(Status::Affected | Status::NeedsReview))
+    };
+    let open = channels.iter().filter(is_open).count();
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let text = open_of(count(open), count(channels.len()));
+    format!("{}.", capital(&text))
+}
+
+/// What was decided about a package of an issue, and what to do.
+pub(crate) fn settled(package: &IssuePackage) -> String {
+    let mut text = match package.state {
+        State::Confirmed | State::Closed => match &package.fixed_in {
+            Some(version) => format!("fixed in {version}"),
+            None => "no record names a fix".into(),
+        },
+        State::WontFix => "will not be fixed".into(),
+        State::NotAffected => match &package.justification {
+            Some(key) => {
+                let known = JUSTIFICATIONS.iter().find(|(known, _)| known == key);
+                format!(
+                    "not affected, {}",
+                    known.map_or(key.as_str(), |(_, word)| word)
+                )
+            }
+            None => "not affected".into(),
+        },
+        other => other.word().into(),
+    };
+    if let Some(reason) = &package.reason {
+        let _ = write!(text, ": {reason}");
+    }
+    text
 }
 
 /// Which channels are safe.
@@ -590,6 +651,9 @@ pub(crate) fn done(what: &str, count: Option<&str>) -> Option<String> {
         "decided" => format!("Decided on {findings}."),
         "assigned" => format!("Changed who looks after {findings}."),
         "commented" => "The comment is in the history.".into(),
+        "published" => "It is published.".into(),
+        "edited" => "The words are changed.".into(),
+        "withdrawn" => "It is withdrawn.".into(),
         "undone" => format!("Took back what was decided on {findings}."),
         "remembered" => "It is remembered, and matched again.".into(),
         "forgotten" => "It is forgotten, and matched again.".into(),

@@ -14,6 +14,7 @@ mod secdb;
 pub mod sync;
 mod text;
 mod vex;
+pub mod whole;
 
 pub use self::feed::atom;
 pub use self::issue::{DecidedPackage, Decision, FixedSince, Issue, Site, Standing, Verdicts};

@@ -52,6 +52,10 @@ pub struct Advisory {
     pub candidates: u32,
     /// The packages it could concern, the most pressing first.
     pub findings: Vec<FindingRow>,
+    /// How many packages it could concern in all.
+    pub findings_count: u64,
+    /// The public id under which it is published.
+    pub issue: Option<String>,
     /// Where the list of packages goes on.
     pub next: Option<String>,
     /// What was done about it, the newest first.

@@ -30,7 +30,7 @@ pub struct Finding {
     pub transitions: Vec<Transition>,
     /// What is remembered of this package and the products that joined.
     pub memory: Vec<Memory>,
-    /// The public id under which it is published.
+    /// The public id under which its advisory is published.
     pub issue: Option<String>,
     /// What was done, the newest first.
     pub events: Vec<Event>,

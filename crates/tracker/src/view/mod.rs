@@ -8,6 +8,7 @@ mod account;
 mod advisory;
 mod finding;
 mod home;
+mod issue;
 mod listing;
 pub mod load;
 mod package;
@@ -19,6 +20,7 @@ pub use account::{AccountEntry, AuditEntry, People, SessionEntry, Settings, Toke
 pub use advisory::{Advisory, History, Record, Reference};
 pub use finding::{Decision, Evidence, Finding, PatchNote, Transition};
 pub use home::{Counts, Home, Tally, Week};
+pub use issue::{Draft, Issue, IssueEntry, IssuePackage, Issues};
 pub use listing::{
     Activity, BucketCount, Event, EventKind, Hit, HitKind, Queue, QueueFilter, Search,
 };

@@ -33,6 +33,8 @@ pub struct Package {
     pub patches: Vec<String>,
     /// What is open, the most pressing first.
     pub open: Vec<FindingRow>,
+    /// How many are open in all.
+    pub open_count: u64,
     /// Where the list of what is open goes on.
     pub next: Option<String>,
     /// What is settled, the newest first.

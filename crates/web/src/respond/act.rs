@@ -8,7 +8,7 @@ use snowguard_tracker::view::State as Shown;
 use snowguard_triage::{Act as Deed, Refused, State};
 
 use super::route::Act;
-use super::{Context, json, without_notice};
+use super::{Context, issue, json, without_notice};
 use crate::access::{self, By, Person};
 use crate::fault::Fault;
 use crate::reply::Reply;
@@ -32,7 +32,12 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
     let person = context.known()?;
     match &person.by {
         // A token is sent by nobody's browser on its own.
-        By::Token(_) => person.needs(Scopes::TRIAGE, "triage")?,
+        By::Token(_) => match act {
+            Act::Publish | Act::Edit | Act::Withdraw => person.needs(Scopes::PUBLISH, "publish")?,
+            Act::Decide | Act::Comment | Act::Assign | Act::Undo => {
+                person.needs(Scopes::TRIAGE, "triage")?;
+            }
+        },
         By::Session { .. } => access::own_form(context.request, person)?,
     }
     let deciding = &context.app.rates().deciding;
@@ -71,6 +76,9 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
                 event.ok_or_else(|| Fault::Refused("what is to be undone is not said".into()))?;
             ("undone", decide::undo(db, who, event, reason, context.now))
         }
+        Act::Publish => return issue::publish(context, person),
+        Act::Edit => return issue::edit(context, person),
+        Act::Withdraw => return issue::withdraw(context, person),
     };
     let acted = acted.map_err(fault)?;
     if context.request.is_api() {
@@ -82,7 +90,7 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
     Ok(Reply::see_other(&back(context.back(), word, &acted)))
 }
 
-fn actor(person: &Person) -> Actor {
+pub(super) fn actor(person: &Person) -> Actor {
     Actor {
         account: Some(person.account.id),
         role: person.role,
@@ -208,7 +216,7 @@ fn assignee(person: &Person, form: &Fields) -> Result<Option<i64>, Fault> {
     }
 }
 
-fn fault(error: ActError) -> Fault {
+pub(super) fn fault(error: ActError) -> Fault {
     match error {
         ActError::Changed { .. }
         | ActError::IssueChanged { .. }

@@ -58,7 +58,7 @@ struct Path {
     schema: &'static str,
 }
 
-const PATHS: [Path; 11] = [
+const PATHS: [Path; 14] = [
     Path {
         at: "/home",
         name: "home",
@@ -155,6 +155,30 @@ const PATHS: [Path; 11] = [
         query: &[],
         schema: "Data",
     },
+    Path {
+        at: "/issues",
+        name: "issues",
+        what: "What is published",
+        inside: &[],
+        query: &["cursor"],
+        schema: "Issues",
+    },
+    Path {
+        at: "/issues/{id}",
+        name: "issue",
+        what: "One published issue",
+        inside: &["id"],
+        query: &[],
+        schema: "Issue",
+    },
+    Path {
+        at: "/advisories/{name}/publish",
+        name: "draft",
+        what: "What is proposed to who publishes an advisory",
+        inside: &["name"],
+        query: &[],
+        schema: "Draft",
+    },
 ];
 
 /// The description of the API in `OpenAPI`, as it is committed.
@@ -184,6 +208,9 @@ fn described() -> OpenApi {
         view::Search,
         view::Activity,
         view::Data,
+        view::Issues,
+        view::Issue,
+        view::Draft,
         Problem
     );
     let mut components = utoipa::openapi::ComponentsBuilder::new();

@@ -3,6 +3,8 @@
 mod account;
 mod act;
 mod api;
+mod document;
+mod issue;
 mod login;
 mod route;
 mod show;
@@ -20,6 +22,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::words;
 pub use api::openapi;
+pub(crate) use document::Made;
 use route::Route;
 
 /// The kind of page that is asked for, for the metrics.
@@ -58,6 +61,8 @@ pub(crate) fn to(app: &App, request: &Request) -> Result<Reply, Fault> {
         Route::EndSession => account::end_session(&context),
         Route::People => account::people(&context),
         Route::SetRole => account::set_role(&context),
+        Route::Document(document) => document::answer(&context, document),
+        Route::EditIssue(id) => issue::edit_page(&context, id),
         Route::Act(act) => act::act(&context, act),
     }
 }
@@ -149,6 +154,7 @@ fn frame(
         viewer: person.map(Person::viewer),
         now,
         notice: None,
+        feed: None,
         api: None,
         assets: assets(),
     }

@@ -25,6 +25,9 @@ pub(crate) enum Route<'r> {
     EndSession,
     People,
     SetRole,
+    Document(Document<'r>),
+    /// The form that edits an issue.
+    EditIssue(&'r str),
     /// Something is done, by a form or a program.
     Act(Act),
 }
@@ -36,13 +39,34 @@ pub(crate) enum Shown<'r> {
     Queue,
     Advisory(&'r str),
     Package(&'r str),
-    Finding { package: &'r str, advisory: &'r str },
+    Finding {
+        package: &'r str,
+        advisory: &'r str,
+    },
     Maintainer(&'r str),
     Channels,
     Channel(&'r str),
     Search,
     Activity,
     About,
+    Issues,
+    Issue(&'r str),
+    /// What is proposed to who publishes an advisory.
+    Draft(&'r str),
+}
+
+/// A document for other tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Document<'r> {
+    /// One issue.
+    Osv(&'r str),
+    /// All issues, a line each.
+    OsvAll,
+    OpenVex,
+    /// One channel.
+    Secdb(&'r str),
+    /// The newest issues.
+    Atom,
 }
 
 /// Something that is done.
@@ -52,6 +76,9 @@ pub(crate) enum Act {
     Comment,
     Assign,
     Undo,
+    Publish,
+    Edit,
+    Withdraw,
 }
 
 /// What a request asks for.
@@ -77,6 +104,8 @@ pub(crate) fn of(request: &Request) -> Result<Route<'_>, Fault> {
         ["settings", "sessions", "end"] => Route::EndSession,
         ["admin"] => Route::People,
         ["admin", "role"] => Route::SetRole,
+        ["issues", name, "edit"] => Route::EditIssue(name),
+        ref rest if let Some(document) = document(rest) => Route::Document(document),
         ref rest => match act(rest) {
             Some(act) => Route::Act(act),
             None => shown(rest, false).map(Route::Show).ok_or(Fault::NoPage)?,
@@ -103,6 +132,20 @@ fn shown<'r>(path: &[&'r str], for_programs: bool) -> Option<Shown<'r>> {
         ["search"] => Shown::Search,
         ["activity"] => Shown::Activity,
         ["data"] => Shown::About,
+        ["issues"] => Shown::Issues,
+        ["issues", name] => Shown::Issue(name),
+        ["advisories", name, "publish"] => Shown::Draft(name),
+        _ => return None,
+    })
+}
+
+fn document<'r>(path: &[&'r str]) -> Option<Document<'r>> {
+    Some(match *path {
+        ["issues", name] => Document::Osv(name.strip_suffix(".osv.json")?),
+        ["osv", "all.jsonl"] => Document::OsvAll,
+        ["openvex.json"] => Document::OpenVex,
+        ["secdb", name] => Document::Secdb(name.strip_suffix(".json")?),
+        ["issues.atom"] => Document::Atom,
         _ => return None,
     })
 }
@@ -113,6 +156,9 @@ fn act(path: &[&str]) -> Option<Act> {
         ["comment"] => Act::Comment,
         ["assign"] => Act::Assign,
         ["undo"] => Act::Undo,
+        ["publish"] => Act::Publish,
+        ["edit"] => Act::Edit,
+        ["withdraw"] => Act::Withdraw,
         _ => return None,
     })
 }
@@ -146,6 +192,8 @@ impl Route<'_> {
             }
             Self::Settings | Self::MakeToken | Self::RevokeToken | Self::EndSession => "settings",
             Self::People | Self::SetRole => "admin",
+            Self::Document(_) => "document",
+            Self::EditIssue(_) => "issue",
             Self::Act(_) => "act",
         }
     }
@@ -165,6 +213,8 @@ impl Shown<'_> {
             Self::Search => "search",
             Self::Activity => "activity",
             Self::About => "data",
+            Self::Issues => "issues",
+            Self::Issue(_) | Self::Draft(_) => "issue",
         }
     }
 }

@@ -4,13 +4,13 @@ use snowguard_db::people::People as _;
 use snowguard_db::{DbError, Session};
 use snowguard_tracker::view::load::{self, ViewError};
 use snowguard_tracker::view::{
-    Activity, Advisory, Bucket, Channel, Channels, Data, Finding, Grouping, HitKind, Home,
-    Maintainer, Package, Queue, QueueFilter, Rating, Search, State,
+    Activity, Advisory, Bucket, Channel, Channels, Data, Draft, Finding, FindingRow, Grouping,
+    HitKind, Home, Issue, Issues, Maintainer, Package, Queue, QueueFilter, Rating, Search, State,
 };
 use snowguard_triage::Right;
 
-use super::Context;
 use super::route::Shown;
+use super::{Context, issue};
 use crate::fault::Fault;
 use crate::frame::Section;
 use crate::href;
@@ -32,6 +32,9 @@ pub(super) enum Loaded {
     Search(Search),
     Activity(Activity),
     About(Data),
+    Issues(Issues),
+    Issue(Box<Issue>),
+    Draft(Box<Draft>),
 }
 
 /// Why there is no data to show.
@@ -59,6 +62,7 @@ pub(super) fn page(context: &Context<'_>, shown: &Shown<'_>) -> Result<Reply, Fa
         Shown::Queue => Section::Queue,
         Shown::Channels | Shown::Channel(_) => Section::Channels,
         Shown::Activity => Section::Activity,
+        Shown::Issues | Shown::Issue(_) => Section::Issues,
         Shown::Maintainer(name) if is_own(context, name) => Section::Mine,
         _ => Section::Other,
     };
@@ -73,7 +77,13 @@ pub(super) fn page(context: &Context<'_>, shown: &Shown<'_>) -> Result<Reply, Fa
         Loaded::Queue(view) => page::queue(frame, view),
         Loaded::Advisory(view) => {
             let keys = view.findings.iter().map(|row| row.package.key.as_str());
-            let form = form(context, keys, true)?;
+            let is_confirmed =
+                |row: &FindingRow| matches!(row.state, State::Confirmed | State::Closed);
+            let publish = view.findings.iter().any(is_confirmed);
+            let form = form(context, keys, true)?.map(|form| Form {
+                publish: form.publish && publish,
+                ..form
+            });
             page::advisory(
                 frame,
                 view,
@@ -93,6 +103,7 @@ pub(super) fn page(context: &Context<'_>, shown: &Shown<'_>) -> Result<Reply, Fa
                     .map(|transition| transition.to)
                     .collect(),
                 assigned: view.row.assignee.is_some(),
+                publish: form.publish && matches!(view.row.state, State::Confirmed | State::Closed),
                 ..form
             });
             page::finding(frame, view, form.as_ref())
@@ -103,6 +114,9 @@ pub(super) fn page(context: &Context<'_>, shown: &Shown<'_>) -> Result<Reply, Fa
         Loaded::Search(view) => page::search(frame, view),
         Loaded::Activity(view) => page::activity(frame, view),
         Loaded::About(view) => page::data(frame, view),
+        Loaded::Issues(view) => page::issues(frame, view),
+        Loaded::Issue(view) => page::issue(frame, view, issue::may_publish(context)),
+        Loaded::Draft(view) => return issue::draft_page(context, frame, view),
     };
     Ok(Reply::page(html?))
 }
@@ -152,6 +166,9 @@ pub(super) fn load(context: &Context<'_>, shown: &Shown<'_>) -> Result<Loaded, N
             let actor = query.text("actor");
             read(&mut |s| Ok(Loaded::Activity(load::activity(s, actor, cursor)?)))
         }
+        Shown::Issues => read(&mut |s| Ok(Loaded::Issues(load::issues(s, cursor)?))),
+        Shown::Issue(id) => read(&mut |s| Ok(Loaded::Issue(Box::new(load::issue(s, id)?)))),
+        Shown::Draft(name) => read(&mut |s| Ok(Loaded::Draft(Box::new(load::draft(s, name)?)))),
         Shown::About => read(&mut |s| Ok(Loaded::About(load::data(s, env!("CARGO_PKG_VERSION"))?))),
     };
     loaded.map_err(|error| match error {
@@ -166,6 +183,7 @@ pub(super) fn load(context: &Context<'_>, shown: &Shown<'_>) -> Result<Loaded, N
 fn elsewhere(shown: &Shown<'_>, name: &str) -> String {
     match shown {
         Shown::Finding { package, .. } => href::pair(package, name),
+        Shown::Draft(_) => href::publish(name),
         _ => href::advisory(name),
     }
 }
@@ -244,6 +262,7 @@ fn form<'k>(
         selected: None,
         many,
         assigned: false,
+        publish: person.standing(false).may(Right::Publish),
     }))
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn frame(section: Section, path: &str, viewer: bool) -> Frame {
             text: "Confirmed 1 finding.".into(),
             undo: Some(7),
         }),
+        feed: Some("/atom/activity".into()),
         api: Some(format!("/api/v1{path}")),
         assets: snowguard_web::assets(),
     }
@@ -46,6 +47,7 @@ pub(crate) fn form(many: bool) -> Form {
         selected: None,
         many,
         assigned: false,
+        publish: false,
     }
 }
 
@@ -426,9 +428,73 @@ pub(crate) fn advisory() -> Advisory {
             Reference { url: "https://www.example.org/security/advisories/2026/secadv-20260824-with-a-very-long-name-that-goes-on.txt".into(), tags: vec!["vendor-advisory".into()] },
         ],
         candidates: 3,
+        findings_count: 3,
+        issue: None,
         findings: rows,
         next: None,
         events: events(),
+    }
+}
+
+pub(crate) fn issue_packages() -> Vec<IssuePackage> {
+    let package = |name: &str, state, statuses, reason: &str| IssuePackage {
+        package: package_ref(name),
+        attributes: vec![name.into()],
+        state,
+        reason: Some(reason.into()),
+        justification: (state == State::NotAffected).then(|| "vulnerable_code_not_present".into()),
+        fixed_in: (state == State::Confirmed).then(|| "2.0.1".into()),
+        channels: channels(statuses, "1.1.1w"),
+    };
+    let (bad, good) = (Some(Status::Affected), Some(Status::Fixed));
+    vec![
+        package(
+            "openssl",
+            State::Confirmed,
+            [good, good, bad, Some(Status::Patched)],
+            "the range is right",
+        ),
+        package(
+            "python:a-package-with-a-very-long-name-that-goes-on-and-on",
+            State::NotAffected,
+            [bad; 4],
+            "only the command line tool has the code, and the tool is not built here",
+        ),
+    ]
+}
+
+pub(crate) fn issue() -> Issue {
+    Issue {
+        id: "NIXPKGS-2026-0042".into(),
+        title: "openssl: CVE-2026-3711".into(),
+        text: Some("Update `openssl` to `2.0.1` or later; it is open in nixos-26.05.\n\nThose who terminate TLS with it should do so today.".into()),
+        advisory: critical(),
+        aliases: vec!["GHSA-aaaa-bbbb-cccc".into()],
+        published: before(90),
+        modified: before(3),
+        withdrawn: None,
+        withdrawn_reason: None,
+        revision: 1,
+        packages: issue_packages(),
+        forge: Some("https://github.com/NixOS/nixpkgs/issues/400000".into()),
+        events: activity().events.into_iter().take(2).collect(),
+    }
+}
+
+pub(crate) fn issues() -> Issues {
+    let entry = |number: u32, withdrawn, open| IssueEntry {
+        id: format!("NIXPKGS-2026-{number:04}"),
+        title: format!("openssl, libressl and {number} others: CVE-2026-3711"),
+        advisory: critical(),
+        published: before(90),
+        modified: before(i64::from(number)),
+        withdrawn,
+        open,
+        of: 4,
+    };
+    Issues {
+        issues: vec![entry(42, false, 1), entry(41, true, 2), entry(40, false, 0)],
+        next: Some("1~2".into()),
     }
 }
 
@@ -485,6 +551,7 @@ pub(crate) fn package() -> Package {
             .collect(),
         patches: vec!["CVE-2026-1.patch".into(), "nix-ssl-cert-file.patch".into()],
         open,
+        open_count: 57,
         next: None,
         settled: vec![row(11, "openssl", critical(), Status::Fixed, State::Closed)],
         settled_count: 131,

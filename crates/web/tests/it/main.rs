@@ -9,6 +9,7 @@
 mod fixture;
 mod pages;
 mod people;
+mod publish;
 mod server;
 mod support;
 mod whole;

@@ -90,6 +90,36 @@ pub(crate) fn pages() -> Vec<(String, String)> {
             page::activity(&at(Section::Activity, "/activity"), &fixture::activity()),
         );
         add(
+            "issues",
+            page::issues(&at(Section::Issues, "/issues"), &fixture::issues()),
+        );
+        let issue = fixture::issue();
+        add(
+            "issue",
+            page::issue(
+                &at(Section::Issues, "/issues/x"),
+                &issue,
+                viewer.then_some("c"),
+            ),
+        );
+        if viewer {
+            let writing = page::Writing {
+                action: "/publish",
+                fields: &[("advisory", issue.advisory.name.clone())],
+                csrf: "c",
+                advisory: &issue.advisory,
+                issue: None,
+                title: &issue.title,
+                text: issue.text.as_deref().unwrap(),
+                packages: &issue.packages,
+                error: Some("a title has at most 200 characters"),
+            };
+            add(
+                "publish",
+                page::writing(&at(Section::Other, "/advisories/x/publish"), &writing),
+            );
+        }
+        add(
             "data",
             page::data(&at(Section::Other, "/data"), &fixture::data()),
         );

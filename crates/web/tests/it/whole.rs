@@ -34,12 +34,12 @@ fn fill(db: &Database) {
         .unwrap();
 }
 
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     Server::over(Scratch::sqlite().unwrap(), |_| Settings::local(), fill)
 }
 
 /// Waits until something is so.
-fn wait(page: &mut Page<'_>, expression: &str) {
+pub(crate) fn wait(page: &mut Page<'_>, expression: &str) {
     for _ in 0..200 {
         // While a page is left, there is nothing to be asked.
         if page.evaluate(expression).is_ok_and(|value| value == true) {
@@ -53,12 +53,12 @@ fn wait(page: &mut Page<'_>, expression: &str) {
     panic!("{expression} never became so: {text}");
 }
 
-fn has(text: &str) -> String {
+pub(crate) fn has(text: &str) -> String {
     format!("document.body.innerText.includes({text:?})")
 }
 
 /// The same, when the script has begun to listen.
-fn listens(text: &str) -> String {
+pub(crate) fn listens(text: &str) -> String {
     format!(
         "document.documentElement.classList.contains('live') && {}",
         has(text)
@@ -211,7 +211,7 @@ fn real_pages_fit_and_are_quiet() {
 }
 
 /// Somebody who has logged in, as the database has it.
-fn somebody(server: &Server, id: i64, login: &str) -> Visitor {
+pub(crate) fn somebody(server: &Server, id: i64, login: &str) -> Visitor {
     let secret = format!("secret-of-{login}");
     let now = Timestamp::now();
     server
@@ -234,7 +234,7 @@ fn somebody(server: &Server, id: i64, login: &str) -> Visitor {
 }
 
 /// A finding as forms name it.
-fn named(server: &Server, package: &str, advisory: &str) -> String {
+pub(crate) fn named(server: &Server, package: &str, advisory: &str) -> String {
     let answer = server.get(&format!("/api/v1/packages/{package}/{advisory}"), &[]);
     let finding: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     format!("{}.{}", finding["row"]["id"], finding["row"]["revision"])

@@ -7,10 +7,10 @@ use snowguard_db::advisories::unpack;
 
 use super::common::{self, EVENTS, PAGE};
 use super::queue::cut;
-use super::{Cursor, ViewError};
+use super::{Cursor, ViewError, issue};
 use crate::view::{Advisory, History, Record, Reference};
 
-/// An advisory by any of its names. Nine statements.
+/// An advisory by any of its names. Eleven statements.
 pub fn advisory(
     session: &mut dyn Session,
     name: &str,
@@ -55,6 +55,16 @@ pub fn advisory(
         &[id.into(), own.as_str().into()],
     )?;
     let (records, references) = records(session, id)?;
+    let counted = session.query(
+        "SELECT count(*) FROM finding WHERE advisory = $1",
+        &[id.into()],
+    )?;
+    let findings_count = counted
+        .first()
+        .map(|row| row.get(0))
+        .transpose()?
+        .unwrap_or(0);
+    let issue = issue::of_advisory(session, id)?;
     let events = common::events(session, "e.advisory = $1", &[id.into()], EVENTS)?;
     Ok(Advisory {
         aliases: aliases.map(|row| row.get(0))?,
@@ -74,6 +84,8 @@ pub fn advisory(
         references,
         records,
         candidates: row.get(15)?,
+        findings_count,
+        issue,
         findings,
         next,
         events,

@@ -5,10 +5,10 @@ use snowguard_db::{DbError, Session};
 use snowguard_triage::{Code as _, Says, StateKind};
 
 use super::common::{self, EVENTS};
-use super::{ViewError, package};
+use super::{ViewError, issue, package};
 use crate::view::{Decision, Evidence, Finding, PatchNote, State, Transition};
 
-/// The finding of a package and an advisory. Nine statements.
+/// The finding of a package and an advisory. Ten statements.
 pub fn finding(
     session: &mut dyn Session,
     package: &str,
@@ -20,7 +20,7 @@ pub fn finding(
     };
     let rows = session.query(
         "SELECT f.id, f.state, f.state_since, f.justification, o.name, p.dependents, f.decided_basis,
-                f.basis, a.name
+                f.basis, a.name, a.id
          FROM alias n JOIN advisory a ON a.id = n.advisory
               JOIN package p ON p.key = $1
               JOIN finding f ON f.package = p.id AND f.advisory = a.id
@@ -41,6 +41,7 @@ pub fn finding(
     let events = common::events(session, "e.finding = $1", &[id.into()], EVENTS)?;
     let memory = rules_of_package(session, &loaded.row.package.key)?;
     let memory = package::memories(session, &channels, memory)?;
+    let issue = issue::of_advisory(session, row.get(9)?)?;
     let decided = !matches!(kind, StateKind::Untriaged);
     let last = events
         .iter()
@@ -110,7 +111,7 @@ pub fn finding(
         dependents: row.get(5)?,
         transitions: transitions(common::state(kind)),
         memory,
-        issue: None,
+        issue,
         events,
         row: loaded.row,
     })

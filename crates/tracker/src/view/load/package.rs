@@ -57,14 +57,14 @@ pub fn package(
         )?
         .map(|row| row.get(0))?;
     let counted = session.query(
-        "SELECT count(*) FROM finding f WHERE f.package = $1 AND f.bucket = $2",
+        "SELECT count(*), count(CASE WHEN f.bucket = $2 THEN 1 END) FROM finding f WHERE f.package = $1",
         &[id.into(), done.into()],
     )?;
-    let settled_count = counted
+    let counted: Option<(u64, u32)> = counted
         .first()
-        .map(|row| row.get(0))
-        .transpose()?
-        .unwrap_or(0);
+        .map(|row| Ok::<_, DbError>((row.get(0)?, row.get(1)?)))
+        .transpose()?;
+    let (all_count, settled_count) = counted.unwrap_or_default();
     let verdicts = verdicts(session, &channels, id, &heads)?;
     let both: Vec<i64> = open.iter().chain(&settled).copied().collect();
     let (open, settled) = {
@@ -162,6 +162,7 @@ pub fn package(
                 .collect(),
         ),
         open,
+        open_count: all_count.saturating_sub(u64::from(settled_count)),
         next,
         settled,
         settled_count,
