@@ -9,6 +9,7 @@ mod heads;
 mod memory;
 mod merge;
 mod refresh;
+mod stale;
 
 use jiff::Timestamp;
 use snowguard_matching::Status;
@@ -22,6 +23,10 @@ pub use self::heads::{HeadRow, PackageRow, heads, packages_after, packages_numbe
 pub use self::memory::{MemoryRow, add_rule, revoke_rule, rule, rules_in_force, rules_of_package};
 pub use self::merge::merge_findings;
 pub use self::refresh::refresh;
+pub use self::stale::{
+    Stale, mark_all_stale, mark_channel_stale, mark_expired_stale, mark_stale, stale, stale_of,
+    unmark_stale,
+};
 
 /// Why a finding is in a list of its own.
 pub mod flag {

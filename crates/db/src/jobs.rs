@@ -212,6 +212,28 @@ pub trait Jobs {
         limit: u32,
     ) -> Result<Vec<JobRow>, DbError>;
 
+    /// Asks for a job that is due again since `last`, the newest of its kind and key, was finished; false if
+    /// somebody else has asked for it meanwhile. So of several that look what is due at one moment one asks.
+    fn schedule_job(
+        &mut self,
+        job: &NewJob<'_>,
+        last: Option<i64>,
+        now: Timestamp,
+    ) -> Result<bool, DbError>;
+
+    /// Lets a job that waits be done earlier; no other is changed.
+    fn hasten_job(&mut self, id: i64, due: Timestamp) -> Result<bool, DbError>;
+
+    /// The newest job of a kind with a key.
+    fn last_job(&mut self, kind: &str, key: &str) -> Result<Option<JobRow>, DbError>;
+
+    /// Whether there may be something for a worker who does these kinds. Writes nothing, so that whoever looks
+    /// for jobs keeps nobody from writing.
+    fn is_job_due(&mut self, kinds: &[&str], now: Timestamp) -> Result<bool, DbError>;
+
+    /// When jobs of each kind were done last.
+    fn jobs_done(&mut self) -> Result<Vec<(String, Timestamp)>, DbError>;
+
     /// How many jobs wait, run, and were given up and not yet forgotten.
     fn job_counts(&mut self) -> Result<Vec<JobCount>, DbError>;
 
@@ -391,6 +413,71 @@ impl<S: Session + ?Sized> Jobs for S {
             &[kind.into(), before.unwrap_or(i64::MAX).into(), limit.into()],
         )?
         .map(job)
+    }
+
+    fn schedule_job(
+        &mut self,
+        job: &NewJob<'_>,
+        last: Option<i64>,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        if self.dialect() == Dialect::Postgres {
+            // Whoever comes second must see what the first wrote, even if that is done by then. SQLite has
+            // one writer.
+            let lock = "SELECT pg_advisory_xact_lock(hashtext('snowguard jobs'))";
+            self.query(&format!("SELECT 1 FROM ({lock}) AS held"), &[])?;
+        }
+        let added = self.execute(
+            "INSERT INTO job (kind, key, payload, priority, state, due, tries, created) \
+             SELECT $1, $2, $3, CAST($4 AS BIGINT), 0, CAST($5 AS BIGINT), CAST($6 AS BIGINT), \
+             CAST($7 AS BIGINT) WHERE NOT EXISTS \
+             (SELECT 1 FROM job WHERE kind = $1 AND key = $2 AND id > $8) \
+             ON CONFLICT (kind, key) WHERE finished IS NULL DO NOTHING",
+            &[
+                job.kind.into(),
+                job.key.into(),
+                job.payload.into(),
+                job.priority.into(),
+                job.due.into(),
+                job.tries.max(1).into(),
+                now.into(),
+                last.unwrap_or(0).into(),
+            ],
+        )?;
+        Ok(added == 1)
+    }
+
+    fn hasten_job(&mut self, id: i64, due: Timestamp) -> Result<bool, DbError> {
+        let sql = "UPDATE job SET due = $2 WHERE id = $1 AND state = 0 AND due > $2";
+        Ok(self.execute(sql, &[id.into(), due.into()])? == 1)
+    }
+
+    fn last_job(&mut self, kind: &str, key: &str) -> Result<Option<JobRow>, DbError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM job WHERE kind = $1 AND key = $2 ORDER BY id DESC LIMIT 1"
+        );
+        let rows = self.query(&sql, &[kind.into(), key.into()])?;
+        rows.first().map(job).transpose()
+    }
+
+    fn is_job_due(&mut self, kinds: &[&str], now: Timestamp) -> Result<bool, DbError> {
+        let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        let rows = self.query(
+            "SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE finished IS NULL AND state = 0 \
+             AND kind {in:1} AND due <= $2) \
+             OR EXISTS (SELECT 1 FROM job WHERE leased_until IS NOT NULL AND leased_until <= $2)",
+            &[kinds.into(), now.into()],
+        )?;
+        Ok(!rows.is_empty())
+    }
+
+    fn jobs_done(&mut self) -> Result<Vec<(String, Timestamp)>, DbError> {
+        self.query(
+            "SELECT kind, max(finished) FROM job WHERE finished IS NOT NULL AND state = 2 \
+             GROUP BY kind ORDER BY kind",
+            &[],
+        )?
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     fn job_counts(&mut self) -> Result<Vec<JobCount>, DbError> {

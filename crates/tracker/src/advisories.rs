@@ -41,6 +41,14 @@ pub struct Taken {
     pub scores: u64,
 }
 
+impl Taken {
+    /// Whether something changed that matters to matching. Where a likelihood of exploitation changes the
+    /// place of a finding, its package is noted to be matched anew.
+    pub fn has_changed(&self) -> bool {
+        (self.records, self.removed, self.advisories, self.merged) != (0, 0, 0, 0)
+    }
+}
+
 /// Why advisories could not be brought in. What was brought in stays.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeError {
@@ -118,7 +126,7 @@ pub fn take(
         let has_changed = match has_changed {
             Some(has_changed) => has_changed,
             None => {
-                let scores = scores::take(db, store, &source.name)?;
+                let scores = scores::take(db, store, &source.name, now)?;
                 taken.scores += scores;
                 scores > 0
             }

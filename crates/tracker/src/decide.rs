@@ -11,7 +11,9 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use snowguard_db::advisories::Advisories as _;
 use snowguard_db::evaluations::Evaluations as _;
-use snowguard_db::findings::{FindingRow, Findings as _, NewEvent, add_events, refresh};
+use snowguard_db::findings::{
+    FindingRow, Findings as _, NewEvent, add_events, mark_channel_stale, refresh,
+};
 use snowguard_db::{Database, DbError, Session};
 use snowguard_triage::memory::InvalidRule;
 use snowguard_triage::{Act, Bucket, EventKind, PublicId, Refused, Right, Role, Standing, State};
@@ -187,6 +189,7 @@ pub fn follow_channel(
             return Err(Refused::Already.into());
         }
         session.follow_channel(found.id, is_followed)?;
+        mark_channel_stale(session, found.id, now)?;
         let told = if is_followed {
             format!("{channel} is taken in again. {reason}")
         } else {

@@ -17,7 +17,8 @@ use snowguard_advisory::index::{Corrupt, Index};
 use snowguard_db::advisories::Advisories as _;
 use snowguard_db::evaluations::{Channel, Evaluations as _};
 use snowguard_db::findings::{
-    Findings as _, HeadRow, PackageRow, heads, packages_after, packages_numbered, rules_in_force,
+    Findings as _, HeadRow, PackageRow, Stale, heads, packages_after, packages_numbered,
+    rules_in_force, stale, stale_of, unmark_stale,
 };
 use snowguard_db::meta::Meta as _;
 use snowguard_db::{Database, DbError};
@@ -41,6 +42,8 @@ pub enum Scope<'s> {
     },
     /// These packages, by number.
     Packages(&'s [i64]),
+    /// The packages of which something changed since they were matched.
+    Stale,
     /// All packages that these advisories, by number and name, concern or concerned.
     Advisories(&'s [(i64, String)]),
 }
@@ -111,6 +114,21 @@ impl Rematcher<'_, '_> {
                     told(&done);
                 }
             }
+            Scope::Stale => loop {
+                self.check()?;
+                let packages = self.db.read(|session| {
+                    let ids: Vec<i64> = stale(session, AT_ONCE)?
+                        .iter()
+                        .map(|stale| stale.package)
+                        .collect();
+                    packages_numbered(session, &ids)
+                })?;
+                if packages.is_empty() {
+                    break;
+                }
+                self.some(&common, &packages, None, None, &mut done)?;
+                told(&done);
+            },
             Scope::All { state } => {
                 let after = self.progress(state)?;
                 self.each(after, &mut |packages, last| {
@@ -184,11 +202,16 @@ impl Rematcher<'_, '_> {
         Ok(after.unwrap_or(0))
     }
 
+    fn check(&self) -> Result<(), RematchError> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(RematchError::Interrupted);
+        }
+        Ok(())
+    }
+
     fn each(&self, mut after: i64, work: &mut Work<'_>) -> Result<(), RematchError> {
         loop {
-            if self.interrupted.load(Ordering::Relaxed) {
-                return Err(RematchError::Interrupted);
-            }
+            self.check()?;
             let packages = self
                 .db
                 .read(|session| packages_after(session, after, AT_ONCE))?;
@@ -261,6 +284,7 @@ impl Rematcher<'_, '_> {
         };
         let written = self.db.write(|session| {
             let written = matched.write(session)?;
+            unmark_stale(session, &loaded.stale)?;
             if let Some(progress) = progress {
                 session.set_meta(PROGRESS, progress)?;
             }
@@ -276,13 +300,14 @@ impl Rematcher<'_, '_> {
 
     fn load(&self, packages: &[PackageRow]) -> Result<Loaded, RematchError> {
         let ids: Vec<i64> = packages.iter().map(|package| package.id).collect();
-        let (rows, facts, states) = self.db.read(|session| {
+        let (rows, facts, states, stale) = self.db.read(|session| {
+            let stale = stale_of(session, &ids)?;
             let rows = heads(session, &ids)?;
             let mut numbers: Vec<i64> = rows.iter().map(|row| row.fact).collect();
             numbers.sort_unstable();
             numbers.dedup();
             let facts = session.facts(&numbers)?;
-            Ok((rows, facts, session.states_of_packages(&ids)?))
+            Ok((rows, facts, session.states_of_packages(&ids)?, stale))
         })?;
         let mut since: HashMap<(i64, i64, String), i64> = HashMap::new();
         let mut by_package: FxHashMap<i64, Vec<Head>> = FxHashMap::default();
@@ -326,6 +351,7 @@ impl Rematcher<'_, '_> {
             facts,
             stored,
             since,
+            stale,
         })
     }
 
@@ -346,6 +372,10 @@ impl Rematcher<'_, '_> {
         loaded.packages.retain(|package| {
             concerned.next().unwrap_or(true) || wanted.had.binary_search(&package.id).is_ok()
         });
+        let kept: Vec<i64> = loaded.packages.iter().map(|package| package.id).collect();
+        loaded
+            .stale
+            .retain(|stale| kept.binary_search(&stale.package).is_ok());
     }
 
     fn with<T>(
@@ -391,4 +421,6 @@ struct Loaded {
     stored: FxHashMap<i64, FxHashMap<String, State>>,
     /// Since which evaluation a package has a version in a channel.
     since: HashMap<(i64, i64, String), i64>,
+    /// Those of which something had changed when this was read.
+    stale: Vec<Stale>,
 }

@@ -95,6 +95,13 @@ CREATE INDEX event_by_batch ON event (batch, id) WHERE batch IS NOT NULL;
 -- What was undone is not undone again.
 CREATE UNIQUE INDEX event_undone ON event (undoes) WHERE undoes IS NOT NULL;
 
+-- Packages that are to be matched anew, since something that counts there changed.
+CREATE TABLE stale (
+    package {int} PRIMARY KEY REFERENCES package (id),
+    -- When that was; raised if it changes once more, so that whoever matched it before does not take it away.
+    at {int} NOT NULL
+) {table};
+
 CREATE TABLE memory (
     id {id},
     package_key {text} NOT NULL,

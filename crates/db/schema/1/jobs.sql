@@ -29,3 +29,4 @@ CREATE INDEX job_next ON job (state, kind, priority DESC, due, id) WHERE finishe
 CREATE INDEX job_leases ON job (leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX job_finished ON job (state, finished) WHERE finished IS NOT NULL;
 CREATE INDEX job_by_kind ON job (kind, id);
+CREATE INDEX job_by_key ON job (kind, key, id);

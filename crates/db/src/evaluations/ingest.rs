@@ -11,6 +11,7 @@ use self::numbers::Numbers;
 use super::channel;
 use super::delta::{Delta, Held, Set};
 use super::read::MOST_FAILURES;
+use crate::findings::mark_stale;
 use crate::{Bulk, DbError, Session, Value};
 
 /// An evaluation that is new.
@@ -187,6 +188,8 @@ pub(super) fn ingest<S: Session + ?Sized>(
     )?;
     let said: Vec<i64> = changes.said.iter().copied().collect();
     super::maintainer::update(session, &said)?;
+    let touched: Vec<i64> = changes.touched.iter().copied().collect();
+    mark_stale(session, &touched, new.ingested_at)?;
     Ok(Outcome::Taken(Ingested {
         evaluation,
         attributes: set.len(),
@@ -194,7 +197,7 @@ pub(super) fn ingest<S: Session + ?Sized>(
         removed: changes.removed.len(),
         changed: changes.versions,
         rebuilt: changes.rebuilt,
-        touched: changes.touched.into_iter().collect(),
+        touched,
     }))
 }
 

@@ -48,6 +48,26 @@ on_both_engines! {
         assert_ne!(fresh, high);
     }
 
+    fn of_several_that_schedule_a_job_one_does(db) {
+        let new = NewJob::new("match", "all", at(100));
+        let schedule = |last| db.write(|session| session.schedule_job(&new, last, at(0))).unwrap();
+        assert!(schedule(None));
+        assert!(!schedule(None));
+        let found = db.read(|session| session.last_job("match", "all")).unwrap().unwrap();
+        assert!(db.write(|session| session.hasten_job(found.id, at(50))).unwrap());
+        assert!(!db.write(|session| session.hasten_job(found.id, at(60))).unwrap());
+        let is_due = |second| db.read(|session| session.is_job_due(&["match"], at(second))).unwrap();
+        assert_eq!([49, 50].map(is_due), [false, true]);
+        let leased = lease(db, "a", at(50)).unwrap();
+        assert_eq!([51, 110].map(is_due), [false, true]);
+        assert!(!db.write(|session| session.hasten_job(found.id, at(1))).unwrap());
+        db.write(|session| session.finish_job(&leased.lease, at(51))).unwrap();
+        // Whoever looked before it was done does not have it done again.
+        assert!(!schedule(None));
+        assert!(schedule(Some(found.id)));
+        assert_eq!(db.read(|session| session.jobs_done()).unwrap(), [("match".to_owned(), at(51))]);
+    }
+
     fn what_is_asked_for_while_it_is_done_is_done_again(db) {
         let id = enqueue(db, NewJob::new("match", "all", at(0)));
         let first = lease(db, "a", at(1)).unwrap();

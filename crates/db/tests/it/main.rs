@@ -18,5 +18,6 @@ mod people;
 mod refusals;
 mod schema;
 mod search;
+mod stale;
 mod subscriptions;
 mod tls;

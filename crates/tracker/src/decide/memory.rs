@@ -1,8 +1,10 @@
-//! Rules about packages and products. They hold from the next re-match of the package on, which is for
-//! the caller to ask for.
+//! Rules about packages and products. They hold from the next re-match of the package on, for which it is
+//! noted here.
 
 use jiff::Timestamp;
-use snowguard_db::findings::{Findings as _, NewEvent, add_events, add_rule, revoke_rule, rule};
+use snowguard_db::findings::{
+    Findings as _, NewEvent, add_events, add_rule, mark_stale, revoke_rule, rule,
+};
 use snowguard_db::{Database, Session};
 use snowguard_triage::{EventKind, MemoryRule, Refused, Right, Standing, Verdict};
 
@@ -97,5 +99,6 @@ fn log(
         undoes: None,
     };
     add_events(session, &[event], now)?;
+    mark_stale(session, package.as_slice(), now)?;
     Ok(())
 }
