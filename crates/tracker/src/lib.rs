@@ -8,4 +8,5 @@ pub mod publish;
 pub mod rematch;
 pub mod subscribe;
 pub mod view;
+pub mod work;
 pub mod year;

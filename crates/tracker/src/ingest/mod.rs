@@ -26,6 +26,7 @@ use snowguard_sources::{Input, Options};
 pub use self::attributes::{Failed, attributes};
 pub use self::error::IngestError;
 pub use self::evaluator::{Evaluator, EvaluatorError, EvaluatorLimits, Program};
+pub(crate) use self::published::refusal;
 pub use self::published::{Head, Polled, Poller, heads_of_prometheus};
 pub use self::revision::{Revision, of_checkout};
 pub use self::source::Source;

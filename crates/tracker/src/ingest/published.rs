@@ -354,7 +354,7 @@ fn revision(page: &Page, folder: &Address, now: Timestamp) -> Result<Revision, I
 }
 
 /// Why what was fetched was not taken, if it was not.
-fn refusal(polled: &Polled) -> Option<String> {
+pub(crate) fn refusal(polled: &Polled) -> Option<String> {
     match polled {
         Polled::Fetched(Outcome::Shrunk { head, missing }) => Some(format!(
             "the package set lacks {missing} of {head} attributes, and was not taken"

@@ -13,4 +13,5 @@ mod rematch;
 mod subscribe;
 mod sync;
 mod view;
+mod work;
 mod world;
