@@ -19,6 +19,7 @@ mod report;
 mod scan;
 mod server;
 mod times;
+mod tracker;
 mod update;
 mod vulnix;
 mod year;
@@ -43,6 +44,7 @@ Examples:
   cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
   cargo xtask bench day --data DIR                       from a feed's new record to the message about it
   cargo xtask bench tracker-year --data DIR              a year of three channels in both databases
+  cargo xtask bench tracker --data DIR --format json     the tracker at full size, on both databases
   cargo xtask bench rematch --data DIR                   what the tracker takes, and candidates for each CVE
   cargo xtask bench deep                                 downloads 700 MB, needs 4 GB of disk
   cargo xtask bench deep --peers syft --runs 5 --format json")]
@@ -68,6 +70,9 @@ enum What {
     Day(day::Args),
     /// Stores a year of evaluations of several channels, in both databases
     TrackerYear(year::Args),
+    /// Takes 120,000 packages in three channels and 300,000 advisories into a tracker, matches, and asks its
+    /// server for every page at a fixed rate; with both databases
+    Tracker(tracker::Args),
     /// Takes records and a package set into a tracker's database, matches, and counts candidates beside
     /// a matcher by substrings
     Rematch(rematch::Args),
@@ -118,6 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Feeds(args) => return feeds::run(args),
         What::Day(args) => return day::run(args),
         What::TrackerYear(args) => return year::run(args),
+        What::Tracker(args) => return tracker::run(args),
         What::Rematch(args) => return rematch::run(args),
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))

@@ -79,7 +79,7 @@ struct Figures {
 
 /// Candidates of CVE records with a package set, counted by attribute.
 #[derive(Debug, Serialize)]
-struct Pairs {
+pub(super) struct Pairs {
     /// By identity, of whatever status.
     joined: Count,
     /// Of these, what a person is shown: affected, in doubt or patched.
@@ -250,7 +250,7 @@ fn ingest(
 }
 
 /// Candidates of the CVE records with one package set.
-fn pairs(data: &Utf8Path, set: &Utf8Path) -> Result<Pairs> {
+pub(super) fn pairs(data: &Utf8Path, set: &Utf8Path) -> Result<Pairs> {
     let file = data.join("advisories/cve5-vulnrichment.jsonl.zst");
     let interrupted = AtomicBool::new(false);
     let mut progress = |_: snowguard_feeds::Event<'_>| {};

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 use snowguard_db::evaluations::{
@@ -55,9 +55,9 @@ pub(super) struct Args {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Engine {
+pub(super) enum Engine {
     Sqlite,
     Postgres,
 }
@@ -72,8 +72,8 @@ struct Report {
     peak_mb: f64,
 }
 
-#[derive(Serialize)]
-struct OfEngine {
+#[derive(Debug, Serialize)]
+pub(super) struct OfEngine {
     engine: Engine,
     /// All of the database.
     storage_mb: f64,
@@ -116,6 +116,29 @@ pub(super) fn run(args: &Args) -> Result<()> {
         Format::Text => print!("{}", report.text()),
     }
     Ok(())
+}
+
+/// The same as a part of another measurement: what a year of so many days takes on one engine.
+pub(super) fn of(data: &Utf8Path, set: &str, days: u32, engine: Engine) -> Result<OfEngine> {
+    let args = Args {
+        data: data.to_owned(),
+        set: set.to_owned(),
+        no_derivations: false,
+        engine: vec![engine],
+        days,
+        channels: 3,
+        attributes: 40_000,
+        seed: 1,
+        format: Format::Json,
+    };
+    measure(&args, engine, &read(&args)?)
+}
+
+impl OfEngine {
+    /// All of the database.
+    pub(super) fn storage_mb(&self) -> f64 {
+        self.storage_mb
+    }
 }
 
 fn read(args: &Args) -> Result<Vec<NewAttribute>> {
