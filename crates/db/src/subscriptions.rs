@@ -52,6 +52,19 @@ pub enum Topic {
     },
 }
 
+/// The kinds of topics that have names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TopicKind {
+    /// Packages.
+    Package,
+    /// Maintainers and teams.
+    Maintainer,
+    /// Advisories.
+    Advisory,
+    /// Channels.
+    Channel,
+}
+
 /// What a subscription is about, as it is stored: a search is looked up again each time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum About {
@@ -201,6 +214,28 @@ pub trait Subscriptions {
     /// Those of an account that are not ended.
     fn subscriptions_of(&mut self, account: i64) -> Result<Vec<SubscriptionRow>, DbError>;
 
+    /// The topic of a name: a package's key, the name of a maintainer, an advisory or a channel.
+    fn topic_of(&mut self, kind: TopicKind, name: &str) -> Result<Option<Topic>, DbError>;
+
+    /// What topics are called, by number, of one kind.
+    fn names_of_topics(
+        &mut self,
+        kind: TopicKind,
+        ids: &[i64],
+    ) -> Result<Vec<(i64, String)>, DbError>;
+
+    /// How many subscriptions by mail an account has asked for since then, whatever became of them.
+    fn letters_asked_for(&mut self, account: i64, since: Timestamp) -> Result<u64, DbError>;
+
+    /// Subscriptions by mail whose target was not asked yet.
+    fn to_be_asked(&mut self, after: i64, limit: u32) -> Result<Vec<SubscriptionRow>, DbError>;
+
+    /// Notes that the target was asked.
+    fn asked(&mut self, id: i64, at: Timestamp) -> Result<(), DbError>;
+
+    /// Why the last delivery of subscriptions was not taken, by subscription, if it still is not.
+    fn troubles(&mut self, subscriptions: &[i64]) -> Result<Vec<(i64, String)>, DbError>;
+
     /// Notes that the target is theirs; false if it was known, or the subscription is ended.
     fn confirm_subscription(&mut self, id: i64, at: Timestamp) -> Result<bool, DbError>;
 
@@ -306,6 +341,72 @@ impl<S: Session + ?Sized> Subscriptions for S {
         self.query(&sql, &[account.into()])?.map(|row| read(&row))
     }
 
+    fn topic_of(&mut self, kind: TopicKind, name: &str) -> Result<Option<Topic>, DbError> {
+        let (sql, topic): (&str, fn(i64) -> Topic) = match kind {
+            TopicKind::Package => ("SELECT id FROM package WHERE key = $1", Topic::Package),
+            TopicKind::Maintainer => (
+                "SELECT id FROM maintainer WHERE lower(name) = lower($1) ORDER BY kind LIMIT 1",
+                Topic::Maintainer,
+            ),
+            TopicKind::Advisory => (
+                "SELECT advisory FROM alias WHERE name = $1",
+                Topic::Advisory,
+            ),
+            TopicKind::Channel => ("SELECT id FROM channel WHERE name = $1", Topic::Channel),
+        };
+        let rows = self.query(sql, &[name.into()])?;
+        rows.first().map(|row| Ok(topic(row.get(0)?))).transpose()
+    }
+
+    fn names_of_topics(
+        &mut self,
+        kind: TopicKind,
+        ids: &[i64],
+    ) -> Result<Vec<(i64, String)>, DbError> {
+        let sql = match kind {
+            TopicKind::Package => "SELECT id, key FROM package WHERE id {in:1}",
+            TopicKind::Maintainer => "SELECT id, name FROM maintainer WHERE id {in:1}",
+            TopicKind::Advisory => "SELECT id, name FROM advisory WHERE id {in:1}",
+            TopicKind::Channel => "SELECT id, name FROM channel WHERE id {in:1}",
+        };
+        self.query(sql, &[ids.into()])?
+            .map(|row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn letters_asked_for(&mut self, account: i64, since: Timestamp) -> Result<u64, DbError> {
+        let rows = self.query(
+            "SELECT count(*) FROM subscription WHERE account = $1 AND way = 1 AND created > $2",
+            &[account.into(), since.into()],
+        )?;
+        rows.first().map_or(Ok(0), |row| row.get(0))
+    }
+
+    fn to_be_asked(&mut self, after: i64, limit: u32) -> Result<Vec<SubscriptionRow>, DbError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM subscription WHERE confirmed IS NULL AND ended IS NULL \
+             AND told IS NULL AND id > $1 ORDER BY id LIMIT $2"
+        );
+        self.query(&sql, &[after.into(), limit.into()])?
+            .map(|row| read(&row))
+    }
+
+    fn asked(&mut self, id: i64, at: Timestamp) -> Result<(), DbError> {
+        self.execute(
+            "UPDATE subscription SET told = $2 WHERE id = $1",
+            &[id.into(), at.into()],
+        )?;
+        Ok(())
+    }
+
+    fn troubles(&mut self, subscriptions: &[i64]) -> Result<Vec<(i64, String)>, DbError> {
+        self.query(
+            "SELECT subscription, error FROM delivery WHERE subscription {in:1} AND done IS NULL \
+             AND error IS NOT NULL",
+            &[subscriptions.into()],
+        )?
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     fn confirm_subscription(&mut self, id: i64, at: Timestamp) -> Result<bool, DbError> {
         let changed = self.execute(
             "UPDATE subscription SET confirmed = $2 \
@@ -390,10 +491,27 @@ impl<S: Session + ?Sized> Subscriptions for S {
     }
 
     fn newest(&mut self, topic: &Topic, limit: u32) -> Result<Vec<News>, DbError> {
-        let range = |column: &str| format!("{column} > $1 AND {column} <= $2");
+        // What a sum stands in is not looked up by: of a topic with its own index, that one is walked.
+        let packages = match topic {
+            Topic::Maintainer(id) => Some(Topic::Found {
+                packages: self
+                    .query(
+                        "SELECT package FROM maintains WHERE maintainer = $1",
+                        &[(*id).into()],
+                    )?
+                    .map(|row| row.get(0))?,
+                advisories: Vec::new(),
+            }),
+            _ => None,
+        };
+        let topic = packages.as_ref().unwrap_or(topic);
+        let by_number = matches!(topic, Topic::Everything | Topic::Channel(_));
+        let plus = if by_number { "" } else { " + 0" };
+        let range = |column: &str| format!("{column}{plus} > $1 AND {column}{plus} <= $2");
+        let order = format!("{plus} DESC");
         let all = (0, i64::MAX);
-        let mut news = found(self, topic, &range("f.id"), all, "DESC", limit)?;
-        news.extend(done(self, topic, &range("e.id"), all, "DESC", limit)?);
+        let mut news = found(self, topic, &range("f.id"), all, &order, limit)?;
+        news.extend(done(self, topic, &range("e.id"), all, &order, limit)?);
         news.sort_by_key(|news| std::cmp::Reverse(news.at));
         news.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(news)
@@ -488,7 +606,7 @@ fn found<S: Session + ?Sized>(
     let sql = format!(
         "SELECT f.first_seen, p.key, a.name, a.rating, a.exploited, f.status, f.fixed_in \
          FROM finding f JOIN package p ON p.id = f.package JOIN advisory a ON a.id = f.advisory \
-         WHERE {range} AND f.status <= 1 AND {condition} ORDER BY f.id {order} LIMIT $3"
+         WHERE {range} AND f.status <= 1 AND {condition} ORDER BY f.id{order} LIMIT $3"
     );
     let mut parameters = vec![after.into(), to.into(), limit.into()];
     parameters.extend(about);
@@ -521,7 +639,7 @@ fn done<S: Session + ?Sized>(
         "SELECT e.at, p.key, a.name, a.rating, a.exploited, e.kind, c.name, e.before, e.after, e.reason \
          FROM event e LEFT JOIN package p ON p.id = e.package \
          LEFT JOIN advisory a ON a.id = e.advisory LEFT JOIN account c ON c.id = e.actor \
-         WHERE {range} AND {condition} ORDER BY e.id {order} LIMIT $3"
+         WHERE {range} AND {condition} ORDER BY e.id{order} LIMIT $3"
     );
     let mut parameters = vec![after.into(), to.into(), limit.into()];
     parameters.extend(about);
@@ -564,6 +682,10 @@ fn condition<'t>(
             ),
             vec![(*id).into()],
         ),
+        Topic::Found {
+            packages,
+            advisories,
+        } if advisories.is_empty() => (format!("{package} {{in:4}}"), vec![packages.into()]),
         Topic::Found {
             packages,
             advisories,

@@ -157,6 +157,7 @@ fn settings(args: &Serve) -> Result<Settings, Failure> {
         url: args.url.clone(),
         behind_proxy: args.behind_proxy,
         login,
+        letters: false,
         publishing: snowguard_web::Publishing::default(),
         security: args.security.clone(),
         admins: args.admin.clone(),

@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     NoPage,
     #[error("The request cannot be read: {0}.")]
     Malformed(String),
+    #[error("A form is wanted.")]
+    NoForm,
     #[error("This needs a login.")]
     LoginNeeded,
     #[error("This is not yours to do: {0}.")]
@@ -72,7 +74,7 @@ impl Fault {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotFound { .. } | Self::NoPage => StatusCode::NOT_FOUND,
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::NoForm => StatusCode::BAD_REQUEST,
             Self::LoginNeeded | Self::BadToken => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::Forged | Self::Scope(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -92,7 +94,7 @@ impl Fault {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::NotFound { .. } | Self::NoPage => "not-found",
-            Self::Malformed(_) => "malformed",
+            Self::Malformed(_) | Self::NoForm => "malformed",
             Self::LoginNeeded => "login-needed",
             Self::BadToken => "bad-token",
             Self::Forbidden(_) => "forbidden",
@@ -115,9 +117,12 @@ impl Fault {
     pub(crate) fn title(&self) -> &'static str {
         match self {
             Self::NotFound { .. } | Self::NoPage => "Nothing is here",
-            Self::Malformed(_) | Self::TooLarge | Self::Slow | Self::Method | Self::Host => {
-                "The request is not understood"
-            }
+            Self::Malformed(_)
+            | Self::NoForm
+            | Self::TooLarge
+            | Self::Slow
+            | Self::Method
+            | Self::Host => "The request is not understood",
             Self::LoginNeeded | Self::BadToken => "Not logged in",
             Self::Forbidden(_) | Self::Scope(_) => "Not allowed",
             Self::Forged => "Not taken",

@@ -19,6 +19,8 @@ pub struct Frame {
     pub now: Timestamp,
     /// What just happened.
     pub notice: Option<Notice>,
+    /// What can be subscribed to here.
+    pub follow: Option<Follow>,
     /// Where what is new of it is as an Atom feed.
     pub feed: Option<String>,
     /// Where the same is as JSON.
@@ -53,6 +55,17 @@ pub struct Viewer {
     pub login: String,
     /// What shows that a form is from their own page.
     pub csrf: String,
+}
+
+/// What can be subscribed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Follow {
+    /// What kind of thing: `package`, `search`.
+    pub kind: &'static str,
+    /// Its name, or what is searched for.
+    pub name: String,
+    /// Whether letters are sent.
+    pub letters: bool,
 }
 
 /// What just happened.

@@ -9,7 +9,11 @@
 use std::borrow::Borrow;
 use std::fmt::Write as _;
 
-use snowguard_tracker::view::{Bucket, FindingRow, Grouping, Hit, HitKind, QueueFilter, Search};
+use snowguard_tracker::view::{
+    Bucket, FindingRow, Grouping, Hit, HitKind, QueueFilter, Search, Subscription,
+};
+
+use crate::respond::Shown;
 
 pub(crate) fn advisory(name: &str) -> String {
     format!("/advisories/{}", segment(name))
@@ -42,6 +46,31 @@ pub(crate) fn issue(id: &str) -> String {
 /// The form with which an advisory is published.
 pub(crate) fn publish(advisory: &str) -> String {
     format!("/advisories/{}/publish", segment(advisory))
+}
+
+/// What is new of a page, as a feed.
+pub(crate) fn feed(shown: &Shown<'_>, name: &str) -> String {
+    let page = match shown {
+        Shown::Package(_) => package(name),
+        Shown::Maintainer(_) => maintainer(name),
+        Shown::Advisory(_) => advisory(name),
+        Shown::Channel(_) => channel(name),
+        Shown::Search => search(name, None),
+        _ => "/activity".to_owned(),
+    };
+    format!("/atom{page}")
+}
+
+/// The page of what a subscription is about.
+pub(crate) fn subscribed(of: &Subscription) -> String {
+    match of.kind.as_str() {
+        "package" => package(&of.name),
+        "maintainer" => maintainer(&of.name),
+        "advisory" => advisory(&of.name),
+        "channel" => channel(&of.name),
+        "search" => search(&of.name, None),
+        _ => "/activity".to_owned(),
+    }
 }
 
 pub(crate) fn hit(hit: &Hit) -> String {

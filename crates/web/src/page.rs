@@ -4,7 +4,7 @@ use askama::Template;
 use snowguard_tracker::view::{
     Activity, Advisory, AdvisoryRef, Bucket, Channel, Channels, Data, Finding, Grouping, HitKind,
     Home, Issue, IssuePackage, Issues, Maintainer, MemoryVerdict, Package, People, Queue, Rating,
-    Search, Settings, State,
+    Search, Settings, State, Subscription, Subscriptions,
 };
 
 use crate::chart::{Bars, Ladder, Trend};
@@ -294,6 +294,60 @@ pub fn settings(frame: &Frame, view: &Settings, csrf: &str, fresh: Option<&str>)
     })
 }
 
+/// One's own subscriptions, with the secrets of those that are webhooks.
+pub fn subscriptions(
+    frame: &Frame,
+    view: &Subscriptions,
+    csrf: &str,
+    secrets: &[(i64, String)],
+) -> Written {
+    #[derive(Template)]
+    #[template(path = "subscriptions.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Subscriptions,
+        csrf: &'a str,
+        secrets: &'a [(i64, String)],
+    }
+    written(&Page {
+        frame,
+        view,
+        csrf,
+        secrets,
+    })
+}
+
+/// How far somebody is who follows the link of a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agree {
+    /// They are asked whether they want letters.
+    Ask,
+    /// They want them.
+    Agreed,
+    /// They are asked whether they want no more of them.
+    AskEnd,
+    /// They want no more of them.
+    Ended,
+}
+
+/// The page to which a letter leads; `of` is the subscription, if it is not ended.
+pub fn agree(frame: &Frame, token: &str, of: Option<&Subscription>, state: Agree) -> Written {
+    #[derive(Template)]
+    #[template(path = "agree.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        token: &'a str,
+        of: Option<&'a Subscription>,
+        state: Agree,
+    }
+    written(&Page {
+        frame,
+        token,
+        of,
+        state,
+    })
+}
+
 /// People and their roles.
 pub fn people(frame: &Frame, view: &People, csrf: &str) -> Written {
     #[derive(Template)]
@@ -344,15 +398,20 @@ pub fn error(frame: &Frame, title: &str, text: &str, hint: Option<&str>, request
     })
 }
 
-/// How programs ask: the addresses, and what each answers.
-pub fn api(frame: &Frame, paths: &[(String, &str)]) -> Written {
+/// How programs ask: the addresses, and what each answers; and what they may send, with the scope for it.
+pub fn api(frame: &Frame, paths: &[(String, &str)], forms: &[(String, &str, &str)]) -> Written {
     #[derive(Template)]
     #[template(path = "api.html")]
     struct Page<'a> {
         frame: &'a Frame,
         paths: &'a [(String, &'a str)],
+        forms: &'a [(String, &'a str, &'a str)],
     }
-    written(&Page { frame, paths })
+    written(&Page {
+        frame,
+        paths,
+        forms,
+    })
 }
 
 fn written(page: &impl Template) -> Written {

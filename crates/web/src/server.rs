@@ -30,6 +30,9 @@ use crate::reply::Reply;
 use crate::request::{Fields, MAX_TARGET, Method, Request, segments};
 use crate::respond;
 
+/// Where mail programs end what somebody gets, with one click.
+const ONE_CLICK: &str = "/subscriptions/end";
+
 /// Serves until `stop` is ready, then lets what was begun be finished.
 pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
     let limits = app.settings().limits;
@@ -205,7 +208,12 @@ async fn work(
             Method::Get => Fields::default(),
             Method::Post => {
                 let limits = app.settings().limits;
-                form_of(&head.headers, body, limits.body_bytes, limits.body).await?
+                let form = form_of(&head.headers, body, limits.body_bytes, limits.body).await;
+                match form {
+                    // Mail programs may send it so (RFC 8058); the address says all that is needed.
+                    Err(Fault::NoForm) if path == ONE_CLICK => Fields::default(),
+                    form => form?,
+                }
             }
         };
         Ok(Request {
@@ -289,7 +297,7 @@ async fn form_of(
     };
     // Anything else could be sent by a page elsewhere without the browser asking first.
     if kind != "application/x-www-form-urlencoded" {
-        return Err(Fault::Malformed("a form is wanted".into()));
+        return Err(Fault::NoForm);
     }
     Ok(Fields::parse(&body)?)
 }

@@ -19,6 +19,8 @@ pub struct Settings {
     pub behind_proxy: bool,
     /// How people log in.
     pub login: Login,
+    /// Whether a worker of this tracker sends letters, so that people can subscribe by mail.
+    pub letters: bool,
     /// How what is confirmed is published.
     pub publishing: Publishing,
     /// Logins of the security team.
@@ -138,6 +140,7 @@ impl Settings {
             url: None,
             behind_proxy: false,
             login: Login::Local,
+            letters: false,
             publishing: Publishing::default(),
             security: Vec::new(),
             admins: Vec::new(),

@@ -14,7 +14,8 @@ use jiff::tz::TimeZone;
 pub(crate) use snowguard_report::words::{counted, number};
 use snowguard_tracker::view::{
     Advisory, ChannelStatus, ChannelSummary, Counts, Event, EventKind, FindingRow, HitKind, Home,
-    Issue, IssuePackage, Maintainer, Package, PatchNote, Rating, State, Status, Suggestion,
+    Issue, IssuePackage, Maintainer, Package, PatchNote, Rating, State, Status, Subscription,
+    Suggestion,
 };
 
 /// The justifications of OpenVEX, with what they mean.
@@ -532,6 +533,22 @@ pub(crate) fn settled(package: &IssuePackage) -> String {
     text
 }
 
+/// What a subscription is about.
+pub(crate) fn subscribed(of: &Subscription) -> String {
+    match of.kind.as_str() {
+        "everything" => "everything".into(),
+        "search" => format!("what “{}” finds", of.name),
+        kind => format!("{kind} {}", of.name),
+    }
+}
+
+pub(crate) fn pace(pace: &str) -> &'static str {
+    match pace {
+        "daily" => "once a day",
+        _ => "as soon as there is something",
+    }
+}
+
 /// Which channels are safe.
 pub(crate) fn safe(view: &Package) -> String {
     let there: Vec<_> = view
@@ -651,6 +668,9 @@ pub(crate) fn done(what: &str, count: Option<&str>) -> Option<String> {
         "decided" => format!("Decided on {findings}."),
         "assigned" => format!("Changed who looks after {findings}."),
         "commented" => "The comment is in the history.".into(),
+        "asked" => "A letter is on its way: follow the link in it.".into(),
+        "subscribed" => "You will be told.".into(),
+        "ended" => "You will not be told any more.".into(),
         "published" => "It is published.".into(),
         "edited" => "The words are changed.".into(),
         "withdrawn" => "It is withdrawn.".into(),

@@ -28,6 +28,9 @@ CREATE TABLE subscription (
 CREATE INDEX subscription_by_account ON subscription (account, id);
 CREATE INDEX subscription_in_force ON subscription (pace, told, id) WHERE confirmed IS NOT NULL AND ended IS NULL;
 
+-- Those who are still to be asked whether they want it.
+CREATE INDEX subscription_to_ask ON subscription (id) WHERE confirmed IS NULL AND ended IS NULL AND told IS NULL;
+
 CREATE TABLE delivery (
     id {id},
     subscription {int} NOT NULL REFERENCES subscription (id),

@@ -4,10 +4,10 @@ mod letter;
 mod tell;
 mod words;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use snowguard_db::search::{Found, Search as _};
 use snowguard_db::subscriptions::{
-    About, NewSubscription, Pace, SubscriptionRow, Subscriptions as _, Topic, Way,
+    About, NewSubscription, News, Pace, SubscriptionRow, Subscriptions as _, Topic, Way,
 };
 use snowguard_db::{Database, DbError, Session};
 use snowguard_http::Address;
@@ -23,6 +23,9 @@ pub const MOST: usize = 200;
 const FOUND: usize = 200;
 /// How long what is searched for may be, in characters.
 const QUERY: usize = 200;
+/// How many subscriptions by mail an account may ask for in a day: each sends a letter to an address that
+/// may be another's.
+const LETTERS: u64 = 10;
 /// How many bytes a secret has.
 pub const SECRET: usize = 32;
 
@@ -69,6 +72,9 @@ pub enum SubscribeError {
     /// One has enough of them.
     #[error("an account may have {MOST} subscriptions")]
     TooMany,
+    /// One has asked for enough letters.
+    #[error("an account may ask for letters {LETTERS} times a day")]
+    TooManyLetters,
 }
 
 /// Makes a subscription. One by mail is told nothing before [`confirm`].
@@ -82,6 +88,12 @@ pub fn subscribe(
         check_about(session, &wish.about)?;
         if session.subscriptions_of(wish.account)?.len() >= MOST {
             return Err(SubscribeError::TooMany);
+        }
+        let day_ago = now
+            .checked_sub(SignedDuration::from_hours(24))
+            .unwrap_or(now);
+        if wish.way == Way::Mail && session.letters_asked_for(wish.account, day_ago)? >= LETTERS {
+            return Err(SubscribeError::TooManyLetters);
         }
         let new = NewSubscription {
             account: wish.account,
@@ -210,6 +222,12 @@ fn check_about(session: &mut dyn Session, about: &About) -> Result<(), Subscribe
     } else {
         Err(SubscribeError::Missing(what))
     }
+}
+
+/// What is newest about something, the newest first.
+pub fn newest(session: &mut dyn Session, about: &About, limit: u32) -> Result<Vec<News>, DbError> {
+    let topic = topic(session, about)?;
+    session.newest(&topic, limit)
 }
 
 /// What a subscription is about, now.

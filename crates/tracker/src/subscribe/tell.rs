@@ -43,6 +43,8 @@ pub struct Sender<'s> {
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
+    /// How many were asked whether they want letters.
+    pub asked: usize,
     /// How many subscriptions have something new.
     pub made: usize,
     /// How many deliveries were taken.
@@ -61,6 +63,7 @@ pub fn tell(
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Told, DbError> {
     let mut told = Told {
+        asked: ask(db, sender, now, go_on)?,
         made: make(db, now)?,
         ..Told::default()
     };
@@ -74,6 +77,35 @@ pub fn tell(
                 return Ok(told);
             }
             one(db, sender, &delivery, now, &mut told)?;
+        }
+    }
+}
+
+/// Asks who was entered by mail whether they want it; how many were asked. Who cannot be is asked the next
+/// time.
+fn ask(
+    db: &Database,
+    sender: &Sender<'_>,
+    now: Timestamp,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<usize, DbError> {
+    let (mut asked, mut after) = (0, 0);
+    loop {
+        let page = db.read(|session| session.to_be_asked(after, AT_ONCE))?;
+        let Some(last) = page.last() else {
+            return Ok(asked);
+        };
+        after = last.id;
+        for row in page {
+            if !go_on() {
+                return Ok(asked);
+            }
+            if sender.ask(&row, now).is_ok() {
+                asked += 1;
+                db.write(|session| session.asked(row.id, now))?;
+            } else if now.duration_since(row.created) > PATIENCE {
+                db.write(|session| session.end_subscription(row.id, now))?;
+            }
         }
     }
 }
@@ -156,11 +188,20 @@ fn pause(attempts: u32) -> SignedDuration {
 }
 
 impl Sender<'_> {
-    fn mail(
+    /// The letter with which somebody agrees.
+    fn ask(&self, row: &SubscriptionRow, now: Timestamp) -> Result<(), String> {
+        let (subject, text) = letter::confirmation(self.site, row);
+        let id = format!("tracker-{}-asked", row.id);
+        self.letter(row, &subject, &text, &id, &[], now)
+    }
+
+    fn letter(
         &self,
         row: &SubscriptionRow,
-        delivery: &DeliveryRow,
-        news: &[News],
+        subject: &str,
+        text: &str,
+        id: &str,
+        headers: &[(&'static str, String)],
         now: Timestamp,
     ) -> Result<(), String> {
         let sendmail = self
@@ -168,19 +209,30 @@ impl Sender<'_> {
             .as_ref()
             .ok_or("no program that takes letters is set")?;
         let to = [MailAddress::try_from(row.target.clone())?];
-        let more = news.len().saturating_sub(LINES);
-        let (subject, text) = letter::news(self.site, row, &news[..news.len() - more], more);
         let letter = Letter {
             from: self.from.as_ref(),
             to: &to,
-            subject: &snowguard_report::escape::fit(&subject, 160),
-            id: &key(delivery),
+            subject: &snowguard_report::escape::fit(subject, 160),
+            id,
             host: self.host,
             at: now,
-            headers: &letter::headers(self.site, row),
-            text: &text,
+            headers,
+            text,
         };
         sendmail.send(&letter).map_err(|error| chain(&error))
+    }
+
+    fn mail(
+        &self,
+        row: &SubscriptionRow,
+        delivery: &DeliveryRow,
+        news: &[News],
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let more = news.len().saturating_sub(LINES);
+        let (subject, text) = letter::news(self.site, row, &news[..news.len() - more], more);
+        let headers = letter::headers(self.site, row);
+        self.letter(row, &subject, &text, &key(delivery), &headers, now)
     }
 
     fn webhook(

@@ -14,6 +14,7 @@ pub mod load;
 mod package;
 mod parts;
 mod place;
+mod subscription;
 
 pub use about::{Data, Feed, Job, Storage};
 pub use account::{AccountEntry, AuditEntry, People, SessionEntry, Settings, TokenEntry};
@@ -30,3 +31,4 @@ pub use parts::{
     Suggestion, Update, Verdict,
 };
 pub use place::{Channel, ChannelSummary, Channels, Evaluation, Maintainer};
+pub use subscription::{Subscription, Subscriptions};

@@ -195,7 +195,11 @@ on_both_engines! {
         let wish = wish(Way::Mail, "alice@example.org", About::Topic(Topic::Package(1)));
         let row = subscribe(db, &wish, at(0)).unwrap();
         comment(db, "before", 1);
+        // Nothing but the question.
+        assert_eq!(run(db, Some(&post), true, at(2)), Told { asked: 1, ..Told::default() });
         assert_eq!(run(db, Some(&post), true, at(2)), Told::default());
+        assert_eq!(post.mails().len(), 1);
+        assert!(post.mails()[0].contains("Subject: Agree to letters"));
         let (_, text) = confirmation(&site(), &row);
         let link = text.split("token=").nth(1).unwrap().split_whitespace().next().unwrap();
         assert_eq!(link, token(&row));
@@ -204,8 +208,8 @@ on_both_engines! {
         assert!(!confirm(db, link, at(4)).unwrap());
         assert_eq!(run(db, Some(&post), true, at(5)), Told { made: 1, taken: 1, ..Told::default() });
         let mails = post.mails();
-        assert_eq!(mails.len(), 1);
-        let (head, body) = mails[0].split_once("\n\n").unwrap();
+        assert_eq!(mails.len(), 2);
+        let (head, body) = mails[1].split_once("\n\n").unwrap();
         let body = data_encoding::BASE64.decode(body.replace('\n', "").as_bytes()).unwrap();
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_suffix("");
@@ -219,6 +223,18 @@ on_both_engines! {
         assert!(unsubscribe(db, link, at(7)).unwrap().is_some());
         comment(db, "after", 8);
         assert_eq!(run(db, Some(&post), true, at(9)), Told::default());
+    }
+
+    /// A letter that asks goes to an address that may be another's.
+    fn letters_are_asked_for_a_few_times_a_day(db) {
+        fill(db);
+        let ask = |at| subscribe(db, &wish(Way::Mail, "a@example.org", About::Topic(Topic::Package(1))), at);
+        for _ in 0..10 {
+            let row = ask(at(0)).unwrap();
+            end(db, 1, row.id, at(0)).unwrap();
+        }
+        assert!(matches!(ask(at(60)), Err(SubscribeError::TooManyLetters)));
+        assert!(ask(at(24 * 3_600 + 1)).is_ok());
     }
 
     fn a_digest_comes_once_a_day(db) {

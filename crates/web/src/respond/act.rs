@@ -6,9 +6,10 @@ use snowguard_matching::suppress::Justification;
 use snowguard_tracker::decide::{self, ActError, Acted, Actor, Request as Wish};
 use snowguard_tracker::view::State as Shown;
 use snowguard_triage::{Act as Deed, Refused, State};
+use utoipa::ToSchema;
 
 use super::route::Act;
-use super::{Context, issue, json, without_notice};
+use super::{Context, issue, json, subscribe, without_notice};
 use crate::access::{self, By, Person};
 use crate::fault::Fault;
 use crate::reply::Reply;
@@ -18,8 +19,8 @@ use crate::request::Fields;
 const MOST: usize = 500;
 
 /// What was done, for programs.
-#[derive(Debug, Serialize)]
-struct Done {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Done {
     /// By which it is taken back as a whole.
     event: Option<i64>,
     /// The findings that changed.
@@ -33,6 +34,7 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
     match &person.by {
         // A token is sent by nobody's browser on its own.
         By::Token(_) => match act {
+            Act::Subscribe | Act::Unsubscribe => person.needs(Scopes::SUBSCRIBE, "subscribe")?,
             Act::Publish | Act::Edit | Act::Withdraw => person.needs(Scopes::PUBLISH, "publish")?,
             Act::Decide | Act::Comment | Act::Assign | Act::Undo => {
                 person.needs(Scopes::TRIAGE, "triage")?;
@@ -76,6 +78,8 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
                 event.ok_or_else(|| Fault::Refused("what is to be undone is not said".into()))?;
             ("undone", decide::undo(db, who, event, reason, context.now))
         }
+        Act::Subscribe => return subscribe::subscribe(context, person),
+        Act::Unsubscribe => return subscribe::unsubscribe(context, person),
         Act::Publish => return issue::publish(context, person),
         Act::Edit => return issue::edit(context, person),
         Act::Withdraw => return issue::withdraw(context, person),

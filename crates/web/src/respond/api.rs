@@ -2,14 +2,15 @@
 
 use hyper::StatusCode;
 use snowguard_tracker::view;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Content, HttpMethod, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem,
-    PathsBuilder, Ref, RefOr, Required, ResponseBuilder, ResponsesBuilder, path::OperationBuilder,
-    path::ParameterBuilder, path::ParameterIn, schema::Type,
+    PathsBuilder, Ref, RefOr, Required, ResponseBuilder, Responses, ResponsesBuilder,
+    path::OperationBuilder, path::ParameterBuilder, path::ParameterIn, schema::Type,
 };
 use utoipa::{PartialSchema as _, ToSchema};
 
+use super::forms::{FORMS, Form};
 use super::route::Shown;
 use super::show::{self, NoData};
 use super::{Context, json};
@@ -42,7 +43,11 @@ pub(super) fn page(context: &Context<'_>) -> Result<Reply, Fault> {
         .iter()
         .map(|path| (format!("/api/v1{}", path.at), path.what))
         .collect();
-    let html = crate::page::api(&context.frame(Section::Other), &paths)?;
+    let forms: Vec<(String, &str, &str)> = FORMS
+        .iter()
+        .map(|form| (format!("/api/v1{}", form.at), form.scope, form.what))
+        .collect();
+    let html = crate::page::api(&context.frame(Section::Other), &paths, &forms)?;
     Ok(Reply::page(html).status(StatusCode::OK))
 }
 
@@ -58,7 +63,7 @@ struct Path {
     schema: &'static str,
 }
 
-const PATHS: [Path; 14] = [
+const PATHS: [Path; 15] = [
     Path {
         at: "/home",
         name: "home",
@@ -179,6 +184,14 @@ const PATHS: [Path; 14] = [
         query: &[],
         schema: "Draft",
     },
+    Path {
+        at: "/subscriptions",
+        name: "subscriptions",
+        what: "What the owner of a token with the scope subscribe is told about",
+        inside: &[],
+        query: &[],
+        schema: "Subscriptions",
+    },
 ];
 
 /// The description of the API in `OpenAPI`, as it is committed.
@@ -211,6 +224,11 @@ fn described() -> OpenApi {
         view::Issues,
         view::Issue,
         view::Draft,
+        view::Subscriptions,
+        super::act::Done,
+        super::issue::Published,
+        super::subscribe::Subscribed,
+        super::subscribe::Unsubscribed,
         Problem
     );
     let mut components = utoipa::openapi::ComponentsBuilder::new();
@@ -228,6 +246,9 @@ fn described() -> OpenApi {
     for path in &PATHS {
         paths = paths.path(format!("/api/v1{}", path.at), item(path));
     }
+    for form in &FORMS {
+        paths = paths.path(format!("/api/v1{}", form.at), sent(form));
+    }
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -241,6 +262,35 @@ fn described() -> OpenApi {
         )
         .paths(paths.build())
         .components(Some(components.build()))
+        .build()
+}
+
+/// Something that is sent, with a token that may.
+fn sent(form: &Form) -> PathItem {
+    let operation = OperationBuilder::new()
+        .operation_id(Some(form.name))
+        .summary(Some(form.what))
+        .security(SecurityRequirement::new("token", [form.scope]))
+        .request_body(Some(form.body()))
+        .responses(responses(form.schema, form.what))
+        .build();
+    PathItem::new(HttpMethod::Post, operation)
+}
+
+fn responses(schema: &str, what: &str) -> Responses {
+    let answer = |schema: &str, media: &str, what: &str| {
+        let content = Content::new(Some(Ref::from_schema_name(schema)));
+        ResponseBuilder::new()
+            .description(what)
+            .content(media, content)
+            .build()
+    };
+    ResponsesBuilder::new()
+        .response("200", answer(schema, "application/json", what))
+        .response(
+            "default",
+            answer("Problem", "application/problem+json", "What went wrong"),
+        )
         .build()
 }
 
@@ -264,24 +314,11 @@ fn item(path: &Path) -> PathItem {
         .query
         .iter()
         .map(|name| parameter(name, ParameterIn::Query));
-    let answer = |schema: &str, media: &str, what: &str| {
-        let content = Content::new(Some(Ref::from_schema_name(schema)));
-        ResponseBuilder::new()
-            .description(what)
-            .content(media, content)
-            .build()
-    };
-    let responses = ResponsesBuilder::new()
-        .response("200", answer(path.schema, "application/json", path.what))
-        .response(
-            "default",
-            answer("Problem", "application/problem+json", "What went wrong"),
-        );
     let operation = OperationBuilder::new()
         .operation_id(Some(path.name))
         .summary(Some(path.what))
         .parameters(Some(inside.chain(query)))
-        .responses(responses.build())
+        .responses(responses(path.schema, path.what))
         .build();
     PathItem::new(HttpMethod::Get, operation)
 }

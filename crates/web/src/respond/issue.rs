@@ -7,6 +7,7 @@ use snowguard_tracker::publish::act::{self, Done, InvalidWords, Words};
 use snowguard_tracker::view::load::{self, ViewError};
 use snowguard_tracker::view::{Draft, Issue};
 use snowguard_triage::{PublicId, Right, Standing};
+use utoipa::ToSchema;
 
 use super::act::{actor, fault};
 use super::{Context, json};
@@ -18,8 +19,8 @@ use crate::page::{self, Writing};
 use crate::reply::Reply;
 
 /// What was done, for programs.
-#[derive(Debug, Serialize)]
-struct Told {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Published {
     /// The public id.
     issue: String,
     /// Counts its edits.
@@ -254,7 +255,7 @@ fn told(context: &Context<'_>, done: Result<Done, ActError>, word: &str) -> Resu
     let done = done.map_err(fault)?;
     let id = done.issue.public.to_string();
     if context.request.is_api() {
-        return json(&Told {
+        return json(&Published {
             issue: id,
             revision: done.issue.revision,
             event: done.event,

@@ -4,10 +4,12 @@ mod account;
 mod act;
 mod api;
 mod document;
+mod forms;
 mod issue;
 mod login;
 mod route;
 mod show;
+mod subscribe;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,6 +26,7 @@ use crate::words;
 pub use api::openapi;
 pub(crate) use document::Made;
 use route::Route;
+pub(crate) use route::Shown;
 
 /// The kind of page that is asked for, for the metrics.
 pub(crate) fn name(request: &Request) -> &'static str {
@@ -63,6 +66,10 @@ pub(crate) fn to(app: &App, request: &Request) -> Result<Reply, Fault> {
         Route::SetRole => account::set_role(&context),
         Route::Document(document) => document::answer(&context, document),
         Route::EditIssue(id) => issue::edit_page(&context, id),
+        Route::Subscriptions => subscribe::page(&context),
+        Route::Confirm => subscribe::confirm(&context),
+        Route::End => subscribe::end(&context),
+        Route::Feed(feed) => subscribe::feed(&context, feed),
         Route::Act(act) => act::act(&context, act),
     }
 }
@@ -154,6 +161,7 @@ fn frame(
         viewer: person.map(Person::viewer),
         now,
         notice: None,
+        follow: None,
         feed: None,
         api: None,
         assets: assets(),

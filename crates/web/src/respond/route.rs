@@ -26,6 +26,13 @@ pub(crate) enum Route<'r> {
     People,
     SetRole,
     Document(Document<'r>),
+    Feed(Feed<'r>),
+    /// One's own subscriptions.
+    Subscriptions,
+    /// Somebody follows the link of the letter that asks.
+    Confirm,
+    /// Somebody follows the link at the end of a letter.
+    End,
     /// The form that edits an issue.
     EditIssue(&'r str),
     /// Something is done, by a form or a program.
@@ -69,6 +76,17 @@ pub(crate) enum Document<'r> {
     Atom,
 }
 
+/// What is new of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feed<'r> {
+    Package(&'r str),
+    Maintainer(&'r str),
+    Advisory(&'r str),
+    Channel(&'r str),
+    Search,
+    Activity,
+}
+
 /// Something that is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -79,6 +97,8 @@ pub(crate) enum Act {
     Publish,
     Edit,
     Withdraw,
+    Subscribe,
+    Unsubscribe,
 }
 
 /// What a request asks for.
@@ -90,6 +110,7 @@ pub(crate) fn of(request: &Request) -> Result<Route<'_>, Fault> {
         ["api", "v1", "openapi.json"] => Route::OpenApi,
         ["api", "v1", ref rest @ ..] => match act(rest) {
             Some(act) => Route::Act(act),
+            None if rest == ["subscriptions"] => Route::Subscriptions,
             None => shown(rest, true).map(Route::Data).ok_or(Fault::NoPage)?,
         },
         ["mine"] => Route::Mine,
@@ -104,6 +125,10 @@ pub(crate) fn of(request: &Request) -> Result<Route<'_>, Fault> {
         ["settings", "sessions", "end"] => Route::EndSession,
         ["admin"] => Route::People,
         ["admin", "role"] => Route::SetRole,
+        ["subscriptions"] => Route::Subscriptions,
+        ["subscriptions", "confirm"] => Route::Confirm,
+        ["subscriptions", "end"] => Route::End,
+        ["atom", ref rest @ ..] => feed(rest).map(Route::Feed).ok_or(Fault::NoPage)?,
         ["issues", name, "edit"] => Route::EditIssue(name),
         ref rest if let Some(document) = document(rest) => Route::Document(document),
         ref rest => match act(rest) {
@@ -150,6 +175,18 @@ fn document<'r>(path: &[&'r str]) -> Option<Document<'r>> {
     })
 }
 
+fn feed<'r>(path: &[&'r str]) -> Option<Feed<'r>> {
+    Some(match *path {
+        ["packages", key] => Feed::Package(key),
+        ["maintainers", name] => Feed::Maintainer(name),
+        ["advisories", name] => Feed::Advisory(name),
+        ["channels", name] => Feed::Channel(name),
+        ["search"] => Feed::Search,
+        ["activity"] => Feed::Activity,
+        _ => return None,
+    })
+}
+
 fn act(path: &[&str]) -> Option<Act> {
     Some(match *path {
         ["decide"] => Act::Decide,
@@ -159,6 +196,8 @@ fn act(path: &[&str]) -> Option<Act> {
         ["publish"] => Act::Publish,
         ["edit"] => Act::Edit,
         ["withdraw"] => Act::Withdraw,
+        ["subscribe"] => Act::Subscribe,
+        ["unsubscribe"] => Act::Unsubscribe,
         _ => return None,
     })
 }
@@ -175,8 +214,9 @@ impl Route<'_> {
                 | Self::SetRole
                 | Self::Act(_)
         );
-        // The address with the token is followed, and the form that takes it is sent.
-        matches!(self, Self::LoginLocal) || sends == (method == Method::Post)
+        // An address with a token is followed, and the form that takes it is sent.
+        matches!(self, Self::LoginLocal | Self::Confirm | Self::End)
+            || sends == (method == Method::Post)
     }
 
     /// What it is called in the metrics.
@@ -192,7 +232,8 @@ impl Route<'_> {
             }
             Self::Settings | Self::MakeToken | Self::RevokeToken | Self::EndSession => "settings",
             Self::People | Self::SetRole => "admin",
-            Self::Document(_) => "document",
+            Self::Document(_) | Self::Feed(_) => "document",
+            Self::Subscriptions | Self::Confirm | Self::End => "subscriptions",
             Self::EditIssue(_) => "issue",
             Self::Act(_) => "act",
         }

@@ -12,7 +12,7 @@ use snowguard_triage::Right;
 use super::route::Shown;
 use super::{Context, issue};
 use crate::fault::Fault;
-use crate::frame::Section;
+use crate::frame::{Follow, Frame, Section};
 use crate::href;
 use crate::page::{self, Form};
 use crate::reply::Reply;
@@ -71,6 +71,7 @@ pub(super) fn page(context: &Context<'_>, shown: &Shown<'_>) -> Result<Reply, Fa
         Shown::Home => "/api/v1/home".to_owned(),
         _ => format!("/api/v1{}", frame.path),
     });
+    follow(context, shown, &loaded, &mut frame);
     let frame = &frame;
     let html = match &loaded {
         Loaded::Home(view) => page::home(frame, view),
@@ -119,6 +120,29 @@ pub(super) fn page(context: &Context<'_>, shown: &Shown<'_>) -> Result<Reply, Fa
         Loaded::Draft(view) => return issue::draft_page(context, frame, view),
     };
     Ok(Reply::page(html?))
+}
+
+/// What can be subscribed to on a page, and where its feed is.
+fn follow(context: &Context<'_>, shown: &Shown<'_>, loaded: &Loaded, frame: &mut Frame) {
+    let (kind, name) = match loaded {
+        Loaded::Package(view) => ("package", view.package.key.clone()),
+        Loaded::Maintainer(view) => ("maintainer", view.name.clone()),
+        Loaded::Advisory(view) => ("advisory", view.name.clone()),
+        Loaded::Channel(view) => ("channel", view.summary.name.clone()),
+        Loaded::Search(view) if !view.query.is_empty() => ("search", view.query.clone()),
+        Loaded::Activity(view) if view.actor.is_none() => ("everything", String::new()),
+        Loaded::Issues(_) => {
+            frame.feed = Some("/issues.atom".to_owned());
+            return;
+        }
+        _ => return,
+    };
+    frame.feed = Some(href::feed(shown, &name));
+    frame.follow = Some(Follow {
+        kind,
+        name,
+        letters: context.app.settings().letters,
+    });
 }
 
 /// Loads what is to be shown.

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ToSpan as _};
 use snowguard_tracker::view::*;
-use snowguard_web::frame::{Frame, Notice, Section, Viewer};
+use snowguard_web::frame::{Follow, Frame, Notice, Section, Viewer};
 use snowguard_web::page::Form;
 
 pub(crate) fn now() -> Timestamp {
@@ -26,6 +26,11 @@ pub(crate) fn frame(section: Section, path: &str, viewer: bool) -> Frame {
         notice: viewer.then(|| Notice {
             text: "Confirmed 1 finding.".into(),
             undo: Some(7),
+        }),
+        follow: Some(Follow {
+            kind: "package",
+            name: "openssl".into(),
+            letters: true,
         }),
         feed: Some("/atom/activity".into()),
         api: Some(format!("/api/v1{path}")),
@@ -433,6 +438,33 @@ pub(crate) fn advisory() -> Advisory {
         findings: rows,
         next: None,
         events: events(),
+    }
+}
+
+pub(crate) fn subscriptions() -> Subscriptions {
+    let of = |id, kind: &str, name: &str, way: &str, target: &str| Subscription {
+        id,
+        kind: kind.into(),
+        name: name.into(),
+        way: way.into(),
+        target: target.into(),
+        pace: if id == 2 { "daily" } else { "at_once" }.into(),
+        created: before(id * 40),
+        confirmed: id != 1,
+        error: (id == 2).then(|| "https://hooks.example.org answered 502".into()),
+    };
+    Subscriptions {
+        subscriptions: vec![
+            of(1, "package", "openssl", "mail", "alice@example.org"),
+            of(
+                2,
+                "search",
+                "heap overflow in a parser of images",
+                "webhook",
+                "https://hooks.example.org/a-path-that-is-long/and-goes-on/0123456789abcdef",
+            ),
+            of(3, "everything", "", "mail", "alice@example.org"),
+        ],
     }
 }
 

@@ -11,6 +11,7 @@ mod pages;
 mod people;
 mod publish;
 mod server;
+mod subscribe;
 mod support;
 mod whole;
 // The small package set of the tracker's own tests.

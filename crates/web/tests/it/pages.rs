@@ -123,7 +123,23 @@ pub(crate) fn pages() -> Vec<(String, String)> {
             "data",
             page::data(&at(Section::Other, "/data"), &fixture::data()),
         );
+        let all = fixture::subscriptions();
+        for (name, state) in [
+            ("letters-ask", page::Agree::Ask),
+            ("letters-agreed", page::Agree::Agreed),
+            ("letters-end", page::Agree::AskEnd),
+            ("letters-ended", page::Agree::Ended),
+        ] {
+            let of = Some(&all.subscriptions[0]).filter(|_| state != page::Agree::Ended);
+            let frame = at(Section::Other, "/subscriptions/confirm");
+            add(name, page::agree(&frame, "1.ab", of, state));
+        }
         if viewer {
+            let secret = (2, format!("whsec_{}", "q83v".repeat(11)));
+            add(
+                "subscriptions",
+                page::subscriptions(&at(Section::Other, "/subscriptions"), &all, "c", &[secret]),
+            );
             add(
                 "settings",
                 page::settings(

@@ -14,7 +14,7 @@ use crate::support::{Server, Visitor};
 use crate::world::World;
 
 /// Two packages in two channels; both are affected by one advisory, and one by another.
-fn fill(db: &Database) {
+pub(crate) fn fill(db: &Database) {
     let mut world = World::new(db);
     for (channel, version) in [("nixos-unstable", "2.0"), ("nixos-26.05", "1.0")] {
         world.evaluate(

@@ -11,6 +11,7 @@ mod issue;
 mod package;
 mod queue;
 mod search;
+mod subscription;
 mod tally;
 
 use snowguard_db::DbError;
@@ -25,6 +26,7 @@ pub use issue::{draft, issue, issues};
 pub use package::{maintainer, package};
 pub use queue::queue;
 pub use search::search;
+pub use subscription::subscriptions;
 pub use tally::count;
 
 /// Why a view cannot be given.
