@@ -8,6 +8,7 @@ mod open;
 pub mod records;
 pub mod repository;
 pub mod segments;
+pub mod triage;
 pub mod update;
 
 pub use feed::{Done, Feed, FeedError, FeedSettings, Malicious, OsvSettings};

@@ -29,6 +29,7 @@ struct World {
     web: Web,
     key: SecretKey,
     directory: Utf8PathBuf,
+    triage: Option<Vec<u8>>,
     _keep: tempfile::TempDir,
 }
 
@@ -76,6 +77,7 @@ impl World {
             web: Web::start().unwrap(),
             key: key("mirror-1"),
             directory,
+            triage: None,
             _keep: keep,
         }
     }
@@ -92,6 +94,7 @@ impl World {
     ) -> Result<Published, PublishError> {
         let published = publish(&Publish {
             index: &self.at("index"),
+            triage: self.triage.as_deref(),
             to: &self.at("public"),
             key: &self.key,
             next_key,

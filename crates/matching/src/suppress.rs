@@ -31,6 +31,8 @@ pub struct Suppression {
     pub expires: Option<Date>,
     /// Where it stands: file and place.
     pub origin: Box<str>,
+    /// A page about it that others can read, if there is one.
+    pub url: Option<Box<str>>,
 }
 
 /// What a decision says.

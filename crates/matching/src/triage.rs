@@ -9,11 +9,12 @@ mod wire;
 
 use jiff::Timestamp;
 use snowguard_advisory::id::AdvisoryId;
+use snowguard_inventory::Inventory;
 use snowguard_inventory::component::Component;
 
 pub use self::wire::{MAX_BYTES, ReadError, SCHEMA};
-use crate::finding::Status;
-use crate::suppress::Justification;
+use crate::finding::{Finding, Status};
+use crate::suppress::{Applied, Judged, Justification, Subject, Suppression};
 
 /// All that a tracker has decided, at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +172,45 @@ impl Document {
             .filter(|decided| decided.names().any(|name| names.contains(&name)))
             .min_by_key(|decided| decided.verdict.rank())
     }
+
+    /// What was decided about a component and an advisory of which all names are given.
+    pub fn of(&self, component: &Component, names: &[&str]) -> Option<&Decided> {
+        // Nobody looked at what is inside of others: it is another copy, and perhaps another version.
+        if component.is_part() {
+            return None;
+        }
+        self.about(&component.table_key(), names)
+    }
+
+    /// Suppresses the findings that the tracker has cleared, where no decision made here does. `aliases`
+    /// gives the other names of a finding's advisory; what suppresses a finding is added to `suppressions`.
+    pub fn suppress<'a>(
+        &self,
+        inventory: &Inventory,
+        findings: &[Finding<'a>],
+        aliases: impl Fn(&Finding<'a>) -> Vec<&'a str>,
+        suppressions: &mut Vec<Suppression>,
+        applied: &mut Applied,
+    ) {
+        for (finding, decision) in findings.iter().zip(&mut applied.by_finding) {
+            let is_open = matches!(finding.status, Status::Affected | Status::NeedsReview);
+            if decision.is_some() || !is_open {
+                continue;
+            }
+            let Some(component) = inventory.get(finding.component) else {
+                continue;
+            };
+            let mut names = aliases(finding);
+            names.push(finding.id);
+            let cleared = self
+                .of(component, &names)
+                .and_then(|decided| decided.suppression(&self.tracker, component));
+            if let Some(suppression) = cleared {
+                *decision = Some(suppressions.len());
+                suppressions.push(suppression);
+            }
+        }
+    }
 }
 
 impl Decided {
@@ -190,6 +230,28 @@ impl Decided {
             }
             Verdict::Confirmed | Verdict::Fixed | Verdict::WontFix => false,
         }
+    }
+
+    /// The decision as a suppression of a component that it clears.
+    pub fn suppression(&self, tracker: &Tracker, component: &Component) -> Option<Suppression> {
+        let justification = self.verdict.justification();
+        self.clears(component).then(|| Suppression {
+            component: Subject::Name(self.package.clone()),
+            version: Some(component.version.clone()),
+            advisory: self.advisory.clone(),
+            verdict: Judged::NotAffected(justification),
+            reason: match (&self.reason, justification) {
+                (Some(reason), _) => reason.clone(),
+                (None, Some(justification)) => justification.as_str().into(),
+                (None, None) => "stated without a reason".into(),
+            },
+            expires: None,
+            origin: match &self.by {
+                Some(by) => format!("{by}, {}", tracker.name).into(),
+                None => tracker.name.clone(),
+            },
+            url: Some(self.url.clone()),
+        })
     }
 
     fn key(&self) -> (&str, &AdvisoryId) {

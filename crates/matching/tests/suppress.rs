@@ -21,6 +21,7 @@ fn suppression(component: &str, version: Option<&str>) -> Suppression {
         reason: "because".into(),
         expires: None,
         origin: "test".into(),
+        url: None,
     }
 }
 

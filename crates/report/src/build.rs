@@ -23,6 +23,7 @@ use crate::model::{
 };
 use crate::rank::{count, rank, urgency};
 use crate::text::number;
+use crate::triage::Triage;
 
 /// All that a report is made of.
 #[derive(Clone, Copy)]
@@ -45,6 +46,8 @@ pub struct Facts<'f, 'a> {
     pub suppressions: &'f [Suppression],
     /// What became of them.
     pub applied: &'f Applied,
+    /// What a tracker decided.
+    pub triage: Option<Triage<'f>>,
     /// Now.
     pub now: jiff::Timestamp,
     /// Today.
@@ -145,6 +148,7 @@ pub fn build(facts: Facts<'_, '_>) -> Result<Report, Corrupt> {
                 .map(suppression_ref)
                 .collect(),
         },
+        triage: facts.triage.map(|triage| triage.info(facts.now)),
     })
 }
 
@@ -299,13 +303,16 @@ fn package<'a>(
     let mut list: Vec<Finding> = findings
         .iter()
         .map(|(found, suppression)| {
-            finding(
+            let told = finding(
                 facts.index,
                 found,
                 *suppression,
                 source_names,
                 facts.evidence,
-            )
+            )?;
+            let triage = facts.triage.as_ref();
+            let triage = triage.and_then(|triage| triage.told(component, &told));
+            Ok(Finding { triage, ..told })
         })
         .collect::<Result<_, _>>()?;
     list.sort_by(|a, b| {
@@ -580,6 +587,7 @@ pub(crate) fn finding(
             .collect(),
         patches: found.proofs.iter().map(patch).collect(),
         suppressed: suppression.map(suppressed),
+        triage: None,
     })
 }
 
@@ -598,6 +606,7 @@ pub(crate) fn suppressed(suppression: &Suppression) -> Suppressed {
         reason: suppression.reason.to_string(),
         expires: suppression.expires,
         origin: suppression.origin.to_string(),
+        url: suppression.url.as_deref().map(str::to_owned),
     }
 }
 

@@ -6,10 +6,11 @@ use snowguard_advisory::index::{Corrupt, Index, VulnerabilityId};
 use snowguard_inventory::component::Component;
 use snowguard_inventory::{ComponentId, Inventory, Subject};
 use snowguard_matching::suppress::{self, Suppression};
-use snowguard_matching::{Finding as Found, Matcher};
+use snowguard_matching::{Finding as Found, Matcher, Status};
 
 use crate::build::{display_name, evidence, place, reason, suppressed, url_of};
 use crate::model::{Evidence, Finding, OtherVersion, Place, Suppressed};
+use crate::triage::Triage;
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "snowguard-explain/1";
@@ -123,6 +124,8 @@ pub struct Question<'q> {
     pub wanted: Option<&'q dyn Fn(&Component) -> bool>,
     /// Decisions of people.
     pub suppressions: &'q [Suppression],
+    /// What a tracker decided.
+    pub triage: Option<Triage<'q>>,
     /// Today.
     pub today: Date,
 }
@@ -244,6 +247,13 @@ fn package(
     }
     let decided = found.map(|found| decisions(question, found)).transpose()?;
     let (active, expired) = decided.unwrap_or_default();
+    let cleared = match (found, active, question.triage) {
+        (Some(found), None, Some(triage)) if triage.suppresses => {
+            cleared(question, triage, component, found)?
+        }
+        _ => None,
+    };
+    let active = active.or(cleared.as_ref());
     let (status, why, evidence, finding) = match found {
         Some(found) => (
             found.status.as_str(),
@@ -253,7 +263,12 @@ fn package(
                 .iter()
                 .map(|claim| evidence(claim, names))
                 .collect(),
-            Some(crate::build::finding(index, found, active, names, false)?),
+            {
+                let told = crate::build::finding(index, found, active, names, false)?;
+                let triage = question.triage;
+                let triage = triage.and_then(|triage| triage.told(component, &told));
+                Some(Finding { triage, ..told })
+            },
         ),
         None if strangers.is_empty() && question.wanted.is_none() => return Ok(None),
         None if strangers.is_empty() => (
@@ -319,6 +334,23 @@ fn package(
             .map(|object| object.name.to_string())
             .collect(),
     }))
+}
+
+/// The tracker's decision that suppresses a finding.
+fn cleared(
+    question: &Question<'_>,
+    triage: Triage<'_>,
+    component: &Component,
+    found: &Found<'_>,
+) -> Result<Option<Suppression>, Corrupt> {
+    if !matches!(found.status, Status::Affected | Status::NeedsReview) {
+        return Ok(None);
+    }
+    let record = question.index.vulnerability(question.vulnerability)?;
+    let mut names = record.aliases;
+    names.push(record.id);
+    let decided = triage.document.of(component, &names);
+    Ok(decided.and_then(|decided| decided.suppression(triage.document.tracker(), component)))
 }
 
 /// The decision that suppresses a finding, and else one that did so until its day had passed.

@@ -17,6 +17,7 @@ pub mod result;
 pub mod sarif;
 pub mod spdx;
 pub mod text;
+pub mod triage;
 pub mod words;
 
 pub use action::is_kernel;

@@ -32,6 +32,27 @@ pub struct Report {
     pub gaps: Vec<String>,
     /// What became of the suppressions.
     pub suppressions: Suppressions,
+    /// Whose decisions were taken into account beside them; none if there are none.
+    pub triage: Option<TriageInfo>,
+}
+
+/// The tracker whose decisions are shown.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct TriageInfo {
+    /// What it is called.
+    pub tracker: String,
+    /// Where its pages are.
+    pub url: String,
+    /// When it wrote its decisions down, in RFC 3339.
+    pub generated: String,
+    /// How many days ago that is; none if it is in the future.
+    pub age_days: Option<i64>,
+    /// How many there are.
+    pub decisions: usize,
+    /// The channel that the subject follows; none if that is not known.
+    pub channel: Option<String>,
+    /// Whether what the tracker has cleared is suppressed.
+    pub suppresses: bool,
 }
 
 /// A program and its version.
@@ -267,6 +288,50 @@ pub struct Finding {
     pub patches: Vec<Patch>,
     /// The decision that suppresses it.
     pub suppressed: Option<Suppressed>,
+    /// What a tracker decided about it.
+    pub triage: Option<Triaged>,
+}
+
+/// What a tracker decided about a finding.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Triaged {
+    /// The tracker.
+    pub tracker: String,
+    /// `confirmed`, `fixed`, `wont_fix` or `not_affected`.
+    pub state: &'static str,
+    /// It says that this very version is not affected.
+    pub clears: bool,
+    /// The justification in VEX's words.
+    pub justification: Option<&'static str>,
+    /// Why, in the words of who decided.
+    pub reason: Option<String>,
+    /// Who decided; none if the tracker did.
+    pub by: Option<String>,
+    /// When, in RFC 3339.
+    pub decided: String,
+    /// The public id of the issue.
+    pub issue: Option<String>,
+    /// The tracker's page about it.
+    pub url: String,
+    /// How the package stands in the tracker's channels.
+    pub channels: Vec<ChannelStanding>,
+}
+
+/// How a package stands in a channel.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct ChannelStanding {
+    /// The channel.
+    pub name: String,
+    /// It is the one that the subject follows.
+    pub yours: bool,
+    /// `affected`, `needs_review`, `patched`, `fixed` or `not_affected`.
+    pub status: &'static str,
+    /// The versions in it.
+    pub versions: Vec<String>,
+    /// Since when it is fixed there, if it once was affected there and is no more; in RFC 3339.
+    pub fixed_since: Option<String>,
+    /// The commit with which it was fixed.
+    pub fixed_in_revision: Option<String>,
 }
 
 /// How bad.
@@ -366,6 +431,8 @@ pub struct Suppressed {
     pub expires: Option<Date>,
     /// Where it stands.
     pub origin: String,
+    /// A page about it that others can read.
+    pub url: Option<String>,
 }
 
 /// A component by name.

@@ -19,7 +19,7 @@ use snowguard_store::Hasher;
 use crate::Facts;
 use crate::identity::{Components, Cpes, urn};
 use crate::model::{Finding, Package, Report};
-use crate::words;
+use crate::{triage, words};
 
 /// Who makes the statements.
 #[derive(Clone, Copy, Debug)]
@@ -155,13 +155,24 @@ fn statement(package: &Package, finding: &Finding, product: Product) -> Statemen
             statement.status = Status::NotAffected;
             statement.status_notes = None;
             statement.justification = decision.justification.map(Justification::from);
-            statement.impact_statement = Some(reason);
+            statement.impact_statement = Some(match &decision.url {
+                Some(url) => format!("{reason} ({url})"),
+                None => reason,
+            });
         }
         return statement;
     }
     match finding.status {
         "affected" => {
-            statement.action_statement = Some(words::fix(package, finding));
+            let fix = words::fix(package, finding);
+            let action = match &finding.triage {
+                Some(told) => {
+                    let clause = words::sentence(&triage::clause(told));
+                    format!("{fix} {clause} ({}).", told.url)
+                }
+                None => fix,
+            };
+            statement.action_statement = Some(action);
         }
         "patched" => {
             statement.status = Status::Fixed;

@@ -14,7 +14,7 @@ use snowguard_formats::sarif::{
 };
 
 use crate::model::{Finding, Package, Report};
-use crate::words;
+use crate::{triage, words};
 
 /// What goes into the document.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,6 +137,10 @@ fn result(report: &Report, package: &Package, finding: &Finding) -> ReportingRes
         message.push(' ');
         message.push_str(&words::fix(package, finding));
     }
+    if let Some(told) = &finding.triage {
+        message.push(' ');
+        message.push_str(&triage::sentences(told));
+    }
     let mut result = ReportingResult::new(&finding.id, level, message).with_fingerprint(format!(
         "{} {}",
         key(package),
@@ -149,9 +153,10 @@ fn result(report: &Report, package: &Package, finding: &Finding) -> ReportingRes
         .extend(finding.suppressed.as_ref().map(|decision| Suppression {
             kind: SuppressionKind::External,
             status: Some(SuppressionStatus::Accepted),
-            justification: Some(match decision.justification {
-                Some(word) => format!("{word}: {}", decision.reason),
-                None => decision.reason.clone(),
+            justification: Some(match (decision.justification, &decision.url) {
+                (Some(word), Some(url)) => format!("{word}: {} ({url})", decision.reason),
+                (Some(word), None) => format!("{word}: {}", decision.reason),
+                (None, _) => decision.reason.clone(),
             }),
         }));
     let mut property = |name: &str, value: serde_json::Value| {
@@ -163,6 +168,17 @@ fn result(report: &Report, package: &Package, finding: &Finding) -> ReportingRes
     property("dependents", package.dependents.into());
     if let Some(epss) = &finding.epss {
         property("epss", epss.probability.into());
+    }
+    if let Some(told) = &finding.triage {
+        let mut about = serde_json::json!({
+            "tracker": told.tracker,
+            "state": told.state,
+            "url": told.url,
+        });
+        if let Some(issue) = &told.issue {
+            about["issue"] = issue.as_str().into();
+        }
+        property("triage", about);
     }
     result
 }

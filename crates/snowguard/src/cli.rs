@@ -147,6 +147,24 @@ pub(crate) struct Deciding {
     /// Fails if the newest advisory is older: 30d, 12h, 2w
     #[arg(long, value_name = "AGE")]
     pub(crate) max_age: Option<String>,
+    /// What to do with decisions of a tracker that came with the index [default: apply]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) triage: Option<UseTriage>,
+    /// The channel that the system follows [default: as set, else by its os-release]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) channel: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum UseTriage {
+    /// What it has cleared is suppressed, the rest is shown
+    #[default]
+    Apply,
+    /// All is shown, nothing is suppressed
+    Show,
+    /// As if there were none
+    Ignore,
 }
 
 #[derive(Args)]
@@ -480,7 +498,9 @@ Examples:
   snowguard advisories key mirror.secret --name mirror-1 > mirror.public
   snowguard advisories publish --to /srv/advisories --key mirror.secret
   snowguard advisories publish --to /srv/advisories --key mirror.secret \\
-    --next-key next.secret")]
+    --next-key next.secret
+  snowguard advisories publish --to /srv/advisories --key mirror.secret \\
+    --triage https://tracker.example/triage.json.zst")]
 pub(crate) struct Publish {
     /// The directory; what was published there before is built upon
     #[arg(long, value_name = "DIR")]
@@ -488,6 +508,9 @@ pub(crate) struct Publish {
     /// The file of the key that signs; only its owner may read it
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Utf8PathBuf,
+    /// What a tracker decided, published with the index: a file, or an address
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) triage: Option<String>,
     /// The key that takes its place from now on; clients that trust the old one follow
     #[arg(long, value_name = "FILE")]
     pub(crate) next_key: Option<Utf8PathBuf>,
@@ -535,13 +558,15 @@ Examples:
   snowguard advisories update --mirror file:///media/stick/advisories
   snowguard advisories update --from https://fleet.example/advisories \\
     --key mirror.public
+  snowguard advisories update --from https://tracker.example --key KEY
 
 Exit status: 0 all are up to date, 2 one or more are not.")]
 pub(crate) struct Update {
     /// Only these feeds, also those that are switched off: kev, epss, cve, nvd, osv
     #[arg(long, value_name = "FEED", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Takes a published index in place of the feeds: https://, http:// or file://
+    /// Takes a published index, or a tracker's with its decisions, in place of the feeds: https://,
+    /// http:// or file://
     #[arg(
         long,
         value_name = "URL",

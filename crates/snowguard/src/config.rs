@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) deep: Option<WhenDeep>,
     /// Which feeds are fetched, and from where.
     pub(crate) feeds: crate::advisories::Feeds,
+    /// How decisions of a tracker are taken into account.
+    pub(crate) triage: crate::triage::Settings,
     /// Decisions.
     pub(crate) suppress: Vec<toml::Spanned<Entry>>,
     /// Where it was read.
@@ -209,6 +211,7 @@ impl Config {
             reason: entry.reason.trim().into(),
             expires,
             origin: origin.into(),
+            url: None,
         })
     }
 }
@@ -314,6 +317,7 @@ fn from_openvex(
                         reason: reason.into(),
                         expires: None,
                         origin: path.as_str().into(),
+                        url: None,
                     });
                 }
             }
@@ -426,6 +430,7 @@ fn from_csaf(document: &csaf::Document, path: &Utf8Path) -> Vec<Suppression> {
                     reason: statement.impact.unwrap_or("stated without a reason").into(),
                     expires: None,
                     origin: path.as_str().into(),
+                    url: None,
                 });
             }
         }

@@ -37,6 +37,7 @@ pub(crate) fn run(global: &Global, args: &Diff, terminal: &Terminal) -> Result<F
         &chosen,
         &args.deciding,
         &args.reading.identities,
+        std::slice::from_ref(&args.new),
         global.quiet,
         terminal,
     )?;

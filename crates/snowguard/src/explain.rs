@@ -27,6 +27,7 @@ pub(crate) fn run(
         &chosen,
         &args.deciding,
         &args.reading.identities,
+        &args.inputs,
         global.quiet,
         terminal,
     )?;
@@ -72,6 +73,7 @@ pub(crate) fn run(
             .as_ref()
             .map(|_| &wanted as &dyn Fn(&Component) -> bool),
         suppressions: &context.suppressions,
+        triage: context.triage(),
         today: context.today,
     })?;
     let bytes = match args.format {

@@ -18,6 +18,7 @@ mod read;
 mod result;
 mod scan;
 mod status;
+mod triage;
 
 use std::process::ExitCode;
 

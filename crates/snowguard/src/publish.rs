@@ -1,13 +1,22 @@
 //! `snowguard advisories publish` and `key`: an index for a fleet, and the key that signs it.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use camino::Utf8Path;
 use jiff::SignedDuration;
 use snowguard_feeds::repository::{Publish as Publishing, PublishError, publish};
+use snowguard_feeds::triage::unpacked;
+use snowguard_feeds::update::error_text;
+use snowguard_http::{Address, Client, Get};
+use snowguard_matching::triage::MAX_BYTES;
 use snowguard_report::escape::line;
+use snowguard_report::text::number;
 use snowguard_secrets::{SecretFile, create_key};
 
 use crate::Findings;
+use crate::advisories::{Feeds, network};
 use crate::cli::{Global, Key, Publish};
 use crate::config::Config;
 use crate::error::Failure;
@@ -35,8 +44,14 @@ pub(crate) fn run(
         .as_deref()
         .map(|path| SecretFile::at(path).key())
         .transpose()?;
+    let triage = args
+        .triage
+        .as_deref()
+        .map(|place| triage(&config.feeds, place))
+        .transpose()?;
     let published = publish(&Publishing {
         index: &index,
+        triage: triage.as_deref(),
         to: &args.to,
         key: &key,
         next_key: next_key.as_ref(),
@@ -63,9 +78,43 @@ pub(crate) fn run(
             let _ = write!(text, ", patch {}", size(*patch));
         }
         text.push('\n');
+        if let (Some(bytes), Some(decisions)) = (published.triage, published.decisions) {
+            let decisions = number(decisions);
+            let _ = writeln!(text, "decisions of a tracker: {decisions}, {}", size(bytes));
+        }
         terminal.data(text.as_bytes(), None)?;
     }
     Ok(Findings::None)
+}
+
+/// What a tracker decided, from a file or an address, packed or not.
+#[expect(clippy::disallowed_methods, reason = "the face reads what it is given")]
+fn triage(feeds: &Feeds, place: &str) -> Result<Vec<u8>, Failure> {
+    let is_address = ["https://", "http://", "file://"]
+        .iter()
+        .any(|scheme| place.starts_with(scheme));
+    let bytes = if is_address {
+        let address: Address = place.parse().map_err(Failure::new)?;
+        let client = Client::new(feeds.settings(), Arc::new(AtomicBool::new(false)))
+            .map_err(|error| network(&error, error_text(&error)))?;
+        let got = client.get(&Get {
+            address: &address,
+            limit: MAX_BYTES as u64,
+            conditions: None,
+            headers: &[],
+        });
+        let page = got.map_err(|error| network(&error, error_text(&error)))?;
+        page.map(|page| page.body).unwrap_or_default()
+    } else {
+        let path = Utf8Path::new(place);
+        std::fs::read(path).map_err(|source| {
+            Failure::cannot_read(path, source)
+                .hint("--triage takes a file, or an address: https://…/triage.json.zst")
+        })?
+    };
+    unpacked(bytes).map_err(|source| {
+        Failure::new(anyhow::Error::new(source).context(format!("cannot unpack {}", line(place))))
+    })
 }
 
 pub(crate) fn key(args: &Key, terminal: &Terminal) -> Result<Findings, Failure> {

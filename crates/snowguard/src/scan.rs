@@ -16,18 +16,22 @@ use snowguard_matching::{Finding, Matcher, Matches, Options};
 use snowguard_report::escape;
 use snowguard_report::model::Finding as Told;
 use snowguard_report::pattern::Pattern;
+use snowguard_report::triage::Triage;
 use snowguard_report::{
     Facts, Report, build, csv, cyclonedx, html, openvex, result, sarif, spdx, text,
 };
 
 use crate::Findings;
-use crate::cli::{Deciding, FailOn, Global, Reading, Sbom, SbomFormat, Scan, ScanFormat};
+use crate::cli::{
+    Deciding, FailOn, Global, Reading, Sbom, SbomFormat, Scan, ScanFormat, UseTriage,
+};
 use crate::config::Config;
 use crate::deep::Look;
 use crate::error::Failure;
 use crate::index::{self, Chosen};
 use crate::output::Terminal;
 use crate::read;
+use crate::triage::Decisions;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -56,6 +60,7 @@ pub(crate) fn run(global: &Global, args: &Scan, terminal: &Terminal) -> Result<F
         &chosen,
         &args.deciding,
         &args.reading.identities,
+        &args.inputs,
         global.quiet,
         terminal,
     )?;
@@ -184,8 +189,12 @@ pub(crate) fn sbom(global: &Global, args: &Sbom, terminal: &Terminal) -> Result<
     let context = Context::new(
         &config,
         &chosen,
-        &Deciding::default(),
+        &Deciding {
+            triage: Some(UseTriage::Ignore),
+            ..Deciding::default()
+        },
         &args.reading.identities,
+        &args.inputs,
         true,
         terminal,
     )?;
@@ -226,6 +235,7 @@ pub(crate) struct Context<'c> {
     pub(crate) table: IdentityTable,
     chosen: &'c Chosen,
     pub(crate) suppressions: Vec<Suppression>,
+    decisions: Option<Decisions>,
     now: Timestamp,
     pub(crate) today: Date,
 }
@@ -236,6 +246,7 @@ impl<'c> Context<'c> {
         chosen: &'c Chosen,
         deciding: &Deciding,
         identities: &[Utf8PathBuf],
+        inputs: &[Utf8PathBuf],
         quiet: bool,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
@@ -248,9 +259,15 @@ impl<'c> Context<'c> {
             table: config.identity_table(identities)?,
             chosen,
             suppressions: config.suppressions(&deciding.vex)?,
+            decisions: Decisions::load(config, chosen, deciding, inputs, now, (quiet, terminal)),
             now,
             today,
         })
+    }
+
+    /// What a tracker decided.
+    pub(crate) fn triage(&self) -> Option<Triage<'_>> {
+        self.decisions.as_ref().map(Decisions::triage)
     }
 
     pub(crate) fn matcher(&self) -> Matcher<'_> {
@@ -266,7 +283,7 @@ impl<'c> Context<'c> {
         then: impl FnOnce(&Facts<'_, '_>, &Report) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let matches = ending(self.matcher().run(inventory)?);
-        let applied = self.apply(subject, inventory, &matches);
+        let (suppressions, applied) = self.apply(subject, inventory, &matches);
         let facts = Facts {
             subject,
             inventory,
@@ -275,8 +292,9 @@ impl<'c> Context<'c> {
             stale_after_days: index::STALE_AFTER_DAYS,
             matcher: self.matcher(),
             matches: &matches,
-            suppressions: &self.suppressions,
+            suppressions: &suppressions,
             applied: &applied,
+            triage: self.triage(),
             now: self.now,
             today: self.today,
             version: VERSION,
@@ -285,21 +303,35 @@ impl<'c> Context<'c> {
         then(&facts, &ending(build(facts)?))
     }
 
-    fn apply(&self, subject: &Subject, inventory: &Inventory, matches: &Matches<'_>) -> Applied {
+    /// The decisions made here, then those of a tracker about what these leave open.
+    fn apply(
+        &self,
+        subject: &Subject,
+        inventory: &Inventory,
+        matches: &Matches<'_>,
+    ) -> (Vec<Suppression>, Applied) {
         let aliases = |finding: &Finding<'_>| {
             self.index
                 .vulnerability(finding.vulnerability)
                 .map(|record| record.aliases)
                 .unwrap_or_default()
         };
-        suppress::apply(
+        let mut applied = suppress::apply(
             &self.suppressions,
             subject,
             inventory,
             &matches.findings,
             self.today,
             aliases,
-        )
+        );
+        let mut suppressions = self.suppressions.clone();
+        if let Some(triage) = self.triage().filter(|triage| triage.suppresses) {
+            let found = &matches.findings;
+            triage
+                .document
+                .suppress(inventory, found, aliases, &mut suppressions, &mut applied);
+        }
+        (suppressions, applied)
     }
 }
 

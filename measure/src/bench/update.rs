@@ -287,6 +287,7 @@ fn published(work: &Utf8Path, index: &Utf8Path) -> Result<Published> {
     let day = jiff::SignedDuration::from_hours(24);
     Ok(publish(&Publish {
         index,
+        triage: None,
         to: &work.join("mirror"),
         key: &key,
         next_key: None,

@@ -5,6 +5,7 @@ use std::error::Error as _;
 use camino::Utf8PathBuf;
 use snowguard_advisory::index::OpenError;
 use snowguard_http::HttpError;
+use snowguard_matching::triage::ReadError;
 
 use crate::file::IndexFileError;
 
@@ -47,6 +48,9 @@ pub enum PublishError {
     /// The index is larger than a client takes.
     #[error("the index is larger than 2 GiB")]
     TooLarge,
+    /// What a tracker decided cannot be read.
+    #[error("the decisions of the tracker cannot be published")]
+    Triage(#[source] ReadError),
     /// The time of expiry cannot be told.
     #[error("the metadata would expire in a year that cannot be written")]
     Expiry,
@@ -70,6 +74,7 @@ impl PublishError {
                 "restore the directory from a copy; clients take one that is begun anew for a rollback",
             ),
             Self::Busy(_) => Some("wait until it has ended, then try again"),
+            Self::Triage(error) => error.hint(),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
-//! Fetching a published index: metadata first, then the least that brings the index here up to it.
+//! Fetching a published index: metadata first, then the least that brings the index here up to it, and
+//! what a tracker decided, if that is published with it.
 //!
 //! What was seen of a repository is kept in a directory, so that an older state is known for one. It
 //! is changed after `tough` has judged, each file as a whole: `tough` itself writes in place, and takes
@@ -17,6 +18,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use snowguard_advisory::index::Index;
 use snowguard_http::{Address, Client, Download, Event, Expected};
+use snowguard_matching::triage::{Document, MAX_BYTES, ReadError};
 use snowguard_store::signature::PublicKey;
 use tough::schema::{Root, Signed, Target, Targets};
 use tough::{Limits, Repository, RepositoryLoader, TargetName};
@@ -28,6 +30,7 @@ use super::transport::{BASE, Http, MAX_METADATA, get};
 use super::{About, Kind, MAX_INDEX, hex, sha256};
 use crate::file::{IndexFile, IndexFileError, replace_file};
 use crate::lock::{FileLock, LockError, Waiting};
+use crate::triage;
 
 /// The files of the trust state. The clock is the last time at which it was looked at.
 const STATE: [&str; 5] = [
@@ -90,7 +93,7 @@ pub struct Fetch<'f> {
 }
 
 /// What was fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Fetched {
     /// The version that is in force.
     pub version: u64,
@@ -100,8 +103,24 @@ pub struct Fetched {
     pub base: Option<Taken>,
     /// Whether the delta is another one than before.
     pub delta: bool,
+    /// What came of a tracker's decisions.
+    pub triage: TakenTriage,
     /// How many bytes of targets came, those of earlier broken attempts among them.
     pub bytes: u64,
+}
+
+/// What came of a tracker's decisions. What is not published, or cannot be read, is not kept from before
+/// either: it is no longer said.
+#[derive(Debug)]
+pub enum TakenTriage {
+    /// None are published.
+    None,
+    /// They are as before.
+    Same,
+    /// They are others than before: so many.
+    New(usize),
+    /// They are of a form that is not read here.
+    Unread(ReadError),
 }
 
 /// How a base came.
@@ -111,6 +130,19 @@ pub enum Taken {
     Whole,
     /// As a patch to the one that was here.
     Patch,
+}
+
+/// Where the published directory is: at an address, or where a tracker has it below its own.
+pub fn locate(client: &Client, from: &Address) -> Result<Address, FetchError> {
+    const IN_FORCE: [&str; 2] = ["metadata", "timestamp.json"];
+    if get(client, &from.below(&IN_FORCE))?.is_some() {
+        return Ok(from.clone());
+    }
+    let below = from.below(&["repository"]);
+    Ok(match get(client, &below.below(&IN_FORCE))? {
+        Some(_) => below,
+        None => from.clone(),
+    })
 }
 
 /// Brings the index at a path to what is published.
@@ -162,6 +194,7 @@ pub fn fetch(fetch: &Fetch<'_>, events: &mut dyn FnMut(Event<'_>)) -> Result<Fet
         }
         Some((target, about)) => Some(taken.unpacked(target, None, &about)?),
     };
+    let (decisions, triage) = taken.triage(targets)?;
     let had = old.as_ref().and_then(IndexFile::delta_bytes);
     let is_new = base.is_some() && delta.is_some() || base.is_none() && delta.as_deref() != had;
     // Before anything is replaced: can it be read at all?
@@ -187,6 +220,11 @@ pub fn fetch(fetch: &Fetch<'_>, events: &mut dyn FnMut(Event<'_>)) -> Result<Fet
         Some(_) => {}
         None => IndexFile::remove_delta(fetch.index)?,
     }
+    match (&triage, decisions) {
+        (TakenTriage::Same, _) => {}
+        (_, Some(json)) => triage::replace(fetch.index, &json)?,
+        (_, None) => triage::remove(fetch.index)?,
+    }
     let bytes = taken.bytes;
     state.clear_downloads()?;
     Ok(Fetched {
@@ -194,6 +232,7 @@ pub fn fetch(fetch: &Fetch<'_>, events: &mut dyn FnMut(Event<'_>)) -> Result<Fet
         expires: repository.timestamp().signed.expires,
         base: came,
         delta: is_new,
+        triage,
         bytes,
     })
 }
@@ -428,6 +467,25 @@ impl Taking<'_, '_> {
             }
         }
         Ok((self.unpacked(whole, None, about)?, Taken::Whole))
+    }
+
+    /// What a tracker decided, if it is not here already.
+    fn triage(&mut self, targets: &Targets) -> Result<(Option<Vec<u8>>, TakenTriage), FetchError> {
+        let Some((target, about)) = find(targets, |about| about.kind == Kind::Triage) else {
+            return Ok((None, TakenTriage::None));
+        };
+        if about.length > MAX_BYTES as u64 {
+            let length = usize::try_from(about.length).unwrap_or(usize::MAX);
+            return Ok((None, TakenTriage::Unread(ReadError::TooLarge(length))));
+        }
+        if triage::bytes(self.fetch.index).is_some_and(|here| hex(&sha256(&here)) == about.sha256) {
+            return Ok((None, TakenTriage::Same));
+        }
+        let json = self.unpacked(target, None, &about)?;
+        Ok(match Document::read(&json) {
+            Ok(document) => (Some(json), TakenTriage::New(document.decisions().len())),
+            Err(error) => (None, TakenTriage::Unread(error)),
+        })
     }
 
     /// A target, fetched and unpacked to what is published.

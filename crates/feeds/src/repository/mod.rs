@@ -11,6 +11,7 @@
 //! targets/SHA256.advisories-BASE.idx.zst          a base, compressed
 //! targets/SHA256.advisories-BASE.delta.zst        what changed since the newest base
 //! targets/SHA256.advisories-OLD-BASE.patch.zst    the newest base, compressed with an older as prefix
+//! targets/SHA256.triage.json.zst                  what a tracker decided
 //! ```
 //!
 //! `BASE` and `OLD` are digests of bases as deltas name them. Who has an older base takes a patch and
@@ -21,13 +22,15 @@ mod error;
 mod fetch;
 mod publish;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use self::error::{FetchError, PublishError};
-pub use self::fetch::{Anchor, Fetch, Fetched, Taken, fetch};
+pub use self::fetch::{Anchor, Fetch, Fetched, Taken, TakenTriage, fetch, locate};
 pub use self::publish::{Publish, Published, publish};
 
 /// The largest index: what is unpacked is held in memory.
@@ -38,7 +41,8 @@ const MAX_INDEX: u64 = 2 << 30;
 struct About {
     /// What it is.
     kind: Kind,
-    /// The digest of the base: of this one, the delta's, the one that a patch makes.
+    /// The digest of the base: of this one, the delta's, the one that a patch makes, the one that was
+    /// published together with what a tracker decided.
     base: String,
     /// Of a patch: the digest of the base that it is applied to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +67,8 @@ enum Kind {
     Delta,
     /// From an older base to the newest.
     Patch,
+    /// What a tracker decided; it belongs to no base.
+    Triage,
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -13,6 +13,7 @@ use camino::Utf8Path;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use snowguard_advisory::index::SegmentDigest;
+use snowguard_matching::triage::Document;
 use snowguard_store::SecretKey;
 use tough::TargetName;
 use tough::schema::{self, Hashes, Metafile, Snapshot, Target, Targets};
@@ -35,6 +36,8 @@ const WORTH: usize = 5;
 pub struct Publish<'p> {
     /// The index.
     pub index: &'p Utf8Path,
+    /// What a tracker decided, if that is published too: the document `snowguard-triage/1`.
+    pub triage: Option<&'p [u8]>,
     /// The directory.
     pub to: &'p Utf8Path,
     /// The key that signs.
@@ -64,12 +67,28 @@ pub struct Published {
     pub delta: Option<u64>,
     /// The patches to the base, the newest first.
     pub patches: Vec<u64>,
+    /// What a tracker decided, if that is published, in bytes.
+    pub triage: Option<u64>,
+    /// How many decisions these are.
+    pub decisions: Option<usize>,
     /// Until when clients take it.
     pub expires: Timestamp,
 }
 
 /// Publishes an index.
 pub fn publish(publish: &Publish<'_>) -> Result<Published, PublishError> {
+    // What no client could read is not signed.
+    let document = publish.triage.map(Document::read).transpose();
+    let document = document.map_err(PublishError::Triage)?;
+    let published = write(publish)?;
+    Ok(Published {
+        decisions: document.map(|document| document.decisions().len()),
+        ..published
+    })
+}
+
+/// Signs and writes what was looked at.
+pub(super) fn write(publish: &Publish<'_>) -> Result<Published, PublishError> {
     let to = Directory(publish.to);
     to.make("metadata")?;
     to.make("targets")?;
@@ -137,6 +156,8 @@ pub fn publish(publish: &Publish<'_>) -> Result<Published, PublishError> {
         base: plan.base,
         delta: plan.delta,
         patches: plan.patches,
+        triage: plan.triage,
+        decisions: None,
         expires,
     })
 }
@@ -189,6 +210,7 @@ struct Plan {
     base: u64,
     delta: Option<u64>,
     patches: Vec<u64>,
+    triage: Option<u64>,
 }
 
 fn targets(
@@ -216,6 +238,7 @@ fn targets(
         base: 0,
         delta: None,
         patches: Vec::new(),
+        triage: None,
     };
     // What was published and is still whole, by what it unpacks to.
     let mut known = to.known(before);
@@ -294,6 +317,12 @@ fn targets(
             ..old.about
         };
         add(&mut plan, to, &old.name, &old.packed, &about)?;
+    }
+    if let Some(json) = publish.triage {
+        let packed = pack(json, None).map_err(|error| PublishError::Write(error.into()))?;
+        plan.triage = Some(packed.len() as u64);
+        let about = about(Kind::Triage, None, None, json);
+        add(&mut plan, to, "triage.json.zst", &packed, &about)?;
     }
     Ok(plan)
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::model::{Evidence, Exploited, Finding, Package, Report};
-use crate::words;
+use crate::{triage, words};
 
 /// A step of severity, with its letter.
 #[derive(Clone, Copy)]
@@ -88,6 +88,8 @@ pub(super) struct FindingView<'r> {
     /// Letter and score.
     pub(super) label: String,
     pub(super) reason: String,
+    /// What a tracker decided about it, in sentences.
+    pub(super) triage: String,
     pub(super) exploited: Option<String>,
     /// Where it is fixed, in a few words.
     pub(super) fix: String,
@@ -182,6 +184,11 @@ impl<'r> Maker<'r> {
             class: rating.class,
             label,
             reason: format!("{}.", words::sentence(&of.reason)),
+            triage: of
+                .triage
+                .as_ref()
+                .map(triage::sentences)
+                .unwrap_or_default(),
             exploited: of.exploited.as_ref().map(exploited),
             fix,
             patches: of.patches.iter().map(words::patch).collect(),

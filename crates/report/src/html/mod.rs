@@ -22,7 +22,7 @@ use self::finding::{RATINGS, Rating};
 use self::sections::{Closed, Review, Row};
 use self::verdict::Verdict;
 use crate::model::Report;
-use crate::{escape, words};
+use crate::{escape, triage, words};
 
 /// The page: HTML with its styles and its script inside, and no request to anywhere.
 pub fn page(report: &Report) -> String {

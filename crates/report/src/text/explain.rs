@@ -7,7 +7,7 @@ use super::scan::decision;
 use crate::escape::line;
 use crate::explain::{Explained, Explanation};
 use crate::model::Evidence;
-use crate::words;
+use crate::{triage, words};
 
 /// How many records' words are shown before it says how many more there are.
 const SHOWN: usize = 8;
@@ -90,16 +90,21 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         }
         None => out.push_str(&lines),
     }
+    let told = finding.and_then(|finding| finding.triage.as_ref());
     if let Some(by) = active {
-        wrap(
-            out,
-            2,
-            &format!(
-                "Suppressed, so that scans do not count it: {}",
-                decision(by)
-            ),
-            width,
-        );
+        // The tracker's own words follow.
+        let is_told = told.is_some_and(|told| by.url.as_ref() == Some(&told.url));
+        let text = if is_told {
+            "Suppressed, so that scans do not count it.".to_owned()
+        } else {
+            let decision = decision(by);
+            format!("Suppressed, so that scans do not count it: {decision}")
+        };
+        wrap(out, 2, &text, width);
+    }
+    if let Some(told) = told {
+        wrap(out, 2, &line(&triage::sentences(told)), width);
+        wrap(out, 2, &line(&told.url), width);
     }
     if let Some(by) = &package.expired {
         let day = by.expires.map_or(String::new(), |day| format!(" on {day}"));

@@ -11,7 +11,7 @@ use crate::escape::{fit, line};
 use crate::model::{Action, Finding, Package, Report, Suppressed};
 use crate::pattern::Pattern;
 use crate::rank::{is_affected, urgency};
-use crate::words;
+use crate::{triage, words};
 
 /// What to show, and how.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +111,9 @@ impl View<'_> {
             let _ = writeln!(self.out, "{}", self.paint.quiet(&age));
             let _ = writeln!(self.out, "{}", self.paint.quiet(&index));
         }
+        if let Some(info) = &report.triage {
+            self.quietly(0, &triage::head(info));
+        }
     }
 
     fn summary(&mut self, report: &Report) {
@@ -190,6 +193,7 @@ impl View<'_> {
                 );
             }
             self.others(&others);
+            self.decided(findings.iter().chain(&others).copied());
             self.place(package);
         }
     }
@@ -249,9 +253,30 @@ impl View<'_> {
                 self.named(&severe);
                 self.others(&others);
             }
+            self.decided(affected(package));
             self.place(package);
         }
         self.rest(packages.len());
+    }
+
+    /// What a tracker says of findings of a package: those of which it says the same on one line.
+    fn decided<'f>(&mut self, findings: impl Iterator<Item = &'f Finding>) {
+        let mut said: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for finding in findings {
+            if let Some(told) = &finding.triage {
+                said.entry(triage::clause(told))
+                    .or_default()
+                    .push(&finding.id);
+            }
+        }
+        for (clause, ids) in said {
+            let shown = if self.options.all { ids.len() } else { NAMED };
+            let mut text = ids[..shown.min(ids.len())].join(", ");
+            if ids.len() > shown {
+                let _ = write!(text, " and {} more", number(ids.len() - shown));
+            }
+            self.quietly(4, &format!("{text}: {clause}"));
+        }
     }
 
     /// The first findings of a package, in columns.
@@ -308,6 +333,7 @@ impl View<'_> {
                     let _ = writeln!(self.out, "    {}", by_rating(many));
                 }
             }
+            self.decided(affected(package));
             self.inside(package);
         }
         self.rest(packages.len());
@@ -333,6 +359,7 @@ impl View<'_> {
             self.section(&mut first, "NEEDS REVIEW");
             self.package_line(package, "");
             self.inside(package);
+            self.decided(findings.iter().copied());
             let mut reasons: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
             for finding in findings {
                 reasons.entry(&finding.reason).or_default().push(finding);
@@ -509,6 +536,10 @@ impl View<'_> {
                     wrap(&mut self.out, 6, &decision(by), self.width);
                 } else if finding.status != "affected" {
                     wrap(&mut self.out, 6, &line(&finding.reason), self.width);
+                }
+                if let Some(told) = &finding.triage {
+                    self.quietly(6, &triage::sentences(told));
+                    self.quietly(6, &told.url);
                 }
             }
         }
@@ -731,7 +762,13 @@ pub(super) fn decision(by: &Suppressed) -> String {
     let until = by
         .expires
         .map_or(String::new(), |day| format!(", until {day}"));
-    format!("{}{until} ({})", line(&by.reason), line(&by.origin))
+    let origin = by
+        .url
+        .iter()
+        .fold(line(&by.origin).into_owned(), |origin, url| {
+            format!("{origin}, {}", line(url))
+        });
+    format!("{}{until} ({origin})", line(&by.reason))
 }
 
 /// The action in a few words.

@@ -16,3 +16,4 @@ mod result;
 mod sarif;
 mod spdx;
 mod support;
+mod triage;

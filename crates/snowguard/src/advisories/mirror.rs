@@ -8,10 +8,11 @@ use camino::Utf8PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use snowguard_feeds::Status;
-use snowguard_feeds::repository::{Anchor, Fetch, FetchError, Taken, fetch};
+use snowguard_feeds::repository::{Anchor, Fetch, FetchError, Taken, TakenTriage, fetch, locate};
 use snowguard_feeds::update::error_text;
 use snowguard_http::{Client, Event};
 use snowguard_report::escape::line;
+use snowguard_report::text::number;
 
 use super::update::{bytes, network, seconds};
 use super::{settings, target};
@@ -46,27 +47,30 @@ pub(crate) fn run(
     if let Ok(style) = ProgressStyle::with_template("{spinner} index: {msg}") {
         bar.set_style(style);
     }
-    let fetched = fetch(
-        &Fetch {
-            from: &from,
-            anchor: &anchor,
-            state: &Utf8PathBuf::from(format!("{index}.trust")),
-            index: &index,
-            client: Arc::new(client),
-            waiting: &|| bar.suspend(|| terminal.warning(super::WAITING)),
-        },
-        &mut |event| match event {
-            Event::Here { length, of } => {
-                let of = of.map_or(String::new(), |of| format!(" of {}", bytes(of)));
-                bar.set_message(format!("{}{of}", bytes(length)));
-                bar.tick();
-            }
-            Event::Again { error, after } => {
-                let text = format!("{}; trying again in {}", error_text(error), seconds(after));
-                bar.suspend(|| terminal.warning(&text));
-            }
-        },
-    );
+    let client = Arc::new(client);
+    let fetched = locate(&client, &from).and_then(|from| {
+        fetch(
+            &Fetch {
+                from: &from,
+                anchor: &anchor,
+                state: &Utf8PathBuf::from(format!("{index}.trust")),
+                index: &index,
+                client: Arc::clone(&client),
+                waiting: &|| bar.suspend(|| terminal.warning(super::WAITING)),
+            },
+            &mut |event| match event {
+                Event::Here { length, of } => {
+                    let of = of.map_or(String::new(), |of| format!(" of {}", bytes(of)));
+                    bar.set_message(format!("{}{of}", bytes(length)));
+                    bar.tick();
+                }
+                Event::Again { error, after } => {
+                    let text = format!("{}; trying again in {}", error_text(error), seconds(after));
+                    bar.suspend(|| terminal.warning(&text));
+                }
+            },
+        )
+    });
     bar.finish_and_clear();
     let edition = fetched
         .as_ref()
@@ -83,6 +87,14 @@ pub(crate) fn run(
         terminal.warning(&text);
     }
     let fetched = fetched.map_err(failure)?;
+    if let TakenTriage::Unread(error) = &fetched.triage {
+        terminal.warning(&format!(
+            "{error}; the index is taken without the decisions of the tracker"
+        ));
+        if let Some(hint) = error.hint() {
+            terminal.hint(hint);
+        }
+    }
     if !global.quiet {
         let what = match (fetched.base, fetched.delta) {
             (Some(Taken::Whole), _) => "a new index",
@@ -98,6 +110,13 @@ pub(crate) fn run(
             "version {}, until {}",
             fetched.version, fetched.expires
         );
+        match fetched.triage {
+            TakenTriage::New(decisions) => {
+                let _ = writeln!(text, "decisions of a tracker: {}", number(decisions));
+            }
+            TakenTriage::Same => text.push_str("decisions of a tracker: as they were\n"),
+            TakenTriage::None | TakenTriage::Unread(_) => {}
+        }
         terminal.data(text.as_bytes(), None)?;
     }
     Ok(Findings::None)

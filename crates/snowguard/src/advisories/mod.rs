@@ -21,7 +21,7 @@ use snowguard_report::escape::line;
 use snowguard_report::text::{age, number};
 
 pub(crate) use self::settings::Feeds;
-pub(crate) use self::update::run as update;
+pub(crate) use self::update::{network, run as update};
 use crate::Findings;
 use crate::cli::{Global, Import, Info, PlainFormat};
 use crate::config::Config;

@@ -113,9 +113,15 @@ impl Feeds {
 
     /// How the network is used.
     pub(crate) fn network(&self, args: &cli::Update) -> Settings {
+        let mut settings = self.settings();
+        settings.ca_files.extend(args.ca_file.clone());
+        settings
+    }
+
+    /// The same, where nothing of it can be asked for.
+    pub(crate) fn settings(&self) -> Settings {
         let mut settings = Settings::from_environment();
         settings.ca_files.extend(self.ca_file.clone());
-        settings.ca_files.extend(args.ca_file.clone());
         if let Some(attempts) = self.attempts {
             settings.attempts = attempts.get().into();
         }

@@ -371,7 +371,7 @@ fn failure(error: UpdateError) -> Failure {
     }
 }
 
-pub(super) fn network(error: &HttpError, text: String) -> Failure {
+pub(crate) fn network(error: &HttpError, text: String) -> Failure {
     let failure = Failure::message(text);
     match error.hint() {
         Some(hint) => failure.hint(hint),

@@ -28,5 +28,6 @@ mod sbom;
 mod scan;
 mod status;
 mod support;
+mod triage;
 mod update;
 mod vex;

@@ -12,8 +12,10 @@ use snowguard_inventory::{
     Proof, Recipe, Subject, SubjectBuilder,
 };
 use snowguard_matching::suppress::{self, Judged, Suppression};
+use snowguard_matching::triage::Document;
 use snowguard_matching::{Matcher, Options};
 use snowguard_report::model::Report;
+use snowguard_report::triage::Triage;
 use snowguard_report::{Facts, build};
 
 pub(crate) use worlds::{all, empty, inside, large, nasty, small, typical};
@@ -27,7 +29,11 @@ pub(crate) struct World {
     suppressions: Vec<Suppression>,
     index_path: Option<String>,
     inside: Vec<Declaration>,
+    triage: Option<Decisions>,
 }
+
+/// What a tracker decided, for a system that follows a channel, and whether it suppresses.
+pub(crate) type Decisions = (Document, Option<&'static str>, bool);
 
 /// A world, scanned.
 pub(crate) struct Scanned {
@@ -35,6 +41,7 @@ pub(crate) struct Scanned {
     index: Vec<u8>,
     suppressions: Vec<Suppression>,
     index_path: Option<String>,
+    triage: Option<Decisions>,
 }
 
 impl World {
@@ -47,6 +54,7 @@ impl World {
             suppressions: Vec::new(),
             index_path: None,
             inside: Vec::new(),
+            triage: None,
         }
     }
 
@@ -182,6 +190,11 @@ impl World {
         self
     }
 
+    pub(crate) fn triage(&mut self, decisions: Decisions) -> &mut Self {
+        self.triage = Some(decisions);
+        self
+    }
+
     pub(crate) fn index_path(&mut self, path: &str) -> &mut Self {
         self.index_path = Some(path.to_owned());
         self
@@ -200,6 +213,7 @@ impl World {
             index: self.index.finish().bytes,
             suppressions: self.suppressions,
             index_path: self.index_path,
+            triage: self.triage,
         }
     }
 }
@@ -213,7 +227,7 @@ impl Scanned {
         let matcher = Matcher::new(index, &table, Options::default());
         let matches = matcher.run(&inventory).unwrap();
         let today = jiff::civil::date(2026, 11, 21);
-        let applied = suppress::apply(
+        let mut applied = suppress::apply(
             &self.suppressions,
             &self.subject,
             &inventory,
@@ -221,6 +235,24 @@ impl Scanned {
             today,
             |_| Vec::new(),
         );
+        let mut suppressions = self.suppressions.clone();
+        let triage = self
+            .triage
+            .as_ref()
+            .map(|(document, channel, suppresses)| Triage {
+                document,
+                channel: *channel,
+                suppresses: *suppresses,
+            });
+        if let Some(triage) = triage.filter(|triage| triage.suppresses) {
+            triage.document.suppress(
+                &inventory,
+                &matches.findings,
+                |_| Vec::new(),
+                &mut suppressions,
+                &mut applied,
+            );
+        }
         let facts = Facts {
             subject: &self.subject,
             inventory: &inventory,
@@ -229,8 +261,9 @@ impl Scanned {
             stale_after_days: 14,
             matcher,
             matches: &matches,
-            suppressions: &self.suppressions,
+            suppressions: &suppressions,
             applied: &applied,
+            triage,
             now: "2026-11-21T08:30:00Z".parse().unwrap(),
             today,
             version: "0.1.0",
@@ -284,5 +317,6 @@ pub(crate) fn decision(component: &str, advisory: &str, verdict: Judged) -> Supp
         reason: "looked at by hand".into(),
         expires: None,
         origin: "snowguard.toml, entry 1".into(),
+        url: None,
     }
 }
