@@ -234,6 +234,9 @@ pub trait Jobs {
     /// When jobs of each kind were done last.
     fn jobs_done(&mut self) -> Result<Vec<(String, Timestamp)>, DbError>;
 
+    /// Jobs that run or wait: first those that run, then in the order in which they are due.
+    fn unfinished_jobs(&mut self, limit: u32) -> Result<Vec<JobRow>, DbError>;
+
     /// How many jobs wait, run, and were given up and not yet forgotten.
     fn job_counts(&mut self) -> Result<Vec<JobCount>, DbError>;
 
@@ -478,6 +481,14 @@ impl<S: Session + ?Sized> Jobs for S {
             &[],
         )?
         .map(|row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn unfinished_jobs(&mut self, limit: u32) -> Result<Vec<JobRow>, DbError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM job WHERE finished IS NULL AND state IN (0, 1) \
+             ORDER BY state DESC, due, id LIMIT $1"
+        );
+        self.query(&sql, &[limit.into()])?.map(job)
     }
 
     fn job_counts(&mut self) -> Result<Vec<JobCount>, DbError> {

@@ -35,6 +35,8 @@ pub(crate) enum Role {
     Push(Push),
     /// Serves the pages and the API of the tracker
     Serve(Box<Serve>),
+    /// Does what is due in the tracker: channels, advisories, matching, publishing, telling
+    Work(WorkAlone),
     /// Keeps the database of the tracker: what goes into it, backups, checks
     Tracker(Tracker),
     /// Prints completions for a shell
@@ -190,32 +192,31 @@ decide on their packages, the security team on all.
 
 Examples:
   snowguardd serve --database sample.db --sample
-  snowguardd serve --database tracker.db
+  snowguardd serve --database tracker.db --fetch
   snowguardd serve --database postgres://tracker@db.example.org/tracker \\
     --url https://tracker.example.org --behind-proxy \\
     --github-client-id Iv1.0123456789abcdef \\
     --github-secret-file credential:github --admin alice --security bob")]
 pub(crate) struct Serve {
-    /// The database: a file, or the URL of a PostgreSQL
-    #[arg(
-        long,
-        value_name = "WHERE",
-        env = "SNOWGUARD_DATABASE",
-        hide_env_values = true
-    )]
-    pub(crate) database: String,
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Where to listen [default: as set, else 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
     /// Takes in two small package sets that come with the program, if the database has none
     #[arg(long)]
     pub(crate) sample: bool,
+    /// Leaves what is due to `snowguardd work`, or to another server on the same PostgreSQL
+    #[arg(long)]
+    pub(crate) no_worker: bool,
+    #[command(flatten)]
+    pub(crate) work: Work,
     /// The address under which people reach it
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<url::Url>,
-    /// The name of the site, in the head of every page
-    #[arg(long, value_name = "NAME", default_value = "Snowguard")]
-    pub(crate) site: String,
+    /// The name of the site, in the head of every page [default: as set, else Snowguard]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) site: Option<String>,
     /// A proxy on this machine stands in front: believe its X-Forwarded-For
     #[arg(long)]
     pub(crate) behind_proxy: bool,
@@ -225,27 +226,86 @@ pub(crate) struct Serve {
     /// A file with its secret, or credential:NAME
     #[arg(long, value_name = "FILE")]
     pub(crate) github_secret_file: Option<String>,
-    /// Where people log in
-    #[arg(long, value_name = "URL", default_value = "https://github.com")]
-    pub(crate) github_web: url::Url,
-    /// Where it is asked who they are
-    #[arg(long, value_name = "URL", default_value = "https://api.github.com")]
-    pub(crate) github_api: url::Url,
-    /// Somebody of the security team; may be repeated
+    /// Where people log in [default: as set, else that of GitHub]
+    #[arg(long, value_name = "URL")]
+    pub(crate) github_web: Option<url::Url>,
+    /// Where it is asked who they are [default: as set, else that of GitHub]
+    #[arg(long, value_name = "URL")]
+    pub(crate) github_api: Option<url::Url>,
+    /// Somebody of the security team, beside those that are set; may be repeated
     #[arg(long, value_name = "LOGIN")]
     pub(crate) security: Vec<String>,
-    /// An administrator; may be repeated
+    /// An administrator, beside those that are set; may be repeated
     #[arg(long, value_name = "LOGIN")]
     pub(crate) admin: Vec<String>,
-    /// Serves metrics at unix:PATH or 127.0.0.1:PORT
+    /// Serves metrics at unix:PATH or 127.0.0.1:PORT [default: as set, else nowhere]
     #[arg(long, value_name = "WHERE")]
     pub(crate) metrics: Option<String>,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// Where the tracker's settings and its database are.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Place {
+    /// Settings [default: /etc/snowguard/tracker.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<Utf8PathBuf>,
+    /// The database: a file, or the URL of a PostgreSQL [default: as set]
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "SNOWGUARD_DATABASE",
+        hide_env_values = true
+    )]
+    pub(crate) database: Option<String>,
+}
+
+/// What the worker is told by arguments.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Work {
+    /// The index of advisories, with their records beside it [default: as set, else beside a database
+    /// that is a file]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) advisories: Option<Utf8PathBuf>,
+    /// Fetches advisories
+    #[arg(long)]
+    pub(crate) fetch: bool,
+}
+
+/// How a service logs.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Log {
     /// How it logs
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) log: LogFormat,
     /// How much it logs
     #[arg(long, value_enum, default_value = "info")]
     pub(crate) log_level: LogLevel,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+The server does all of this beside its pages, unless it has --no-worker. On a
+PostgreSQL, any number of workers share it: each job is done by one of them.
+
+Examples:
+  snowguardd work --database postgres://tracker@db.example.org/tracker \\
+    --advisories /var/lib/snowguard/advisories.idx --fetch
+  snowguardd work --database tracker.db --once")]
+pub(crate) struct WorkAlone {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) work: Work,
+    /// Ends when nothing more is due
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Serves metrics at unix:PATH or 127.0.0.1:PORT [default: as set, else nowhere]
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) metrics: Option<String>,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 #[derive(Args)]
@@ -258,14 +318,8 @@ Examples:
   snowguardd tracker --database tracker.db advisories --records feeds.records
   snowguardd tracker --database tracker.db backup monday.db")]
 pub(crate) struct Tracker {
-    /// The database: a file, or the URL of a PostgreSQL
-    #[arg(
-        long,
-        value_name = "WHERE",
-        env = "SNOWGUARD_DATABASE",
-        hide_env_values = true
-    )]
-    pub(crate) database: String,
+    #[command(flatten)]
+    pub(crate) place: Place,
     #[command(subcommand)]
     pub(crate) command: TrackerCommand,
 }
@@ -276,10 +330,18 @@ pub(crate) enum TrackerCommand {
     Channels,
     /// Adds a channel, the last in the ladder
     AddChannel(AddChannel),
+    /// Leaves a channel out of account; what is known of it stays
+    DropChannel(OneChannel),
+    /// Takes a channel in again that was left out
+    FollowChannel(OneChannel),
     /// Takes in a package set, or the one at the channel's source
     Ingest(Ingest),
     /// Takes in advisories, and matches the packages anew
     Advisories(Advisories),
+    /// Has packages matched anew by the worker: those named, else all
+    Rematch(Rematch),
+    /// Lists jobs: what runs, what waits, and what failed
+    Jobs,
     /// Writes a backup, while others read and write
     Backup(Backup),
     /// Restores a backup to where nothing is yet
@@ -300,6 +362,32 @@ pub(crate) struct AddChannel {
     /// Where its package sets come from: a folder of releases, or a checkout
     #[arg(long, value_name = "WHERE")]
     pub(crate) source: Option<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguardd tracker --database tracker.db drop-channel nixos-25.05 --reason 'ended'")]
+pub(crate) struct OneChannel {
+    /// Its name
+    pub(crate) name: String,
+    /// Why, for the log
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+The worker does it with what it has of advisories. It matches by itself what
+changed; this is for when the reviewed identities changed, or in doubt.
+
+Examples:
+  snowguardd tracker --database tracker.db rematch
+  snowguardd tracker --database tracker.db rematch openssl python:requests")]
+pub(crate) struct Rematch {
+    /// Packages, as their pages are called
+    #[arg(value_name = "PACKAGE")]
+    pub(crate) packages: Vec<String>,
 }
 
 #[derive(Args)]
@@ -373,11 +461,12 @@ Reads everything. Exit status 1: something does not hold, with what to do.
 
 Examples:
   snowguardd tracker --database tracker.db fsck
-  snowguardd tracker --database tracker.db fsck --recompute")]
+  snowguardd tracker --database tracker.db fsck --repair")]
 pub(crate) struct Fsck {
-    /// Computes the queue and the counts of lists anew, which changes no decision
-    #[arg(long)]
-    pub(crate) recompute: bool,
+    /// Mends what can be: the queue and the counts of lists are computed anew, and everything is to be
+    /// matched again; changes no decision
+    #[arg(long, alias = "recompute")]
+    pub(crate) repair: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

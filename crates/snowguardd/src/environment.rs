@@ -4,6 +4,9 @@ use std::io::Write as _;
 
 use camino::Utf8PathBuf;
 use snowguard_report::escape::line;
+use tracing::level_filters::LevelFilter;
+
+use crate::cli::{Log, LogFormat};
 
 /// A variable that is set to something.
 #[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
@@ -33,4 +36,18 @@ pub(crate) fn beside(name: &str) -> Utf8PathBuf {
 /// A line of diagnostics. A stderr that is gone is nobody's failure.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", line(text));
+}
+
+/// What happens goes to stderr, as text or as JSON.
+pub(crate) fn log_to_stderr(args: &Log) {
+    let level: LevelFilter = args.log_level.into();
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    // A second one in a process is left out: the first stays.
+    let _ = match args.log {
+        LogFormat::Text => builder.with_ansi(false).without_time().try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
 }

@@ -9,11 +9,14 @@ mod failure;
 mod metrics;
 mod notify;
 mod pages;
+mod plan;
 mod push;
 mod serve;
+mod settings;
 mod spool;
 mod tracker;
 mod watch;
+mod work;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         Role::Notify(args) => notify::run(args),
         Role::Push(args) => push::run(args),
         Role::Serve(args) => serve::run(args),
+        Role::Work(args) => work::run(args),
         Role::Completions(args) => pages::completions(args),
         Role::Man(args) => pages::man(args),
     };

@@ -2,21 +2,19 @@
 //! show. Everything is within the program; nothing is fetched.
 
 use std::io::Cursor;
-use std::sync::atomic::AtomicBool;
 
 use camino::Utf8Path;
-use jiff::{Timestamp, tz::TimeZone};
-use snowguard_advisory::index::{Builder, Index, SourceKind};
+use jiff::{SignedDuration, Timestamp};
+use snowguard_advisory::index::SourceKind;
 use snowguard_advisory::read::facts;
 use snowguard_db::Database;
 use snowguard_db::evaluations::{Evaluations as _, Shrinking};
 use snowguard_feeds::RecordStore;
-use snowguard_inventory::IdentityTable;
+use snowguard_feeds::segments::records_path;
 use snowguard_sources::packages::Derivations;
 use snowguard_sources::{Input, Options};
-use snowguard_tracker::advisories;
 use snowguard_tracker::ingest::{self, Revision};
-use snowguard_tracker::rematch::{Rematcher, Scope};
+use snowguard_tracker::work::{Advisories, Plan};
 
 use crate::failure::Failure;
 
@@ -60,7 +58,10 @@ const FACTS: [(&str, &str); 4] = [
 ];
 
 /// Takes the sample into a database without channels. False if it has some: those are somebody's.
-pub(super) fn take_in(database: &Database) -> Result<bool, Failure> {
+///
+/// The shipped facts become the records of the worker, unless it has some already. From there on they are taken
+/// in and matched as all others are.
+pub(super) fn take_in(database: &Database, plan: &Plan) -> Result<bool, Failure> {
     if !database.read(|session| session.channels())?.is_empty() {
         return Ok(false);
     }
@@ -68,10 +69,25 @@ pub(super) fn take_in(database: &Database) -> Result<bool, Failure> {
         take_set(database, set)?;
     }
     let directory = tempfile::tempdir().map_err(Failure::new)?;
-    let directory = Utf8Path::from_path(directory.path());
-    let directory =
-        directory.ok_or_else(|| Failure::message("the temporary directory is not text"))?;
-    match_all(database, &directory.join("records"))?;
+    let scratch = Utf8Path::from_path(directory.path());
+    let scratch = scratch.ok_or_else(|| Failure::message("the temporary directory is not text"))?;
+    let advisories = plan.advisories.as_ref();
+    let file = advisories.map_or_else(|| scratch.join("advisories.idx"), |set| set.file.clone());
+    fill(&records_path(&file))?;
+    let plan = Plan {
+        spool: scratch.to_owned(),
+        look: None,
+        evaluator: None,
+        advisories: Some(Advisories {
+            file,
+            feeds: None,
+            every: SignedDuration::from_hours(1),
+        }),
+        publish: None,
+        tell: None,
+        keep: None,
+    };
+    crate::work::once(database, &plan)?;
     Ok(true)
 }
 
@@ -102,8 +118,15 @@ fn take_set(database: &Database, set: &Set) -> Result<(), Failure> {
     Ok(())
 }
 
-fn match_all(database: &Database, records: &Utf8Path) -> Result<(), Failure> {
+/// Puts the shipped facts into a store that has no records.
+fn fill(records: &Utf8Path) -> Result<(), Failure> {
+    if let Some(directory) = records.parent() {
+        std::fs::create_dir_all(directory).map_err(Failure::new)?;
+    }
     let mut store = RecordStore::open(records).map_err(Failure::new)?;
+    if !store.sources().map_err(Failure::new)?.is_empty() {
+        return Ok(());
+    }
     let mut change = store.change().map_err(Failure::new)?;
     for (source, lines) in FACTS {
         change
@@ -117,20 +140,5 @@ fn match_all(database: &Database, records: &Utf8Path) -> Result<(), Failure> {
         }
     }
     change.commit().map_err(Failure::new)?;
-    let (now, interrupted) = (Timestamp::now(), AtomicBool::new(false));
-    advisories::take(database, &store, now, &interrupted, &mut |_| ()).map_err(Failure::new)?;
-    let mut builder = Builder::new();
-    store.fill(&mut builder).map_err(Failure::new)?;
-    let bytes = builder.finish().bytes;
-    let rematcher = Rematcher {
-        db: database,
-        index: Index::open(&bytes).map_err(Failure::new)?,
-        table: &IdentityTable::builtin(),
-        now,
-        today: now.to_zoned(TimeZone::UTC).date(),
-        interrupted: &interrupted,
-    };
-    let all = Scope::All { state: "sample" };
-    rematcher.run(all, &mut |_| ()).map_err(Failure::new)?;
     Ok(())
 }

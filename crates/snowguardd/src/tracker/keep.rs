@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use snowguard_db::backup::{Done, restore as restore_backup};
+use snowguard_db::findings::mark_all_stale;
 use snowguard_db::{Database, Location, fsck as checks};
 
 use super::print;
@@ -25,9 +27,12 @@ pub(super) fn restore(database: &str, args: &Restore) -> Result<(), Failure> {
 
 /// What does not hold, on stdout, a line each; status 1 if there is anything.
 pub(super) fn fsck(database: &Database, args: &Fsck) -> Result<ExitCode, Failure> {
-    if args.recompute {
-        database.write(|session| checks::recompute(session))?;
-        say("computed the queue and the counts of lists anew");
+    if args.repair {
+        database.write(|session| {
+            checks::recompute(session)?;
+            mark_all_stale(session, Timestamp::now())
+        })?;
+        say("computed the queue and the counts of lists anew; the worker matches everything again");
     }
     let problems = database.read(|session| checks::run(session))?;
     for problem in &problems {

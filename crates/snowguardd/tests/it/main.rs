@@ -16,3 +16,4 @@ mod support;
 mod tracker;
 mod units;
 mod watch;
+mod work;

@@ -85,7 +85,7 @@ fn a_backup_is_restored_and_sound() {
     let other = path("other.db");
     assert!(said(&run(&other, &["restore", &path("backup.db")]), 0).contains("restored"));
     assert!(said(&run(&other, &["restore", &path("backup.db")]), 2).contains("hint"));
-    assert!(said(&run(&other, &["fsck", "--recompute"]), 0).contains("is sound"));
+    assert!(said(&run(&other, &["fsck", "--repair"]), 0).contains("is sound"));
     let listed = run(&other, &["channels"]);
     assert_eq!(
         String::from_utf8_lossy(&listed.stdout),

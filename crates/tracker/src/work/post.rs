@@ -61,7 +61,7 @@ pub(super) fn tell(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkError
     };
     let told = tell_all(worker.db, &sender, worker.now(), &mut || beat.is_ours())?;
     Ok(format!(
-        "{} subscriptions have news; {} deliveries taken, {} to be tried again, {} given up",
-        told.made, told.taken, told.failed, told.given_up
+        "{} people asked, {} subscriptions have news; {} deliveries taken, {} to be tried again, {} given up",
+        told.asked, told.made, told.taken, told.failed, told.given_up
     ))
 }

@@ -25,7 +25,13 @@ impl Server {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let begun = Instant::now();
         let child = Command::new(program)
-            .args(["serve", "--database", database, "--behind-proxy"])
+            .args([
+                "serve",
+                "--no-worker",
+                "--database",
+                database,
+                "--behind-proxy",
+            ])
             .args(["--log-level", "error", "--listen", &address.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
