@@ -35,6 +35,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-parts", Floor::Ground),
     ("snowguard-store", Floor::Ground),
     ("snowguard-closure", Floor::Knowledge),
+    ("snowguard-fod", Floor::Knowledge),
     ("snowguard-inventory", Floor::Knowledge),
     ("snowguard-matching", Floor::Knowledge),
     ("snowguard-report", Floor::Knowledge),
@@ -82,6 +83,11 @@ const BESIDE: &[(&str, &str, &str)] = &[
         "components are those of a closure",
     ),
     (
+        "snowguard-inventory",
+        "snowguard-fod",
+        "what a derivation fetches is a fact of its recipe",
+    ),
+    (
         "snowguard-matching",
         "snowguard-closure",
         "a finding's paths are paths in a closure",
@@ -105,6 +111,11 @@ const BESIDE: &[(&str, &str, &str)] = &[
         "snowguard-report",
         "snowguard-closure",
         "paths and kinds of closures are shown",
+    ),
+    (
+        "snowguard-report",
+        "snowguard-fod",
+        "fixed-output derivations are listed",
     ),
     (
         "snowguard-report",

@@ -4,6 +4,7 @@
 //! matter here.
 
 use snowguard_advisory::id::CveId;
+use snowguard_fod::{Fod, Mirrors};
 use snowguard_store::derivation::Output;
 use snowguard_store::{Derivation, StoreDir};
 
@@ -20,8 +21,10 @@ pub struct Recipe {
     pub fixed: bool,
     /// Where a fixed output is fetched from.
     pub urls: Vec<Box<str>>,
-    /// The revision that is fetched.
-    pub rev: Option<Box<str>>,
+    /// How a fixed output is fetched.
+    pub fod: Option<Box<Fod>>,
+    /// What `mirror://` stands for, where this is the list of mirrors.
+    pub mirrors: Option<Box<Mirrors>>,
     /// Store paths of the sources.
     pub sources: Vec<Box<str>>,
     /// Store paths of the patches.
@@ -61,6 +64,10 @@ impl Recipe {
                 .collect(),
             ..Self::default()
         };
+        if recipe.fixed {
+            recipe.fod = Fod::of(drv, dir).map(Box::new);
+        }
+        recipe.mirrors = Mirrors::of(drv).map(Box::new);
         let Ok(attrs) = drv.attrs() else {
             return recipe;
         };
@@ -79,7 +86,6 @@ impl Recipe {
         };
         recipe.pname = text("pname").map(Into::into);
         recipe.version = text("version").map(Into::into);
-        recipe.rev = text("rev").map(Into::into);
         recipe.urls = list("urls");
         if recipe.urls.is_empty() {
             recipe.urls = list("url");

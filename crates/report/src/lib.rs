@@ -7,6 +7,7 @@ pub mod cyclonedx;
 pub mod diff;
 pub mod escape;
 pub mod explain;
+pub mod fod;
 pub mod html;
 mod identity;
 pub mod model;

@@ -1,5 +1,7 @@
 //! The command line: one definition for parsing, help, man pages and completions.
 
+pub(crate) mod fod;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -69,6 +71,15 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Prints the packages of a system as CycloneDX 1.6 or SPDX 2.3
     Sbom(Sbom),
+    /// Fixed-output derivations: what is fetched from where, and how far that holds
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  snowguard fod list system.drv
+  snowguard fod diff base.drv head.drv"
+    )]
+    Fod(fod::Fod),
     /// Signs, verifies and shows results of scans
     #[command(
         subcommand,

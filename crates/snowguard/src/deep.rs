@@ -43,6 +43,15 @@ impl<'t> Look<'t> {
         }
     }
 
+    /// Without looking into anything.
+    pub(crate) fn off(terminal: &'t Terminal) -> Self {
+        Self {
+            when: WhenDeep::Never,
+            quiet: true,
+            terminal,
+        }
+    }
+
     /// The same, without looking into anything.
     pub(crate) fn never(&self) -> Self {
         Self {

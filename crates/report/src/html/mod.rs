@@ -98,7 +98,7 @@ impl<'r> Page<'r> {
 }
 
 /// A hash as the security policy of a page has it.
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     Hash::of(HashAlgo::Sha256, text.as_bytes())
         .map(|hash| hash.to_notation(Notation::Sri))
         .unwrap_or_default()

@@ -8,6 +8,7 @@ mod scan;
 
 pub use diff::diff;
 pub use explain::explain;
+pub(crate) use paint::wrap;
 pub use paint::{Paint, number};
 pub use result::result;
 pub use scan::{Options, age, scan};

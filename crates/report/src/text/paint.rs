@@ -132,7 +132,7 @@ pub(super) fn row(out: &mut String, indent: usize, parts: &[(String, String)], w
 }
 
 /// Words in lines of at most `width` columns, all but the first indented.
-pub(super) fn wrap(out: &mut String, indent: usize, text: &str, width: usize) {
+pub(crate) fn wrap(out: &mut String, indent: usize, text: &str, width: usize) {
     let mut column = 0;
     for word in text.split_whitespace() {
         let length = word.width();

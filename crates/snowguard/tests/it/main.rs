@@ -15,6 +15,7 @@ mod config;
 mod deep;
 mod diff;
 mod explain;
+mod fod;
 mod formats;
 mod hostile;
 mod index;

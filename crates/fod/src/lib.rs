@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod class;
+pub mod fod;
+pub mod mirrors;
+pub mod place;
+pub mod rule;
+pub mod stale;
+
+pub use self::class::{Class, Tool};
+pub use self::fod::{After, Fod, Proxy, Tls};
+pub use self::mirrors::Mirrors;
+pub use self::place::{Host, Place, Reference, Scheme};
+pub use self::rule::Rule;

@@ -1,0 +1,130 @@
+//! What `mirror://NAME/PATH` stands for.
+//!
+//! `fetchurl` has a derivation beside it, `mirrors-list`, whose attributes are the mirrors of that very
+//! revision of Nixpkgs: a name, and the URLs under which it is had. Nothing else is believed, and none is
+//! built in: lists change, and a wrong one would be told as evidence.
+
+use std::collections::BTreeMap;
+
+use snowguard_store::Derivation;
+
+/// The name of the derivation that lists mirrors.
+pub const LIST: &str = "mirrors-list";
+
+/// Attributes of every derivation, which are no mirrors.
+const OTHERS: [&str; 12] = [
+    "name",
+    "out",
+    "outputs",
+    "system",
+    "builder",
+    "stdenv",
+    "args",
+    "preferLocalBuild",
+    "allowSubstitutes",
+    "strictDeps",
+    "passAsFile",
+    "version",
+];
+/// So many URLs of a mirror are kept.
+const MOST: usize = 64;
+
+/// Mirrors by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mirrors {
+    by_name: BTreeMap<Box<str>, Vec<Box<str>>>,
+}
+
+impl Mirrors {
+    /// The mirrors of a list; none if the derivation is no such list.
+    pub fn of(drv: &Derivation) -> Option<Self> {
+        if drv.name().as_str() != LIST {
+            return None;
+        }
+        let attrs = drv.attrs().ok()?;
+        let mut by_name = BTreeMap::new();
+        for name in attrs.names().filter(|name| !OTHERS.contains(&&**name)) {
+            let urls: Vec<Box<str>> = attrs
+                .list(&name)
+                .into_iter()
+                .filter(|url| url.contains("://") && !url.starts_with("mirror://"))
+                .take(MOST)
+                .map(Box::from)
+                .collect();
+            if !urls.is_empty() {
+                by_name.insert(name.as_ref().into(), urls);
+            }
+        }
+        Some(Self { by_name })
+    }
+
+    /// Adds those of another list, behind its own.
+    pub fn extend(&mut self, other: &Self) {
+        for (name, urls) in &other.by_name {
+            let known = self.by_name.entry(name.clone()).or_default();
+            for url in urls {
+                if known.len() < MOST && !known.contains(url) {
+                    known.push(url.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether no list was read.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// The URLs for which one stands, in the order in which `fetchurl` tries them: itself if it is no
+    /// mirror; none if the mirror is not known.
+    pub fn resolve(&self, url: &str) -> Vec<Box<str>> {
+        let Some(rest) = url.strip_prefix("mirror://") else {
+            return vec![url.into()];
+        };
+        let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let known = self.by_name.get(name).into_iter().flatten();
+        known
+            .map(|base| {
+                let joint = if base.ends_with('/') { "" } else { "/" };
+                format!("{base}{joint}{path}").into()
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fod::tests::derivation;
+
+    #[test]
+    fn mirrors_are_those_of_the_list() {
+        let list = derivation(
+            LIST,
+            &[
+                ("name", LIST),
+                ("system", "x86_64-linux"),
+                ("gnu", "https://ftpmirror.gnu.org/ https://ftp.gnu.org/gnu"),
+                (
+                    "stdenv",
+                    "/nix/store/00000000000000000000000000000000-stdenv",
+                ),
+            ],
+        );
+        let mut mirrors = Mirrors::default();
+        mirrors.extend(&Mirrors::of(&list).unwrap());
+        mirrors.extend(&Mirrors::of(&list).unwrap());
+        let other = derivation("other", &[("evil", "https://evil.example/")]);
+        assert_eq!(Mirrors::of(&other), None);
+        assert_eq!(
+            mirrors.resolve("mirror://gnu/hello/hello-2.12.tar.gz"),
+            [
+                "https://ftpmirror.gnu.org/hello/hello-2.12.tar.gz".into(),
+                Box::<str>::from("https://ftp.gnu.org/gnu/hello/hello-2.12.tar.gz"),
+            ]
+        );
+        assert!(mirrors.resolve("mirror://evil/x").is_empty());
+        assert!(mirrors.resolve("mirror://stdenv/x").is_empty());
+        assert_eq!(mirrors.resolve("https://x.org/"), ["https://x.org/".into()]);
+    }
+}

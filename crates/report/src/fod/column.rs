@@ -1,0 +1,226 @@
+//! What rows are counted by, and which are taken.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use super::listing::{Listing, Row};
+use crate::pattern::Pattern;
+
+/// A property of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Column {
+    /// With what it fetches.
+    Class,
+    /// The tool.
+    Tool,
+    /// The hash algorithm.
+    Algo,
+    /// What is hashed.
+    Mode,
+    /// Where from.
+    Host,
+    /// How.
+    Scheme,
+    /// What stays the same.
+    Reference,
+    /// What is done with what came.
+    After,
+    /// Whether it can be led through a proxy.
+    Proxy,
+    /// Whether it checks whom it speaks to.
+    Tls,
+    /// What speaks against it.
+    Rule,
+    /// How much.
+    Level,
+    /// Its name.
+    Name,
+    /// The attribute that needs it.
+    Attribute,
+}
+
+impl Column {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Class,
+        Self::Tool,
+        Self::Algo,
+        Self::Mode,
+        Self::Host,
+        Self::Scheme,
+        Self::Reference,
+        Self::After,
+        Self::Proxy,
+        Self::Tls,
+        Self::Rule,
+        Self::Level,
+        Self::Name,
+        Self::Attribute,
+    ];
+
+    /// The word of interfaces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Tool => "tool",
+            Self::Algo => "algo",
+            Self::Mode => "mode",
+            Self::Host => "host",
+            Self::Scheme => "scheme",
+            Self::Reference => "reference",
+            Self::After => "after",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
+            Self::Rule => "rule",
+            Self::Level => "level",
+            Self::Name => "name",
+            Self::Attribute => "attribute",
+        }
+    }
+
+    /// What a row has there: one, or several, or none.
+    pub fn of(self, row: &Row) -> Vec<&str> {
+        match self {
+            Self::Class => vec![row.class],
+            Self::Tool => vec![row.tool],
+            Self::Algo => vec![row.algo],
+            Self::Mode => vec![row.mode],
+            Self::Host => vec![&row.host],
+            Self::Scheme => vec![row.scheme],
+            Self::Reference => vec![row.reference],
+            Self::After => vec![row.after],
+            Self::Proxy => vec![row.proxy],
+            Self::Tls => vec![row.tls],
+            Self::Rule => row.findings.iter().map(|finding| finding.rule).collect(),
+            Self::Level => {
+                let mut levels: Vec<&str> =
+                    row.findings.iter().map(|finding| finding.level).collect();
+                levels.sort_unstable();
+                levels.dedup();
+                levels
+            }
+            Self::Name => vec![&row.name],
+            Self::Attribute => row.attributes.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Column {
+    type Err = ConditionError;
+
+    fn from_str(text: &str) -> Result<Self, ConditionError> {
+        let found = Self::ALL.into_iter().find(|column| column.as_str() == text);
+        found.ok_or_else(|| ConditionError::Column(text.into()))
+    }
+}
+
+/// Which rows are taken: `class=git,vcs`, `host!=github.com`, `name=*.crate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    column: Column,
+    is: bool,
+    values: Vec<String>,
+}
+
+/// Why a condition cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionError {
+    /// There is no such column.
+    #[error("there is no column `{0}`; columns are {all}", all = Column::ALL.map(Column::as_str).join(", "))]
+    Column(String),
+    /// It has no `=`.
+    #[error("`{0}` is no condition: write COLUMN=VALUE or COLUMN!=VALUE, as in class=git,vcs")]
+    Form(String),
+}
+
+impl FromStr for Condition {
+    type Err = ConditionError;
+
+    fn from_str(text: &str) -> Result<Self, ConditionError> {
+        let (column, values) = text
+            .split_once('=')
+            .ok_or_else(|| ConditionError::Form(text.into()))?;
+        let (column, is) = match column.strip_suffix('!') {
+            Some(column) => (column, false),
+            None => (column, true),
+        };
+        Ok(Self {
+            column: column.trim().parse()?,
+            is,
+            values: values
+                .split(',')
+                .map(|value| value.trim().to_owned())
+                .collect(),
+        })
+    }
+}
+
+impl Condition {
+    /// Whether a row is taken. An empty value stands for none.
+    pub fn takes(&self, row: &Row) -> bool {
+        let has = self.column.of(row);
+        let fits = |value: &String| {
+            if value.is_empty() {
+                has.iter().all(|has| has.is_empty())
+            } else {
+                {
+                    let pattern = Pattern::new(value);
+                    has.iter().any(|has| pattern.means(has))
+                }
+            }
+        };
+        self.values.iter().any(fits) == self.is
+    }
+}
+
+/// How many rows have the same in some columns, the most first.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Count {
+    /// What they have, column by column; empty for nothing.
+    pub values: Vec<String>,
+    /// How many.
+    pub count: usize,
+}
+
+/// Counts rows. One that has several values of a column counts for each.
+pub fn counts(listing: &Listing, by: &[Column]) -> Vec<Count> {
+    let mut counts: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
+    for row in &listing.fods {
+        let mut keys: Vec<Vec<&str>> = vec![Vec::new()];
+        for column in by {
+            let mut values = column.of(row);
+            if values.is_empty() {
+                values.push("");
+            }
+            keys = keys
+                .iter()
+                .flat_map(|key| {
+                    values.iter().map(|value| {
+                        let mut key = key.clone();
+                        key.push(*value);
+                        key
+                    })
+                })
+                .collect();
+        }
+        for key in keys {
+            *counts.entry(key).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<Count> = counts
+        .into_iter()
+        .map(|(values, count)| Count {
+            values: values.into_iter().map(str::to_owned).collect(),
+            count,
+        })
+        .collect();
+    counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.values.cmp(&b.values)));
+    counts
+}

@@ -1,0 +1,100 @@
+//! What differs between the fixed-output derivations of two subjects.
+
+use serde::Serialize;
+use snowguard_fod::stale::{Kind, compare};
+use snowguard_inventory::Subject;
+
+use super::listing::{Row, unsorted};
+
+/// What differs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    /// `snowguard-fod-diff/1`.
+    pub schema: &'static str,
+    /// What was looked at before.
+    pub base: String,
+    /// What was looked at after.
+    pub head: String,
+    /// How many are the same.
+    pub same: usize,
+    /// Another source, the same hash; those of which most speaks for a forgotten hash first.
+    pub unchanged_hash: Vec<Unchanged>,
+    /// The same source, another hash.
+    pub changed_hash: Vec<Rehashed>,
+    /// New ones.
+    pub added: Vec<Row>,
+    /// Those that are gone.
+    pub removed: Vec<Row>,
+    /// What could not be known.
+    pub gaps: Vec<String>,
+}
+
+/// Another source, the same hash.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unchanged {
+    /// `stale`, `vendored`, `moved`.
+    pub kind: &'static str,
+    /// What that means.
+    pub meaning: &'static str,
+    /// Before.
+    pub base: Row,
+    /// After.
+    pub head: Row,
+}
+
+impl Unchanged {
+    /// Whether it is most likely a mistake.
+    pub fn is_stale(&self) -> bool {
+        self.kind == Kind::Stale.as_str()
+    }
+}
+
+/// The same source, another hash.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehashed {
+    /// Before.
+    pub base: Row,
+    /// After.
+    pub head: Row,
+}
+
+/// Compares two subjects.
+pub fn difference(base: &Subject, head: &Subject) -> Difference {
+    let ((before, base_fods), (after, head_fods)) = (unsorted(base), unsorted(head));
+    let found = compare(&base_fods, &head_fods);
+    let mut gaps = before.gaps.clone();
+    for gap in &after.gaps {
+        if !gaps.contains(gap) {
+            gaps.push(gap.clone());
+        }
+    }
+    let old = |at: usize| before.fods[at].clone();
+    let new = |at: usize| after.fods[at].clone();
+    Difference {
+        schema: "snowguard-fod-diff/1",
+        base: before.subject.clone(),
+        head: after.subject.clone(),
+        same: found.same,
+        unchanged_hash: found
+            .unchanged
+            .iter()
+            .map(|unchanged| Unchanged {
+                kind: unchanged.kind.as_str(),
+                meaning: unchanged.kind.what(),
+                base: old(unchanged.base),
+                head: new(unchanged.head),
+            })
+            .collect(),
+        changed_hash: found
+            .rehashed
+            .iter()
+            .map(|rehashed| Rehashed {
+                base: old(rehashed.base),
+                head: new(rehashed.head),
+            })
+            .collect(),
+        added: found.added.iter().map(|at| new(*at)).collect(),
+        removed: found.removed.iter().map(|at| old(*at)).collect(),
+        gaps,
+    }
+}

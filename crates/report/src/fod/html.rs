@@ -1,0 +1,193 @@
+//! The list as one page that needs nothing but itself, and no script.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use snowguard_fod::rule::{Level, Rule};
+
+use super::column::{Column, counts};
+use super::listing::{Listing, Row, some_of_each, worst_first};
+use crate::html::{BASE_STYLE, hash};
+use crate::words::number;
+
+/// How many rows the page shows: with more it would be slow to load and no easier to read.
+const ROWS: usize = 150;
+/// And how many of one rule, where there are more rows.
+const OF_EACH: usize = 20;
+/// How many bars a plot has.
+const BARS: usize = 8;
+/// From one bar to the next, and how long the longest is.
+const STEP: usize = 24;
+const WIDTH: usize = 150;
+
+/// The page.
+pub fn page(listing: &Listing) -> String {
+    let style = format!(
+        "{BASE_STYLE}{}",
+        include_str!("../../templates/html/fod.css")
+    );
+    let rows = if listing.fods.len() <= ROWS {
+        worst_first(listing)
+    } else {
+        some_of_each(listing, OF_EACH, ROWS)
+    };
+    Page {
+        style_hash: hash(&style),
+        style,
+        listing,
+        rules: rules(listing),
+        plots: [
+            (Column::Class, "By what fetches"),
+            (Column::Host, "By host"),
+            (Column::Reference, "By what the address names"),
+            (Column::Scheme, "By scheme"),
+            (Column::Algo, "By hash"),
+            (Column::Tls, "By whether certificates are checked"),
+            (Column::Proxy, "By whether a proxy can lead it"),
+            (Column::After, "By what is done with what came"),
+        ]
+        .map(|(column, title)| plot(listing, column, title))
+        .into(),
+        rows: rows.into_iter().map(Shown::of).collect(),
+    }
+    .to_string()
+}
+
+#[derive(Template)]
+#[template(path = "html/fod.html")]
+struct Page<'l> {
+    style: String,
+    style_hash: String,
+    listing: &'l Listing,
+    rules: Vec<Told>,
+    plots: Vec<Plot>,
+    rows: Vec<Shown<'l>>,
+}
+
+/// A rule with how often it applies.
+struct Told {
+    level: &'static str,
+    class: &'static str,
+    rule: &'static str,
+    count: usize,
+    what: &'static str,
+    remedy: &'static str,
+}
+
+struct Plot {
+    column: Column,
+    title: &'static str,
+    height: usize,
+    bars: Vec<Bar>,
+    description: String,
+}
+
+struct Bar {
+    word: String,
+    y: usize,
+    width: usize,
+    end: usize,
+    count: usize,
+}
+
+struct Shown<'l> {
+    of: &'l Row,
+    place: &'l str,
+    more: usize,
+}
+
+impl<'l> Shown<'l> {
+    fn of(row: &'l Row) -> Self {
+        let first = row.urls.first().or_else(|| row.sources.first());
+        Self {
+            of: row,
+            place: first.map_or("", String::as_str),
+            more: row.urls.len().saturating_sub(1),
+        }
+    }
+}
+
+/// The colour of a level.
+fn class_of(level: &str) -> &'static str {
+    match level {
+        "error" => "h",
+        "warning" => "m",
+        _ => "u",
+    }
+}
+
+fn rules(listing: &Listing) -> Vec<Told> {
+    let mut by_rule: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for finding in listing.fods.iter().flat_map(|row| &row.findings) {
+        *by_rule.entry((finding.level, finding.rule)).or_default() += 1;
+    }
+    let mut told = Vec::new();
+    for level in [Level::Error, Level::Warning, Level::Note] {
+        for rule in Rule::ALL {
+            if let Some(&count) = by_rule.get(&(level.as_str(), rule.as_str())) {
+                told.push(Told {
+                    level: level.as_str(),
+                    class: class_of(level.as_str()),
+                    rule: rule.as_str(),
+                    count,
+                    what: rule.what(),
+                    remedy: rule.remedy(),
+                });
+            }
+        }
+    }
+    told
+}
+
+fn plot(listing: &Listing, column: Column, title: &'static str) -> Plot {
+    let counts = counts(listing, &[column]);
+    let mut shown: Vec<(String, usize)> = counts
+        .iter()
+        .take(if counts.len() > BARS { BARS - 1 } else { BARS })
+        .map(|count| {
+            let value = count.values.first().map_or("", String::as_str);
+            let value = if value.is_empty() { "(none)" } else { value };
+            (crate::escape::fit(value, 16).into_owned(), count.count)
+        })
+        .collect();
+    let rest: usize = counts
+        .iter()
+        .skip(shown.len())
+        .map(|count| count.count)
+        .sum();
+    if rest > 0 {
+        shown.push((
+            format!("{} others", number(counts.len() - shown.len())),
+            rest,
+        ));
+    }
+    let most = shown
+        .iter()
+        .map(|(_, count)| *count)
+        .max()
+        .unwrap_or(0)
+        .max(1);
+    let told: Vec<String> = shown
+        .iter()
+        .map(|(word, count)| format!("{word} {}", number(count)))
+        .collect();
+    let bars = shown.into_iter().enumerate().map(|(at, (word, count))| {
+        // What is there is seen, however little it is.
+        let width = (count * WIDTH / most).max(2);
+        Bar {
+            word,
+            y: at * STEP,
+            width,
+            end: 140 + width + 6,
+            count,
+        }
+    });
+    let bars: Vec<Bar> = bars.collect();
+    Plot {
+        column,
+        title,
+        height: bars.len().max(1) * STEP,
+        bars,
+        description: told.join(", "),
+    }
+}

@@ -1,0 +1,339 @@
+//! All fixed-output derivations of a subject, each with its place among the others.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use snowguard_closure::NodeId;
+use snowguard_fod::place::Place;
+use snowguard_fod::rule::Level;
+use snowguard_fod::{Fod, Mirrors, Scheme, rule};
+use snowguard_inventory::{Gap, Subject};
+
+use crate::build;
+
+/// How many dependents and attributes of one are named.
+const NAMED: usize = 8;
+/// How far is looked for an attribute: a source is mostly used by a package itself, a patch of a library
+/// of a tool may be far from any.
+const LOOKED: usize = 2_000;
+
+/// The fixed-output derivations of something.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listing {
+    /// `snowguard-fod-list/1`.
+    pub schema: &'static str,
+    /// What was looked at.
+    pub subject: String,
+    /// How many derivations there are, fixed-output or not.
+    pub derivations: usize,
+    /// How many of these are fixed-output.
+    pub fixed_output: usize,
+    /// The fixed-output ones, or those of them that were asked for, by name and output.
+    pub fods: Vec<Row>,
+    /// What could not be known.
+    pub gaps: Vec<String>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The name of its output.
+    pub name: String,
+    /// The derivation.
+    pub drv: String,
+    /// The store path of its output.
+    pub output: String,
+    /// With what it fetches: `builtin`, `curl`, `git`, `vcs`, `vendor`, `nothing`, `manual`, `unknown`.
+    pub class: &'static str,
+    /// The tool; empty where there is none.
+    pub tool: &'static str,
+    /// What told so.
+    pub because: String,
+    /// The hash algorithm.
+    pub algo: &'static str,
+    /// What is hashed: `flat`, `nar`, `git`, `text`.
+    pub mode: &'static str,
+    /// What is promised, as SRI.
+    pub hash: String,
+    /// Where it is fetched from, mirrors resolved, in the order in which they are tried.
+    pub urls: Vec<String>,
+    /// Mirrors as they are written, where what they stand for is known; else they stand in `urls`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
+    /// The host of the first; the name of a mirror that is not known as `mirror:NAME`.
+    pub host: String,
+    /// Its scheme.
+    pub scheme: &'static str,
+    /// What stays the same where it is fetched again.
+    pub reference: &'static str,
+    /// The revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rev: Option<String>,
+    /// What it is fetched for, where it names no URL.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// What is done with what came.
+    pub after: &'static str,
+    /// Git: `submodules`, `lfs`, `leave-dot-git`, `deep`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checkout: Vec<&'static str>,
+    /// Whether it can be led through a proxy.
+    pub proxy: &'static str,
+    /// Whether it checks whom it speaks to.
+    pub tls: &'static str,
+    /// What speaks against it.
+    pub findings: Vec<Finding>,
+    /// How many derivations need it themselves.
+    pub direct_dependents: usize,
+    /// How many need it at all.
+    pub dependents: usize,
+    /// The names of some that need it themselves.
+    pub needed_by: Vec<String>,
+    /// The nearest attributes of a package set that need it, or are it.
+    pub attributes: Vec<String>,
+    /// Where the first of these is defined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+}
+
+/// What speaks against one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which rule.
+    pub rule: &'static str,
+    /// `error`, `warning`, `note`.
+    pub level: &'static str,
+}
+
+/// Lists the fixed-output derivations of a subject.
+pub fn listing(subject: &Subject) -> Listing {
+    let (mut listing, _) = unsorted(subject);
+    let order = |row: &Row| (row.name.clone(), row.output.clone(), row.drv.clone());
+    listing.fods.sort_by_cached_key(order);
+    listing
+}
+
+/// The same in the order of the subject, with the facts behind each row.
+pub(super) fn unsorted(subject: &Subject) -> (Listing, Vec<&Fod>) {
+    let mut mirrors = Mirrors::default();
+    let mut nodes: Vec<(NodeId, &Fod)> = Vec::new();
+    let mut derivations = 0;
+    for node in subject.graph.nodes() {
+        let Some(recipe) = subject.object(node).and_then(|o| o.recipe.as_deref()) else {
+            continue;
+        };
+        derivations += 1;
+        if let Some(list) = &recipe.mirrors {
+            mirrors.extend(list);
+        }
+        if let Some(fod) = &recipe.fod {
+            nodes.push((node, fod));
+        }
+    }
+    let attributes = Attributes::of(subject);
+    let counts = dependents(subject, &nodes);
+    let fods: Vec<Row> = nodes
+        .par_iter()
+        .zip(counts)
+        .map(|(&(node, fod), dependents)| {
+            let mut row = row(fod, &mirrors);
+            let object = subject.object(node);
+            row.drv = object.map_or_else(String::new, |object| object.id.to_string());
+            let referrers = subject.graph.referrers(node);
+            row.direct_dependents = referrers.len();
+            row.dependents = dependents;
+            let names: BTreeSet<&str> = referrers
+                .iter()
+                .filter_map(|node| Some(&*subject.object(*node)?.name))
+                .collect();
+            row.needed_by = names.into_iter().take(NAMED).map(str::to_owned).collect();
+            (row.attributes, row.position) = attributes.nearest(subject, node);
+            row
+        })
+        .collect();
+    let listing = Listing {
+        schema: "snowguard-fod-list/1",
+        subject: subject.title.clone(),
+        derivations,
+        fixed_output: fods.len(),
+        fods,
+        gaps: subject
+            .gaps
+            .iter()
+            // What patches say is nobody's question here.
+            .filter(|gap| !matches!(gap, Gap::UnreadPatches { .. }))
+            .map(build::gap)
+            .collect(),
+    };
+    (listing, nodes.into_iter().map(|(_, fod)| fod).collect())
+}
+
+/// All that a derivation tells by itself.
+fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
+    let mut urls = Vec::new();
+    let mut written = Vec::new();
+    for url in &fod.urls {
+        let resolved = mirrors.resolve(url);
+        if resolved.is_empty() {
+            urls.push(url.to_string());
+            continue;
+        }
+        if url.starts_with("mirror://") {
+            written.push(url.to_string());
+        }
+        urls.extend(resolved.into_iter().map(String::from));
+    }
+    let first = urls.first().map(|url| Place::of(url));
+    let host = first.as_ref().map_or_else(String::new, |place| {
+        if place.scheme == Scheme::Mirror {
+            format!("mirror:{}", place.host)
+        } else {
+            place.host.clone()
+        }
+    });
+    let scheme = first.as_ref().map_or("none", |place| place.scheme.as_str());
+    let checkout = [
+        (fod.checkout.submodules, "submodules"),
+        (fod.checkout.lfs, "lfs"),
+        (fod.checkout.dot_git, "leave-dot-git"),
+        (fod.checkout.deep, "deep"),
+    ];
+    Row {
+        name: fod.name.to_string(),
+        drv: String::new(),
+        output: fod.output.to_string(),
+        class: fod.tool.class.as_str(),
+        tool: fod.tool.name,
+        because: fod.tool.because.to_string(),
+        algo: fod.address.hash.algo().as_str(),
+        mode: fod.address.method.as_str(),
+        hash: fod.address.hash.to_string(),
+        host,
+        scheme,
+        urls,
+        mirrors: written,
+        reference: fod.reference().as_str(),
+        rev: fod.rev.as_deref().map(str::to_owned),
+        sources: fod.sources.iter().map(ToString::to_string).collect(),
+        after: fod.after.as_str(),
+        checkout: checkout
+            .into_iter()
+            .filter_map(|(is, word)| is.then_some(word))
+            .collect(),
+        proxy: fod.proxy.as_str(),
+        tls: fod.tls.as_str(),
+        findings: rule::against(fod)
+            .into_iter()
+            .map(|rule| Finding {
+                rule: rule.as_str(),
+                level: rule.level(fod).as_str(),
+            })
+            .collect(),
+        direct_dependents: 0,
+        dependents: 0,
+        needed_by: Vec::new(),
+        attributes: Vec::new(),
+        position: None,
+    }
+}
+
+/// How many need each, directly or not.
+fn dependents(subject: &Subject, of: &[(NodeId, &Fod)]) -> Vec<usize> {
+    let nodes: Vec<NodeId> = of.iter().map(|(node, _)| *node).collect();
+    let reach = subject.graph.reach();
+    nodes
+        .par_chunks(snowguard_closure::BATCH)
+        .flat_map_iter(|batch| reach.count(batch).into_iter().map(|count| count as usize))
+        .collect()
+}
+
+/// Attributes of a package set, by the derivation that builds them.
+struct Attributes<'s> {
+    by_node: FxHashMap<NodeId, Vec<(&'s str, Option<&'s str>)>>,
+}
+
+impl<'s> Attributes<'s> {
+    fn of(subject: &'s Subject) -> Self {
+        let mut by_node: FxHashMap<NodeId, Vec<_>> = FxHashMap::default();
+        let mut by_drv: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for object in &subject.objects {
+            let Some(meta) = &object.meta else { continue };
+            if let Some(drv) = &meta.drv_path {
+                let entry = (&*meta.attr, meta.position.as_deref());
+                by_drv.entry(drv).or_default().push(entry);
+            }
+        }
+        if !by_drv.is_empty() {
+            for node in subject.graph.nodes() {
+                let id = subject.object(node).map_or("", |object| &object.id);
+                if let Some(entries) = by_drv.get(id) {
+                    by_node.entry(node).or_default().extend(entries);
+                }
+            }
+        }
+        Self { by_node }
+    }
+
+    /// The nearest attributes that need a derivation, and where the first is defined.
+    fn nearest(&self, subject: &'s Subject, node: NodeId) -> (Vec<String>, Option<String>) {
+        if self.by_node.is_empty() {
+            return (Vec::new(), None);
+        }
+        let mut found: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
+        let mut seen = BTreeSet::from([node]);
+        let mut level = VecDeque::from([node]);
+        while found.is_empty() && !level.is_empty() && seen.len() < LOOKED {
+            for _ in 0..level.len() {
+                let Some(node) = level.pop_front() else { break };
+                found.extend(self.by_node.get(&node).into_iter().flatten());
+                for &next in subject.graph.referrers(node) {
+                    if seen.len() < LOOKED && seen.insert(next) {
+                        level.push_back(next);
+                    }
+                }
+            }
+        }
+        // Of the names of one thing the shortest is the one that people use.
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_by_key(|(attr, _)| (attr.len(), *attr));
+        let position = found.first().and_then(|(_, position)| *position);
+        let names = found.iter().take(NAMED).map(|(attr, _)| (*attr).to_owned());
+        (names.collect(), position.map(str::to_owned))
+    }
+}
+
+/// Rows by what speaks against them, and then by how many depend on them.
+pub(super) fn worst_first(listing: &Listing) -> Vec<&Row> {
+    let mut rows: Vec<&Row> = listing.fods.iter().collect();
+    rows.sort_by_key(|row| (Reverse(worst(row)), Reverse(row.dependents), &row.name));
+    rows
+}
+
+/// The first few of each rule, in that order: of one rule there may be thousands.
+pub(super) fn some_of_each(listing: &Listing, each: usize, all: usize) -> Vec<&Row> {
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let few = worst_first(listing).into_iter().filter(|row| {
+        let rule = row.findings.first().map_or("", |finding| finding.rule);
+        let count = taken.entry(rule).or_default();
+        *count += 1;
+        *count <= each
+    });
+    few.take(all).collect()
+}
+
+/// The worst that speaks against one.
+fn worst(row: &Row) -> Option<Level> {
+    let level = |word: &str| {
+        [Level::Error, Level::Warning, Level::Note]
+            .into_iter()
+            .find(|level| level.as_str() == word)
+    };
+    let levels = row
+        .findings
+        .iter()
+        .filter_map(|finding| level(finding.level));
+    levels.max()
+}

@@ -1,0 +1,16 @@
+//! Fixed-output derivations as people and tools read them: `snowguard fod list` and `fod diff`.
+//!
+//! What one is told by its derivation (`snowguard_fod`); here it stands among others: who depends on
+//! it, under which attribute, and how many there are of each kind.
+
+mod column;
+mod difference;
+mod html;
+mod listing;
+mod text;
+
+pub use self::column::{Column, Condition, ConditionError, Count, counts};
+pub use self::difference::{Difference, Rehashed, Unchanged, difference};
+pub use self::html::page;
+pub use self::listing::{Finding, Listing, Row, listing};
+pub use self::text::{counted, differing, listed};

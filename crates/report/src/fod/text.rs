@@ -1,0 +1,336 @@
+//! Lists and counts for a terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use snowguard_fod::rule::{Level, Rule};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::column::{Column, Count, counts};
+use super::difference::Difference;
+use super::listing::{Listing, Row, some_of_each, worst_first};
+use crate::escape::{fit, line};
+use crate::text::{Paint, number, wrap};
+
+/// How many rows are shown before it says how many more there are.
+const FIRST: usize = 24;
+/// And how many of one rule among these.
+const OF_EACH: usize = 2;
+/// How many values of a column are shown beside the others.
+const VALUES: usize = 8;
+
+/// The list: what there is of each kind, what speaks against which, and the rows themselves.
+pub fn listed(listing: &Listing, paint: Paint, width: usize, all: bool) -> String {
+    let width = width.clamp(60, 160);
+    let mut out = String::new();
+    let some = if listing.fods.len() < listing.fixed_output {
+        format!("{} of ", number(listing.fods.len()))
+    } else {
+        String::new()
+    };
+    let title = format!(
+        "{some}{} fixed-output derivations among {} in {}",
+        number(listing.fixed_output),
+        number(listing.derivations),
+        line(&listing.subject),
+    );
+    let _ = writeln!(out, "{}", paint.heading(&fit(&title, width)));
+    if listing.fods.is_empty() {
+        return out + &gaps(&listing.gaps, paint);
+    }
+    for column in [
+        Column::Class,
+        Column::Algo,
+        Column::Mode,
+        Column::Scheme,
+        Column::Reference,
+        Column::Tls,
+        Column::Proxy,
+        Column::Host,
+    ] {
+        let _ = writeln!(
+            out,
+            "  {:<10} {}",
+            column,
+            values(listing, column, width - 13)
+        );
+    }
+    out.push_str(&findings(listing, paint, width));
+    let shown = if all || listing.fods.len() <= FIRST {
+        worst_first(listing)
+    } else {
+        some_of_each(listing, OF_EACH, FIRST)
+    };
+    let some = shown.len() < listing.fods.len();
+    let heading = if some {
+        "SOME OF EACH, THOSE FIRST ON WHICH MOST DEPENDS"
+    } else {
+        "ALL OF THEM"
+    };
+    let _ = writeln!(out, "\n{}", paint.heading(heading));
+    for row in &shown {
+        out.push_str(&one(row, paint, width));
+    }
+    if some {
+        let more = format!(
+            "  and {} more (--all shows them, --where takes some of them)",
+            number(listing.fods.len() - shown.len())
+        );
+        let _ = writeln!(out, "{}", paint.quiet(&more));
+    }
+    out + &gaps(&listing.gaps, paint)
+}
+
+/// Counts, a line each.
+pub fn counted(counts: &[Count], by: &[Column], paint: Paint, width: usize) -> String {
+    let width = width.clamp(60, 160);
+    let mut out = String::new();
+    let names: Vec<&str> = by.iter().map(|column| column.as_str()).collect();
+    let _ = writeln!(
+        out,
+        "{}",
+        paint.heading(&format!("{:>9}  {}", "count", names.join(" / ")))
+    );
+    for count in counts {
+        let values: Vec<String> = count
+            .values
+            .iter()
+            .map(|value| {
+                if value.is_empty() {
+                    "(none)".into()
+                } else {
+                    line(value).into_owned()
+                }
+            })
+            .collect();
+        let text = values.join(" / ");
+        let _ = writeln!(
+            out,
+            "{:>9}  {}",
+            number(count.count),
+            fit(&text, width - 11)
+        );
+    }
+    out
+}
+
+/// `curl 37,694, git 2,882, 3 more`, in one line.
+fn values(listing: &Listing, column: Column, width: usize) -> String {
+    let counts = counts(listing, &[column]);
+    let mut text = String::new();
+    for (at, count) in counts.iter().enumerate() {
+        let value = count.values.first().map_or("", String::as_str);
+        let value = if value.is_empty() { "(none)" } else { value };
+        let part = format!("{} {}", line(value), number(count.count));
+        let rest = counts.len() - at;
+        let tail = format!(", {} more", number(rest));
+        let joint = if at == 0 { 0 } else { 2 };
+        let room = if rest == 1 {
+            width
+        } else {
+            width.saturating_sub(tail.width())
+        };
+        if at >= VALUES || text.width() + joint + part.width() > room {
+            if at > 0 {
+                text.push_str(&tail);
+            }
+            break;
+        }
+        if at > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&part);
+    }
+    text
+}
+
+fn findings(listing: &Listing, paint: Paint, width: usize) -> String {
+    let mut by_rule: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for finding in listing.fods.iter().flat_map(|row| &row.findings) {
+        *by_rule.entry((finding.rule, finding.level)).or_default() += 1;
+    }
+    if by_rule.is_empty() {
+        return String::new();
+    }
+    let mut out = format!("\n{}\n", paint.heading("WHAT SPEAKS AGAINST THEM"));
+    for level in [Level::Error, Level::Warning, Level::Note] {
+        for rule in Rule::ALL {
+            let Some(count) = by_rule.get(&(rule.as_str(), level.as_str())) else {
+                continue;
+            };
+            let left = format!("  {:<7} {:>7}  ", level.as_str(), number(*count));
+            let left = left.replacen(level.as_str(), &painted(level, paint), 1);
+            let _ = writeln!(out, "{left}{}", paint.name(rule.as_str()));
+            let text = format!("{}; {}", rule.what(), rule.remedy());
+            wrap(&mut out, 19, &text, width);
+        }
+    }
+    out
+}
+
+fn painted(level: Level, paint: Paint) -> String {
+    let rating = match level {
+        Level::Error => "high",
+        Level::Warning => "medium",
+        Level::Note => "low",
+    };
+    paint.rating(rating, level.as_str())
+}
+
+/// One, in two lines or three.
+fn one(row: &Row, paint: Paint, width: usize) -> String {
+    let mut out = String::new();
+    let what = if row.tool.is_empty() {
+        row.class
+    } else {
+        row.tool
+    };
+    let right = format!("{what}, {} {}", row.algo, row.mode);
+    let name = fit(&row.name, width.saturating_sub(right.width() + 4)).into_owned();
+    let space = width.saturating_sub(2 + name.width() + right.width());
+    let _ = writeln!(
+        out,
+        "  {}{}{}",
+        paint.name(&name),
+        " ".repeat(space.max(2)),
+        paint.quiet(&right)
+    );
+    let _ = writeln!(out, "    {}", fit(&place(row), width - 4));
+    let mut notes: Vec<String> = Vec::new();
+    let rules: Vec<&str> = row.findings.iter().map(|finding| finding.rule).collect();
+    if !rules.is_empty() {
+        notes.push(rules.join(", "));
+    }
+    if let Some(attribute) = row.attributes.first() {
+        let more = match row.attributes.len() {
+            1 => String::new(),
+            many => format!(" (+{})", many - 1),
+        };
+        notes.push(format!("for {}{more}", line(attribute)));
+    } else if let Some(name) = row.needed_by.first() {
+        notes.push(format!("for {}", line(name)));
+    }
+    if row.dependents > 0 {
+        let verb = if row.dependents == 1 {
+            "depends"
+        } else {
+            "depend"
+        };
+        notes.push(format!("{} {verb} on it", number(row.dependents)));
+    }
+    if !notes.is_empty() {
+        let _ = writeln!(
+            out,
+            "    {}",
+            paint.quiet(&fit(&notes.join("; "), width - 4))
+        );
+    }
+    out
+}
+
+/// Where it is fetched from, in a line.
+fn place(row: &Row) -> String {
+    let mut place = match (row.urls.first(), row.sources.first()) {
+        (Some(url), _) => line(url).into_owned(),
+        (None, Some(source)) => format!("for {}", line(object_name(source))),
+        (None, None) => "no URL".to_owned(),
+    };
+    if let Some(rev) = row.rev.as_ref().filter(|rev| !place.contains(&***rev)) {
+        let _ = write!(place, " at {}", line(rev));
+    }
+    if row.urls.len() > 1 {
+        let _ = write!(place, " (+{})", row.urls.len() - 1);
+    }
+    place
+}
+
+/// `app-1.0.tar.gz` of its store path.
+fn object_name(path: &str) -> &str {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    base.split_once('-').map_or(base, |(_, name)| name)
+}
+
+/// What differs.
+pub fn differing(difference: &Difference, paint: Paint, width: usize, all: bool) -> String {
+    let width = width.clamp(60, 160);
+    let mut out = String::new();
+    let title = format!("{} → {}", line(&difference.base), line(&difference.head));
+    let _ = writeln!(out, "{}", paint.heading(&fit(&title, width)));
+    let stale = difference
+        .unchanged_hash
+        .iter()
+        .filter(|found| found.is_stale());
+    let summary = format!(
+        "{} with another source and the same hash, {} of them stale; {} with another hash; {} added, {} removed, {} the same",
+        number(difference.unchanged_hash.len()),
+        number(stale.count()),
+        number(difference.changed_hash.len()),
+        number(difference.added.len()),
+        number(difference.removed.len()),
+        number(difference.same),
+    );
+    wrap(&mut out, 0, &summary, width);
+    if !difference.unchanged_hash.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.heading("ANOTHER SOURCE, THE SAME HASH"));
+        for found in &difference.unchanged_hash {
+            let kind = if found.is_stale() {
+                paint.rating("high", found.kind)
+            } else {
+                paint.quiet(found.kind)
+            };
+            let name = fit(&found.head.name, width - 12).into_owned();
+            let _ = writeln!(out, "  {kind} {}", paint.name(&name));
+            let _ = writeln!(out, "    {}", fit(found.meaning, width - 4));
+            let _ = writeln!(out, "    was {}", fit(&place(&found.base), width - 8));
+            let _ = writeln!(out, "    is  {}", fit(&place(&found.head), width - 8));
+            let _ = writeln!(
+                out,
+                "    {}",
+                paint.quiet(&fit(&found.head.hash, width - 4))
+            );
+        }
+    }
+    if !difference.changed_hash.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.heading("THE SAME SOURCE, ANOTHER HASH"));
+        for found in &difference.changed_hash {
+            let name = fit(&found.head.name, width - 2).into_owned();
+            let _ = writeln!(out, "  {}", paint.name(&name));
+            let _ = writeln!(out, "    {}", fit(&place(&found.head), width - 4));
+            let _ = writeln!(out, "    was {}", fit(&found.base.hash, width - 8));
+            let _ = writeln!(out, "    is  {}", fit(&found.head.hash, width - 8));
+        }
+    }
+    for (heading, rows) in [
+        ("ADDED", &difference.added),
+        ("REMOVED", &difference.removed),
+    ] {
+        if rows.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\n{}", paint.heading(heading));
+        let shown = if all {
+            rows.len()
+        } else {
+            rows.len().min(FIRST)
+        };
+        for row in rows.iter().take(shown) {
+            out.push_str(&one(row, paint, width));
+        }
+        if shown < rows.len() {
+            let more = format!(
+                "  and {} more (--all shows them)",
+                number(rows.len() - shown)
+            );
+            let _ = writeln!(out, "{}", paint.quiet(&more));
+        }
+    }
+    out + &gaps(&difference.gaps, paint)
+}
+
+fn gaps(gaps: &[String], paint: Paint) -> String {
+    let mut out = String::new();
+    for gap in gaps {
+        let _ = writeln!(out, "{}", paint.quiet(&format!("note: {}", line(gap))));
+    }
+    out
+}

@@ -1,0 +1,124 @@
+//! The commands about fixed-output derivations.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand, ValueEnum};
+use snowguard_report::fod::{Column, Condition};
+
+#[derive(Subcommand)]
+pub(crate) enum Fod {
+    /// Lists fixed-output derivations: what fetches what from where, and what speaks against it
+    List(List),
+    /// Tells which were added, removed, and changed their source without changing their hash
+    Diff(Diff),
+}
+
+/// Where derivations are read from.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct From {
+    /// Another store: the root of its file system (`/mnt`), its directory or its state directory, or
+    /// as Nix names it (`local?root=/mnt`)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<Utf8PathBuf>,
+    /// Derivations beside a package set: a directory or tar of .drv files, or their JSON
+    #[arg(long, value_name = "PATH")]
+    pub(crate) derivations: Vec<Utf8PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  nix derivation show -r nixpkgs#hello | snowguard fod list -
+  snowguard fod list system.drv
+  snowguard fod list --where rule=weak-hash --where class=curl drvs/
+  snowguard fod list --count-by class,algo drvs.tar.zst
+  snowguard fod list --format jsonl drvs/ | jq -r 'select(.tls == \"off\").name'
+  nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path |
+    snowguard fod list - --derivations /nix/store --format html > fods.html
+
+Columns of --where and --count-by: class, tool, algo, mode, host, scheme,
+reference, after, proxy, tls, rule, level, name, attribute.
+
+Exit status: 0 listed, 1 something is as --fail-on says, 2 failure.")]
+pub(crate) struct List {
+    /// What to read: .drv files with what they need, a directory or tar of them, JSON of `nix
+    /// derivation show`, a package set with --derivations; - for stdin [default: the running system]
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// Only some: COLUMN=VALUE[,VALUE], or != for the others; `*` at an end stands for anything.
+    /// Several must all hold
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) conditions: Vec<Condition>,
+    /// Counts instead of listing, by the values of one or several columns
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(crate) count_by: Vec<Column>,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: ListFormat,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
+    /// What makes the exit status 1
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub(crate) fail_on: FailOn,
+    /// Shows every one, and not the first
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people
+    #[default]
+    Text,
+    /// Everything, schema snowguard-fod-list/1
+    Json,
+    /// One JSON document a line for each
+    Jsonl,
+    /// One page with plots, self-contained
+    Html,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Errors
+    Error,
+    /// Warnings and errors
+    Warning,
+    /// Anything that a rule says
+    Note,
+    /// Nothing: always 0 or 2
+    #[default]
+    Never,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  snowguard fod diff base.drv head.drv
+  snowguard fod diff base.json.zst head.json.zst --format json
+
+A derivation whose source changed and whose hash did not is built from the old source:
+its output is in the store already, and Nix does not fetch again.
+
+Exit status: 0 nothing is stale, 1 something is, 2 failure.")]
+pub(crate) struct Diff {
+    /// Before: as for list
+    #[arg(value_name = "BASE")]
+    pub(crate) base: Utf8PathBuf,
+    /// After
+    #[arg(value_name = "HEAD")]
+    pub(crate) head: Utf8PathBuf,
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: super::PlainFormat,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
+    /// Shows every one, and not the first of each part
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}

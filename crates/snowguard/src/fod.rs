@@ -1,0 +1,114 @@
+//! `snowguard fod`.
+
+use camino::Utf8PathBuf;
+use snowguard_inventory::Subject;
+use snowguard_report::escape;
+use snowguard_report::fod::{
+    Finding, Listing, Unchanged, counted, counts, difference, differing, listed, listing,
+};
+
+use crate::Findings;
+use crate::cli::fod::{Diff, FailOn, Fod, From, List, ListFormat};
+use crate::cli::{PlainFormat, Reading};
+use crate::deep::Look;
+use crate::error::Failure;
+use crate::output::Terminal;
+use crate::scan::json;
+
+pub(crate) fn run(command: &Fod, terminal: &Terminal) -> Result<Findings, Failure> {
+    match command {
+        Fod::List(args) => list(args, terminal),
+        Fod::Diff(args) => diff(args, terminal),
+    }
+}
+
+fn list(args: &List, terminal: &Terminal) -> Result<Findings, Failure> {
+    let subject = derivations(&args.inputs, &args.from, terminal)?;
+    let mut listing = listing(&subject);
+    listing
+        .fods
+        .retain(|row| args.conditions.iter().all(|condition| condition.takes(row)));
+    let (width, paint) = terminal.look(args.output.as_deref());
+    let bytes = if args.count_by.is_empty() {
+        match args.format {
+            ListFormat::Text => listed(&listing, paint, width, args.all).into_bytes(),
+            ListFormat::Json => json(&listing)?,
+            ListFormat::Jsonl => lines(&listing.fods)?,
+            ListFormat::Html => snowguard_report::fod::page(&listing).into_bytes(),
+        }
+    } else {
+        let counts = counts(&listing, &args.count_by);
+        match args.format {
+            ListFormat::Text => counted(&counts, &args.count_by, paint, width).into_bytes(),
+            ListFormat::Json => json(&counts)?,
+            ListFormat::Jsonl => lines(&counts)?,
+            ListFormat::Html => {
+                return Err(Failure::message("counts have no page of their own")
+                    .hint("the page of the list has plots; or take --format json"));
+            }
+        }
+    };
+    terminal.data(&bytes, args.output.as_deref())?;
+    Ok(fails(&listing, args.fail_on).into())
+}
+
+fn diff(args: &Diff, terminal: &Terminal) -> Result<Findings, Failure> {
+    let base = derivations(std::slice::from_ref(&args.base), &args.from, terminal)?;
+    let head = derivations(std::slice::from_ref(&args.head), &args.from, terminal)?;
+    let difference = difference(&base, &head);
+    let bytes = match args.format {
+        PlainFormat::Text => {
+            let (width, paint) = terminal.look(args.output.as_deref());
+            differing(&difference, paint, width, args.all).into_bytes()
+        }
+        PlainFormat::Json => json(&difference)?,
+    };
+    terminal.data(&bytes, args.output.as_deref())?;
+    let mut unchanged = difference.unchanged_hash.iter();
+    Ok(unchanged.any(Unchanged::is_stale).into())
+}
+
+/// Reads a subject that has derivations.
+fn derivations(
+    inputs: &[Utf8PathBuf],
+    from: &From,
+    terminal: &Terminal,
+) -> Result<Subject, Failure> {
+    let reading = Reading {
+        store: from.store.clone(),
+        derivations: from.derivations.clone(),
+        no_deep: true,
+        ..Reading::default()
+    };
+    let subject = crate::read::subject(inputs, &reading, &Look::off(terminal))?;
+    if subject.objects.iter().any(|object| object.recipe.is_some()) {
+        return Ok(subject);
+    }
+    Err(
+        Failure::message(format!("no derivation of {} could be read", subject.title)).hint(
+            "give its .drv: `nix path-info --derivation INSTALLABLE`, or `nix derivation show -r`; \
+             beside a package set, --derivations",
+        ),
+    )
+}
+
+/// One document a line.
+fn lines(values: &[impl serde::Serialize]) -> Result<Vec<u8>, Failure> {
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&serde_json::to_string(value).map_err(Failure::new)?);
+        text.push('\n');
+    }
+    Ok(escape::json(text).into_bytes())
+}
+
+fn fails(listing: &Listing, on: FailOn) -> bool {
+    let mut findings = listing.fods.iter().flat_map(|row| &row.findings);
+    let is = |finding: &Finding, levels: &[&str]| levels.contains(&finding.level);
+    match on {
+        FailOn::Never => false,
+        FailOn::Note => findings.next().is_some(),
+        FailOn::Warning => findings.any(|finding| is(finding, &["warning", "error"])),
+        FailOn::Error => findings.any(|finding| is(finding, &["error"])),
+    }
+}
