@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use snowguard_triage::{Code as _, Role};
 
+use crate::meta::Meta as _;
 use crate::{DbError, Row, Rows, Session, Value};
 
 /// Somebody who has logged in.
@@ -19,6 +20,8 @@ pub struct Account {
     pub role: Role,
     /// As whom they act on packages.
     pub maintainer: Option<i64>,
+    /// Their number at GitHub, which stays when the login changes.
+    pub github: Option<i64>,
     /// When they last logged in.
     pub seen: Option<Timestamp>,
 }
@@ -203,9 +206,17 @@ pub struct GitHubUser<'a> {
 /// The room of people.
 pub trait People {
     /// The account of somebody whom GitHub has named, made where it is their first login. Its name follows
-    /// theirs, and so does the maintainer as whom they act. None if the account is disabled.
+    /// theirs, and so does the maintainer as whom they act, unless somebody else of that name acts as them
+    /// already: a login can be given up and taken by others. None if the account is disabled.
     fn sign_in(&mut self, user: GitHubUser<'_>, now: Timestamp)
     -> Result<Option<Account>, DbError>;
+
+    /// Binds a login that has a role by the settings to the account that first logs in by it, and gives the
+    /// number at GitHub to which it is bound.
+    fn bind_login(&mut self, user: GitHubUser<'_>) -> Result<i64, DbError>;
+
+    /// The number at GitHub to which a login is bound.
+    fn bound_login(&mut self, login: &str) -> Result<Option<i64>, DbError>;
 
     /// The account of the one person who uses a tracker on their own machine, an administrator.
     fn local_account(&mut self, now: Timestamp) -> Result<Account, DbError>;
@@ -277,7 +288,7 @@ pub trait People {
 }
 
 /// The columns of an account, which [`account_of`] reads from the first on.
-const ACCOUNT: &str = "a.id, a.name, a.role, a.maintainer, a.seen";
+const ACCOUNT: &str = "a.id, a.name, a.role, a.maintainer, a.seen, a.github_id";
 const LOGIN: &str = "s.hash, s.created, s.seen, s.expires, s.agent";
 const TOKEN: &str = "t.id, t.name, t.scopes, t.created, t.used, t.expires";
 
@@ -295,10 +306,13 @@ impl<S: Session + ?Sized> People for S {
         )?;
         let rows = self.query(
             "INSERT INTO account (name, role, github_id, maintainer, created, seen)
-             VALUES ($1, $2, $3, (SELECT m.id FROM maintainer m WHERE lower(m.name) = lower($1)), $4, $4)
+             VALUES ($1, $2, $3, (SELECT m.id FROM maintainer m WHERE lower(m.name) = lower($1)
+                AND NOT EXISTS (SELECT 1 FROM account o WHERE o.maintainer = m.id
+                    AND (o.github_id IS NULL OR o.github_id <> $3))), $4, $4)
              ON CONFLICT (github_id) DO UPDATE
-             SET name = excluded.name, maintainer = excluded.maintainer, seen = excluded.seen
-             RETURNING id, name, role, maintainer, seen, disabled",
+             SET name = excluded.name, maintainer = COALESCE(excluded.maintainer, account.maintainer),
+                 seen = excluded.seen
+             RETURNING id, name, role, maintainer, seen, github_id, disabled",
             &[
                 user.login.into(),
                 Role::Reader.to_code().into(),
@@ -309,10 +323,23 @@ impl<S: Session + ?Sized> People for S {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        if row.get::<Option<i64>>(5)?.is_some() {
+        if row.get::<Option<i64>>(6)?.is_some() {
             return Ok(None);
         }
         account_of(row, 0).map(Some)
+    }
+
+    fn bind_login(&mut self, user: GitHubUser<'_>) -> Result<i64, DbError> {
+        self.execute(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            &[bound_name(user.login).into(), user.id.to_string().into()],
+        )?;
+        Ok(self.bound_login(user.login)?.unwrap_or(user.id))
+    }
+
+    fn bound_login(&mut self, login: &str) -> Result<Option<i64>, DbError> {
+        let bound = self.meta(&bound_name(login))?;
+        Ok(bound.and_then(|id| id.parse().ok()))
     }
 
     fn local_account(&mut self, now: Timestamp) -> Result<Account, DbError> {
@@ -325,7 +352,7 @@ impl<S: Session + ?Sized> People for S {
         }
         let rows = self.query(
             "INSERT INTO account (name, role, created) VALUES ($1, $2, $3)
-             RETURNING id, name, role, maintainer, seen",
+             RETURNING id, name, role, maintainer, seen, github_id",
             &[LOCAL.into(), Role::Admin.to_code().into(), now.into()],
         )?;
         one(&rows, "an account", |row| account_of(row, 0))
@@ -401,7 +428,7 @@ impl<S: Session + ?Sized> People for S {
         )?;
         let found = rows.first();
         found
-            .map(|row| Ok((account_of(row, 0)?, login_of(row, 5)?)))
+            .map(|row| Ok((account_of(row, 0)?, login_of(row, 6)?)))
             .transpose()
     }
 
@@ -466,7 +493,7 @@ impl<S: Session + ?Sized> People for S {
         )?;
         let found = rows.first();
         found
-            .map(|row| Ok((account_of(row, 0)?, token_of(row, 5)?)))
+            .map(|row| Ok((account_of(row, 0)?, token_of(row, 6)?)))
             .transpose()
     }
 
@@ -547,6 +574,11 @@ impl<S: Session + ?Sized> People for S {
 /// The name of the one person on their own machine, which nobody else may have.
 pub const LOCAL: &str = "local_user";
 
+/// Under which name it is noted to whom a login is bound.
+fn bound_name(login: &str) -> String {
+    format!("people.login.{}", login.to_lowercase())
+}
+
 fn account_of(row: Row<'_>, from: usize) -> Result<Account, DbError> {
     Ok(Account {
         id: row.get(from)?,
@@ -557,6 +589,7 @@ fn account_of(row: Row<'_>, from: usize) -> Result<Account, DbError> {
         })?,
         maintainer: row.get(from + 3)?,
         seen: row.get(from + 4)?,
+        github: row.get(from + 5)?,
     })
 }
 

@@ -3,6 +3,7 @@
 pub mod advisories;
 mod chain;
 pub mod decide;
+pub mod foresee;
 pub mod ingest;
 pub mod publish;
 pub mod rematch;

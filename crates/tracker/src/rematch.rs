@@ -192,6 +192,25 @@ impl Rematcher<'_, '_> {
         ))
     }
 
+    /// What a package is taken not to be. Nothing is written.
+    pub fn strangers(
+        &self,
+        package: i64,
+        limit: usize,
+    ) -> Result<Vec<snowguard_triage::rematch::Stranger>, RematchError> {
+        let common = self.common()?;
+        let packages = self
+            .db
+            .read(|session| packages_numbered(session, &[package]))?;
+        let loaded = self.load(&packages)?;
+        let Some(package) = loaded.packages.first() else {
+            return Ok(Vec::new());
+        };
+        self.with(&common, &loaded, |rematch| {
+            Ok(rematch.strangers(package, limit)?)
+        })
+    }
+
     /// How far an interrupted re-match with the same has come.
     fn progress(&self, state: &str) -> Result<i64, RematchError> {
         let noted = self.db.read(|session| session.meta(PROGRESS))?;

@@ -7,6 +7,7 @@ mod concern;
 mod join;
 mod layers;
 mod preview;
+mod strangers;
 
 use jiff::civil::Date;
 use rayon::prelude::*;
@@ -23,6 +24,7 @@ use crate::state::State;
 
 pub use self::concern::{Keys, concerned};
 pub use self::preview::{Change, Preview, difference};
+pub use self::strangers::Stranger;
 
 /// A package with all that channels have of it.
 #[derive(Clone, Debug, Default)]

@@ -86,10 +86,7 @@ impl Person {
 /// The role of an account, and whether the settings of the server give it.
 pub(crate) fn role_of(app: &App, account: &Account) -> (Role, bool) {
     let settings = app.settings();
-    let listed = |list: &[String]| {
-        let name = &account.name;
-        list.iter().any(|login| login.eq_ignore_ascii_case(name))
-    };
+    let listed = |list: &[String]| list.iter().any(|entry| is_meant(app, entry, account));
     if listed(&settings.admins) {
         (Role::Admin, true)
     } else if listed(&settings.security) && account.role < Role::Admin {
@@ -99,6 +96,19 @@ pub(crate) fn role_of(app: &App, account: &Account) -> (Role, bool) {
     } else {
         (account.role, false)
     }
+}
+
+/// Whether an entry of the settings means an account: by its number at GitHub, or by the login that was bound
+/// to it when it first came by it. A name alone can be given up, and taken by somebody else.
+fn is_meant(app: &App, entry: &str, account: &Account) -> bool {
+    let Some(github) = account.github else {
+        return false;
+    };
+    if let Some(number) = entry.strip_prefix("id:") {
+        return number.parse() == Ok(github);
+    }
+    // The binding decides, whatever they are called by now.
+    app.bound(entry) == Some(github)
 }
 
 /// Who asks, if they say so and it holds. A token that does not hold is an error; a cookie that does not

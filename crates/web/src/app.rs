@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use snowguard_db::Database;
+use snowguard_db::people::People as _;
+use snowguard_tracker::foresee::Foresight;
 use snowguard_tracker::publish::Site;
 use tokio::sync::Semaphore;
 
@@ -29,6 +31,10 @@ pub struct App {
     /// The digest of the token with which the one person logs in, until it is used.
     way_in: Mutex<Option<[u8; 32]>>,
     stopping: AtomicBool,
+    /// Logins of the settings, with the numbers to which they are bound.
+    bound: Mutex<Vec<(String, i64)>>,
+    /// What rules would change, where there is an index.
+    foresight: OnceLock<Foresight>,
     /// Documents that were made.
     documents: Mutex<Vec<Made>>,
     clock: fn() -> Timestamp,
@@ -78,6 +84,8 @@ impl App {
             counter: AtomicU64::new(1),
             way_in: Mutex::new(digest),
             stopping: AtomicBool::new(false),
+            bound: Mutex::default(),
+            foresight: OnceLock::new(),
             documents: Mutex::default(),
             clock: Timestamp::now,
             settings,
@@ -85,6 +93,31 @@ impl App {
             listens_at,
         };
         Ok((Arc::new(app), address))
+    }
+
+    /// The number at GitHub to which a login of the settings is bound, once somebody came by it.
+    pub(crate) fn bound(&self, login: &str) -> Option<i64> {
+        let lock = || self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, number)) = lock().iter().find(|(known, _)| known == login) {
+            return Some(*number);
+        }
+        // What cannot be read gives nobody a role.
+        let found = self.database.read(|session| session.bound_login(login));
+        let number = found.ok().flatten()?;
+        lock().push((login.to_owned(), number));
+        Some(number)
+    }
+
+    /// Lets pages say what a rule would change, by an index. The first one that is given stays.
+    pub fn foresee(&self, foresight: Foresight) {
+        let _ = self.foresight.set(foresight);
+    }
+
+    /// What rules would change, if there is an index by now.
+    pub(crate) fn foresight(&self) -> Option<&Foresight> {
+        self.foresight
+            .get()
+            .filter(|foresight| foresight.is_there())
     }
 
     pub(crate) fn settings(&self) -> &Settings {

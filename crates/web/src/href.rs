@@ -48,6 +48,19 @@ pub(crate) fn publish(advisory: &str) -> String {
     format!("/advisories/{}/publish", segment(advisory))
 }
 
+/// The rules about a package.
+pub(crate) fn rules(key: &str) -> String {
+    format!("/rules/{}", segment(key))
+}
+
+/// The same with a product about which one is to be made.
+pub(crate) fn rule(key: &str, product: &str, verdict: &str) -> String {
+    let mut query = Query::default();
+    query.add("product", product);
+    query.add("verdict", verdict);
+    format!("{}#make", query.of(&rules(key)))
+}
+
 /// What is new of a page, as a feed.
 pub(crate) fn feed(shown: &Shown<'_>, name: &str) -> String {
     let page = match shown {

@@ -4,7 +4,7 @@ use askama::Template;
 use snowguard_tracker::view::{
     Activity, Advisory, AdvisoryRef, Bucket, Channel, Channels, Data, Finding, Grouping, HitKind,
     Home, Issue, IssuePackage, Issues, Maintainer, MemoryVerdict, Package, People, Queue, Rating,
-    Search, Settings, State, Subscription, Subscriptions,
+    Rules, Search, Settings, State, Subscription, Subscriptions,
 };
 
 use crate::chart::{Bars, Ladder, Trend};
@@ -156,18 +156,20 @@ pub fn channels(frame: &Frame, view: &Channels) -> Written {
     written(&Page { frame, view })
 }
 
-/// One channel.
-pub fn channel(frame: &Frame, view: &Channel) -> Written {
+/// One channel, with the form that leaves it out or takes it in where the viewer may.
+pub fn channel(frame: &Frame, view: &Channel, may_drop: bool) -> Written {
     #[derive(Template)]
     #[template(path = "channel.html")]
     struct Page<'a> {
         frame: &'a Frame,
         view: &'a Channel,
+        may_drop: bool,
         bars: Bars,
     }
     written(&Page {
         frame,
         view,
+        may_drop,
         bars: Bars::of(
             &view.severity,
             &format!("/queue?channel={}&", href::query(&view.summary.name)),
@@ -240,6 +242,48 @@ pub fn writing(frame: &Frame, view: &Writing<'_>) -> Written {
         frame,
         view,
         packages: view.packages,
+    })
+}
+
+/// A rule as it is being written.
+#[derive(Clone, Debug, Default)]
+pub struct RuleDraft {
+    /// The product.
+    pub product: String,
+    /// Whether the package is said to be it.
+    pub accept: bool,
+    /// Only in this channel.
+    pub channel: String,
+    /// Until which day.
+    pub expires: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The rules about a package; with what shows that a form is from the viewer's own page, where they may
+/// make rules, and what they have written so far.
+pub fn rules(
+    frame: &Frame,
+    view: &Rules,
+    csrf: Option<&str>,
+    draft: &RuleDraft,
+    error: Option<&str>,
+) -> Written {
+    #[derive(Template)]
+    #[template(path = "rules.html")]
+    struct Page<'a> {
+        frame: &'a Frame,
+        view: &'a Rules,
+        csrf: Option<&'a str>,
+        draft: &'a RuleDraft,
+        error: Option<&'a str>,
+    }
+    written(&Page {
+        frame,
+        view,
+        csrf,
+        draft,
+        error,
     })
 }
 

@@ -14,8 +14,8 @@ use jiff::tz::TimeZone;
 pub(crate) use snowguard_report::words::{counted, number};
 use snowguard_tracker::view::{
     Advisory, ChannelStatus, ChannelSummary, Counts, Event, EventKind, FindingRow, HitKind, Home,
-    Issue, IssuePackage, Maintainer, Package, PatchNote, Rating, State, Status, Subscription,
-    Suggestion,
+    Issue, IssuePackage, Maintainer, Package, PatchNote, Rating, RuleChange, RulePreview, State,
+    Status, Subscription, Suggestion,
 };
 
 /// The justifications of OpenVEX, with what they mean.
@@ -176,6 +176,11 @@ pub(crate) fn counts(count: impl Borrow<u32>, one: &str, many: &str) -> String {
 /// The length of a list and the word for it.
 pub(crate) fn counted_len<T>(list: &[T], one: &str, many: &str) -> String {
     counted(list.len(), one, many)
+}
+
+/// A number that a view has.
+pub(crate) fn many(count: impl Borrow<u64>) -> String {
+    number(usize::try_from(*count.borrow()).unwrap_or(usize::MAX))
 }
 
 /// A few versions on one line.
@@ -507,6 +512,22 @@ pub(crate) fn issue_lead(view: &Issue) -> String {
     format!("{}.", capital(&text))
 }
 
+/// How a package of an issue stands in a channel: what was decided goes before what is computed.
+pub(crate) fn standing_of(
+    package: &IssuePackage,
+    status: &ChannelStatus,
+    now: impl Borrow<Timestamp>,
+) -> (&'static str, String) {
+    match (package.state, status.status) {
+        (State::NotAffected, _) => ("not_affected", "not affected".into()),
+        (State::WontFix, Some(Status::Affected)) => {
+            ("affected", "affected, will not be fixed".into())
+        }
+        (_, Some(computed)) => (status_class(computed), channel(status, now)),
+        (_, None) => ("absent", "not there".into()),
+    }
+}
+
 /// What was decided about a package of an issue, and what to do.
 pub(crate) fn settled(package: &IssuePackage) -> String {
     let mut text = match package.state {
@@ -530,7 +551,7 @@ pub(crate) fn settled(package: &IssuePackage) -> String {
     if let Some(reason) = &package.reason {
         let _ = write!(text, ": {reason}");
     }
-    text
+    capital(&text)
 }
 
 /// What a subscription is about.
@@ -546,6 +567,32 @@ pub(crate) fn pace(pace: &str) -> &'static str {
     match pace {
         "daily" => "once a day",
         _ => "as soon as there is something",
+    }
+}
+
+/// What a rule would do to a finding.
+pub(crate) fn becomes(change: &RuleChange) -> String {
+    match (change.was, change.is) {
+        (None, Some(is)) => format!("would come: {}", is.word()),
+        (Some(was), None) => format!("would go; it is {}", was.word()),
+        (Some(was), Some(is)) => format!("would be {} instead of {}", is.word(), was.word()),
+        (None, None) => String::new(),
+    }
+}
+
+/// What a rule would do as a whole.
+pub(crate) fn foreseen(preview: &RulePreview) -> String {
+    let same = counted(
+        usize::try_from(preview.same).unwrap_or(usize::MAX),
+        "finding stays as it is",
+        "findings stay as they are",
+    );
+    match preview.changes.len() {
+        0 => format!("It changes nothing; {same}."),
+        changes => format!(
+            "It changes {}; {same}.",
+            counted(changes, "finding", "findings")
+        ),
     }
 }
 
@@ -668,6 +715,10 @@ pub(crate) fn done(what: &str, count: Option<&str>) -> Option<String> {
         "decided" => format!("Decided on {findings}."),
         "assigned" => format!("Changed who looks after {findings}."),
         "commented" => "The comment is in the history.".into(),
+        "followed" => {
+            "The channel is followed again. Its findings come with the next match.".into()
+        }
+        "dropped" => "The channel is left out. Its findings go with the next match.".into(),
         "asked" => "A letter is on its way: follow the link in it.".into(),
         "subscribed" => "You will be told.".into(),
         "ended" => "You will not be told any more.".into(),
@@ -675,8 +726,8 @@ pub(crate) fn done(what: &str, count: Option<&str>) -> Option<String> {
         "edited" => "The words are changed.".into(),
         "withdrawn" => "It is withdrawn.".into(),
         "undone" => format!("Took back what was decided on {findings}."),
-        "remembered" => "It is remembered, and matched again.".into(),
-        "forgotten" => "It is forgotten, and matched again.".into(),
+        "remembered" => "It is remembered. The package is matched anew with the next match.".into(),
+        "forgotten" => "It is forgotten. The package is matched anew with the next match.".into(),
         _ => return None,
     })
 }

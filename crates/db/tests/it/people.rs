@@ -43,14 +43,34 @@ on_both_engines! {
         let other = write(db, |s| s.sign_in(user(2, "alice"), now())).unwrap();
         assert_ne!(other.id, first.id);
         assert_eq!(other.role, Role::Reader);
+        assert!(other.maintainer.is_some(), "nobody acts as alice any more");
         // And takes one that is still in use here, because GitHub says so.
         let third = write(db, |s| s.sign_in(user(3, "Carol"), now())).unwrap();
         assert_eq!(third.role, Role::Reader);
+        assert_eq!(third.maintainer, None, "carol is somebody else here");
         let names: Vec<String> = write(db, |s| s.accounts("", 10)).into_iter().map(|a| a.name).collect();
         assert_eq!(names, ["alice".to_owned(), "Carol".into(), format!("carol ({})", first.id)]);
         write(db, |s| s.execute("UPDATE account SET disabled = 1 WHERE id = $1", &[other.id.into()]));
         assert_eq!(write(db, |s| s.sign_in(user(2, "alice"), now())), None);
         assert_eq!(write(db, |s| s.account(other.id)), None);
+    }
+
+    /// A login with a role by the settings is that of who first came by it.
+    fn a_login_is_bound_once(db) {
+        assert_eq!(db.read(|s| s.bound_login("root")).unwrap(), None);
+        assert_eq!(write(db, |s| s.bind_login(user(1, "Root"))), 1);
+        assert_eq!(write(db, |s| s.bind_login(user(2, "root"))), 1);
+        assert_eq!(db.read(|s| s.bound_login("ROOT")).unwrap(), Some(1));
+    }
+
+    /// Who was renamed acts as before until the package set names them anew.
+    fn a_maintainer_who_is_renamed_stays_one(db) {
+        write(db, |s| s.execute("INSERT INTO maintainer (name, kind) VALUES ('dora', 0)", &[]));
+        let first = write(db, |s| s.sign_in(user(1, "dora"), now())).unwrap();
+        let renamed = write(db, |s| s.sign_in(user(1, "theodora"), now())).unwrap();
+        assert_eq!(renamed.maintainer, first.maintainer);
+        let other = write(db, |s| s.sign_in(user(2, "dora"), now())).unwrap();
+        assert_eq!(other.maintainer, None, "who takes the old login takes nothing with it");
     }
 
     fn the_one_person_is_one(db) {

@@ -14,6 +14,7 @@ pub mod load;
 mod package;
 mod parts;
 mod place;
+mod rules;
 mod subscription;
 
 pub use about::{Data, Feed, Job, Storage};
@@ -31,4 +32,5 @@ pub use parts::{
     Suggestion, Update, Verdict,
 };
 pub use place::{Channel, ChannelSummary, Channels, Evaluation, Maintainer};
+pub use rules::{RuleChange, RulePreview, Rules, Stranger};
 pub use subscription::{Subscription, Subscriptions};

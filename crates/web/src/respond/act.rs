@@ -9,7 +9,7 @@ use snowguard_triage::{Act as Deed, Refused, State};
 use utoipa::ToSchema;
 
 use super::route::Act;
-use super::{Context, issue, json, subscribe, without_notice};
+use super::{Context, issue, json, rules, subscribe, without_notice};
 use crate::access::{self, By, Person};
 use crate::fault::Fault;
 use crate::reply::Reply;
@@ -36,7 +36,14 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
         By::Token(_) => match act {
             Act::Subscribe | Act::Unsubscribe => person.needs(Scopes::SUBSCRIBE, "subscribe")?,
             Act::Publish | Act::Edit | Act::Withdraw => person.needs(Scopes::PUBLISH, "publish")?,
-            Act::Decide | Act::Comment | Act::Assign | Act::Undo => {
+            Act::Decide
+            | Act::Comment
+            | Act::Assign
+            | Act::Undo
+            | Act::Remember
+            | Act::Forget
+            | Act::Follow
+            | Act::Drop => {
                 person.needs(Scopes::TRIAGE, "triage")?;
             }
         },
@@ -78,6 +85,10 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
                 event.ok_or_else(|| Fault::Refused("what is to be undone is not said".into()))?;
             ("undone", decide::undo(db, who, event, reason, context.now))
         }
+        Act::Remember => return rules::remember(context, person),
+        Act::Forget => return rules::forget(context, person),
+        Act::Follow => return rules::follow(context, person, true),
+        Act::Drop => return rules::follow(context, person, false),
         Act::Subscribe => return subscribe::subscribe(context, person),
         Act::Unsubscribe => return subscribe::unsubscribe(context, person),
         Act::Publish => return issue::publish(context, person),

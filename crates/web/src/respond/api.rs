@@ -63,7 +63,7 @@ struct Path {
     schema: &'static str,
 }
 
-const PATHS: [Path; 15] = [
+const PATHS: [Path; 16] = [
     Path {
         at: "/home",
         name: "home",
@@ -192,6 +192,16 @@ const PATHS: [Path; 15] = [
         query: &[],
         schema: "Subscriptions",
     },
+    Path {
+        at: "/rules/{key}",
+        name: "rules",
+        what: "What a package is, is not, and is not taken to be; with preview=1, what a rule would change",
+        inside: &["key"],
+        query: &[
+            "preview", "product", "verdict", "channel", "expires", "reason",
+        ],
+        schema: "Rules",
+    },
 ];
 
 /// The description of the API in `OpenAPI`, as it is committed.
@@ -225,6 +235,9 @@ fn described() -> OpenApi {
         view::Issue,
         view::Draft,
         view::Subscriptions,
+        view::Rules,
+        super::rules::Ruled,
+        super::rules::Followed,
         super::act::Done,
         super::issue::Published,
         super::subscribe::Subscribed,

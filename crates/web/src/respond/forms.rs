@@ -54,7 +54,7 @@ const ISSUE: Field = field("issue", Kind::Needed, "The public id");
 const REVISION: Field = field("revision", Kind::Needed, "The revision that was looked at");
 
 /// All of them.
-pub(super) const FORMS: [Form; 9] = [
+pub(super) const FORMS: [Form; 13] = [
     Form {
         at: "/decide",
         name: "decide",
@@ -110,6 +110,45 @@ pub(super) const FORMS: [Form; 9] = [
         scope: "triage",
         fields: &[field("event", Kind::Needed, "Its number"), REASON],
         schema: "Done",
+    },
+    Form {
+        at: "/remember",
+        name: "remember",
+        what: "Makes a rule about a package and a product",
+        scope: "triage",
+        fields: &[
+            field("package", Kind::Needed, "Its key"),
+            field("product", Kind::Needed, "As the identity table has it"),
+            field("verdict", Kind::Needed, "accept or deny"),
+            field("channel", Kind::Optional, "Only in this one"),
+            field("expires", Kind::Optional, "The last day on which it holds"),
+            field("reason", Kind::Needed, "A fact that can be checked"),
+        ],
+        schema: "Ruled",
+    },
+    Form {
+        at: "/forget",
+        name: "forget",
+        what: "Takes a rule back",
+        scope: "triage",
+        fields: &[field("rule", Kind::Needed, "Its number"), REASON],
+        schema: "Ruled",
+    },
+    Form {
+        at: "/follow",
+        name: "follow",
+        what: "Follows a channel again",
+        scope: "triage",
+        fields: &[field("channel", Kind::Needed, "Its name"), REASON],
+        schema: "Followed",
+    },
+    Form {
+        at: "/drop",
+        name: "drop",
+        what: "Leaves a channel out of account",
+        scope: "triage",
+        fields: &[field("channel", Kind::Needed, "Its name"), REASON],
+        schema: "Followed",
     },
     Form {
         at: "/publish",

@@ -136,6 +136,11 @@ pub(super) fn back(context: &Context<'_>) -> Result<Reply, Fault> {
                 id: user.id,
                 login: &user.login,
             };
+            let settings = app.settings();
+            let mut listed = settings.admins.iter().chain(&settings.security);
+            if listed.any(|login| login.eq_ignore_ascii_case(user.login)) {
+                session.bind_login(user)?;
+            }
             session.sign_in(user, context.now)
         })
         .map_err(Fault::internal)?;

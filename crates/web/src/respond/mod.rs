@@ -8,6 +8,7 @@ mod forms;
 mod issue;
 mod login;
 mod route;
+mod rules;
 mod show;
 mod subscribe;
 

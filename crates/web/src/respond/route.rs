@@ -60,6 +60,8 @@ pub(crate) enum Shown<'r> {
     Issue(&'r str),
     /// What is proposed to who publishes an advisory.
     Draft(&'r str),
+    /// The rules about a package.
+    Rules(&'r str),
 }
 
 /// A document for other tools.
@@ -99,6 +101,12 @@ pub(crate) enum Act {
     Withdraw,
     Subscribe,
     Unsubscribe,
+    Remember,
+    Forget,
+    /// A channel is followed again.
+    Follow,
+    /// A channel is left out.
+    Drop,
 }
 
 /// What a request asks for.
@@ -157,6 +165,7 @@ fn shown<'r>(path: &[&'r str], for_programs: bool) -> Option<Shown<'r>> {
         ["search"] => Shown::Search,
         ["activity"] => Shown::Activity,
         ["data"] => Shown::About,
+        ["rules", key] => Shown::Rules(key),
         ["issues"] => Shown::Issues,
         ["issues", name] => Shown::Issue(name),
         ["advisories", name, "publish"] => Shown::Draft(name),
@@ -196,6 +205,10 @@ fn act(path: &[&str]) -> Option<Act> {
         ["publish"] => Act::Publish,
         ["edit"] => Act::Edit,
         ["withdraw"] => Act::Withdraw,
+        ["remember"] => Act::Remember,
+        ["forget"] => Act::Forget,
+        ["follow"] => Act::Follow,
+        ["drop"] => Act::Drop,
         ["subscribe"] => Act::Subscribe,
         ["unsubscribe"] => Act::Unsubscribe,
         _ => return None,
@@ -254,6 +267,7 @@ impl Shown<'_> {
             Self::Search => "search",
             Self::Activity => "activity",
             Self::About => "data",
+            Self::Rules(_) => "rules",
             Self::Issues => "issues",
             Self::Issue(_) | Self::Draft(_) => "issue",
         }

@@ -5,12 +5,13 @@ use snowguard_db::{DbError, Session};
 use snowguard_tracker::view::load::{self, ViewError};
 use snowguard_tracker::view::{
     Activity, Advisory, Bucket, Channel, Channels, Data, Draft, Finding, FindingRow, Grouping,
-    HitKind, Home, Issue, Issues, Maintainer, Package, Queue, QueueFilter, Rating, Search, State,
+    HitKind, Home, Issue, Issues, Maintainer, Package, Queue, QueueFilter, Rating, Rules, Search,
+    State,
 };
 use snowguard_triage::Right;
 
 use super::route::Shown;
-use super::{Context, issue};
+use super::{Context, issue, rules};
 use crate::fault::Fault;
 use crate::frame::{Follow, Frame, Section};
 use crate::href;
@@ -35,6 +36,7 @@ pub(super) enum Loaded {
     Issues(Issues),
     Issue(Box<Issue>),
     Draft(Box<Draft>),
+    Rules(Box<Rules>),
 }
 
 /// Why there is no data to show.
@@ -111,12 +113,17 @@ pub(super) fn page(context: &Context<'_>, shown: &Shown<'_>) -> Result<Reply, Fa
         }
         Loaded::Maintainer(view) => page::maintainer(frame, view),
         Loaded::Channels(view) => page::channels(frame, view),
-        Loaded::Channel(view) => page::channel(frame, view),
+        Loaded::Channel(view) => {
+            let person = context.person.as_ref();
+            let may = person.is_some_and(|person| person.standing(false).may(Right::DropChannel));
+            page::channel(frame, view, may)
+        }
         Loaded::Search(view) => page::search(frame, view),
         Loaded::Activity(view) => page::activity(frame, view),
         Loaded::About(view) => page::data(frame, view),
         Loaded::Issues(view) => page::issues(frame, view),
         Loaded::Issue(view) => page::issue(frame, view, issue::may_publish(context)),
+        Loaded::Rules(view) => rules::page(context, frame, view),
         Loaded::Draft(view) => return issue::draft_page(context, frame, view),
     };
     Ok(Reply::page(html?))
@@ -193,6 +200,9 @@ pub(super) fn load(context: &Context<'_>, shown: &Shown<'_>) -> Result<Loaded, N
         Shown::Issues => read(&mut |s| Ok(Loaded::Issues(load::issues(s, cursor)?))),
         Shown::Issue(id) => read(&mut |s| Ok(Loaded::Issue(Box::new(load::issue(s, id)?)))),
         Shown::Draft(name) => read(&mut |s| Ok(Loaded::Draft(Box::new(load::draft(s, name)?)))),
+        Shown::Rules(key) => {
+            return rules::load(context, key).map(|view| Loaded::Rules(Box::new(view)));
+        }
         Shown::About => read(&mut |s| Ok(Loaded::About(load::data(s, env!("CARGO_PKG_VERSION"))?))),
     };
     loaded.map_err(|error| match error {

@@ -27,7 +27,7 @@ pub(crate) fn frame(section: Section, path: &str, viewer: bool) -> Frame {
             text: "Confirmed 1 finding.".into(),
             undo: Some(7),
         }),
-        follow: Some(Follow {
+        follow: (section == Section::Other).then(|| Follow {
             kind: "package",
             name: "openssl".into(),
             letters: true,
@@ -465,6 +465,44 @@ pub(crate) fn subscriptions() -> Subscriptions {
             ),
             of(3, "everything", "", "mail", "alice@example.org"),
         ],
+    }
+}
+
+pub(crate) fn rules(preview: bool) -> Rules {
+    let change = |advisory: &str, was, is| RuleChange {
+        advisory: advisory.into(),
+        was,
+        is,
+    };
+    let stranger = |product: &str, records, why: &str| Stranger {
+        product: product.into(),
+        why: why.into(),
+        records,
+        example: "CVE-2021-3711".into(),
+    };
+    Rules {
+        package: package_ref("openssl"),
+        rules: package().memory,
+        channels: vec!["nixos-unstable".into(), "nixos-26.05".into()],
+        strangers: Some(vec![
+            stranger(
+                "redhat:openssl",
+                14,
+                "nothing that is known about the package speaks for this vendor",
+            ),
+            stranger("pkg:npm/openssl", 2, "it is made for another language"),
+        ]),
+        preview: preview.then(|| RulePreview {
+            changes: vec![
+                change("CVE-2026-0001", Some(Status::Affected), None),
+                change(
+                    "CVE-2026-0002",
+                    Some(Status::NeedsReview),
+                    Some(Status::Fixed),
+                ),
+            ],
+            same: 14,
+        }),
     }
 }
 

@@ -10,6 +10,7 @@ mod fixture;
 mod pages;
 mod people;
 mod publish;
+mod rules;
 mod server;
 mod subscribe;
 mod support;

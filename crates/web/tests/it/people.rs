@@ -391,6 +391,45 @@ fn github_may_refuse_and_may_lie() {
     );
 }
 
+/// A login of the settings is that of who first came by it: who takes it over takes no role over.
+#[test]
+fn a_role_of_the_settings_does_not_follow_a_name() {
+    let github = StandIn::start(r#"{"id": 7, "login": "root"}"#);
+    let server = Server::start(|_| github.settings());
+    let log_in = || {
+        let (to, cookie) = begin(&server, "/");
+        let back = format!("/login/callback?code=good&state={}", field(&to, "state"));
+        let answer = server.get(&back, &[("Cookie", &cookie)]);
+        Visitor::of(&server, &answer.cookie("snowguard").unwrap())
+    };
+    // The administrator has come by this name before, with another number.
+    let user = |id| snowguard_db::people::GitHubUser { id, login: "root" };
+    server.database.write(|s| s.bind_login(user(1))).unwrap();
+    let taken_over = log_in();
+    assert_eq!(taken_over.get(&server, "/admin").status, 403);
+    assert!(
+        taken_over
+            .get(&server, "/settings")
+            .body
+            .contains("You may read.")
+    );
+}
+
+#[test]
+fn a_role_of_the_settings_can_name_the_number() {
+    let github = StandIn::start(r#"{"id": 7, "login": "somebody"}"#);
+    let server = Server::start(|_| Settings {
+        admins: vec!["id:7".into(), "somebody else".into()],
+        security: vec!["id:70".into()],
+        ..github.settings()
+    });
+    let (to, cookie) = begin(&server, "/");
+    let back = format!("/login/callback?code=good&state={}", field(&to, "state"));
+    let answer = server.get(&back, &[("Cookie", &cookie)]);
+    let visitor = Visitor::of(&server, &answer.cookie("snowguard").unwrap());
+    assert_eq!(visitor.get(&server, "/admin").status, 200);
+}
+
 #[test]
 fn administrators_give_roles_and_the_log_tells_of_it() {
     let github = StandIn::start(r#"{"id": 1, "login": "root"}"#);

@@ -148,6 +148,9 @@ fn a_preview_publishes_nothing_and_keeps_what_was_typed() {
         "{}",
         form.body
     );
+    let lines = ask("title=Mine&text=one%0D%0A%0D%0Atwo&preview=1").body;
+    assert!(lines.contains("one&#10;&#10;two</textarea>"), "{lines}");
+    assert!(lines.contains("<p>one</p><p>two</p>"), "{lines}");
     let preview = ask("title=Mine&text=%3Cb%3Ebold%3C/b%3E&preview=1");
     assert_eq!(preview.status, 200);
     assert!(preview.body.contains("&#60;b&#62;bold"), "{}", preview.body);

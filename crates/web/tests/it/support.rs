@@ -16,6 +16,7 @@ pub(crate) struct Server {
     /// The token of the one person.
     pub(crate) token: Option<String>,
     pub(crate) database: Database,
+    pub(crate) app: Arc<App>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
     _scratch: Scratch,
@@ -45,8 +46,9 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (app, way_in) = App::new(settings(address), database.clone(), address).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel();
+        let served = Arc::clone(&app);
         let thread = std::thread::spawn(move || {
-            runtime.block_on(snowguard_web::serve(listener, Arc::clone(&app), async {
+            runtime.block_on(snowguard_web::serve(listener, served, async {
                 let _ = stopped.await;
             }));
             runtime.shutdown_timeout(Duration::from_secs(5));
@@ -56,6 +58,7 @@ impl Server {
             address,
             token,
             database,
+            app,
             stop: Some(stop),
             thread: Some(thread),
             _scratch: scratch,
