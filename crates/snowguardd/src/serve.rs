@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use snowguard_db::meta::Meta as _;
 use snowguard_db::{Database, DbError};
+use snowguard_tracker::foresee::Foresight;
 use snowguard_tracker::view::load;
 use snowguard_watch::ready::Manager;
 use snowguard_web::{App, GitHub, Login, Settings};
@@ -52,6 +53,9 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let site = plan::site(&set, Some(url));
     let plan = plan::plan(&set, &args.work, &database, &location, site)?;
     let (app, way_in) = App::new(settings, database.clone(), address).map_err(Failure::new)?;
+    if let Some(advisories) = &plan.advisories {
+        app.foresee(Foresight::by_file(advisories.file.clone()));
+    }
     if let Some(place) = args.metrics.as_ref().or(set.metrics.as_ref()) {
         let (app, database) = (Arc::clone(&app), database.clone());
         metrics::serve_text(place, move || {
