@@ -10,7 +10,7 @@ use snowguard_feeds::{FeedSettings, IndexFile, Notice, RecordStore, Report, Upda
 
 use super::beat::Beat;
 use super::plan::Advisories;
-use super::{Kind, Lane, WorkError, ask};
+use super::{Kind, Lane, WorkError, ask, rematch};
 use crate::advisories::take;
 use crate::chain::chain;
 
@@ -82,14 +82,17 @@ pub(super) fn advisories(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, Wor
     let is_known = known
         .as_ref()
         .is_some_and(|known| known.index == here.index);
-    if !is_known || taken.has_changed() {
-        let noted = serde_json::to_string(&here).unwrap_or_default();
-        worker.db.write(|session| {
-            session.set_meta(EDITION, &noted)?;
-            // One that has failed for want of this waits no longer.
-            ask(session, Kind::Rematch, "", now).map(drop)
-        })?;
-    }
+    let noted = (!is_known || taken.has_changed()).then(|| serde_json::to_string(&here));
+    worker.db.write(|session| {
+        if let Some(Ok(noted)) = &noted {
+            session.set_meta(EDITION, noted)?;
+        }
+        // One that has failed for want of this waits no longer.
+        if rematch::is_needed(session)? {
+            ask(session, Kind::Rematch, "", now)?;
+        }
+        Ok(())
+    })?;
     if known.is_none() {
         worker.db.tend()?;
     }

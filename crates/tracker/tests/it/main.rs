@@ -8,6 +8,7 @@ mod decide;
 mod forge;
 mod ingest;
 mod issues;
+mod kill;
 mod plans;
 mod publish;
 mod rematch;
