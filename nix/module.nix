@@ -136,6 +136,8 @@ let
     ];
 in
 {
+  imports = [ ./tracker.nix ];
+
   options.services.snowguard = {
     enable = mkEnableOption "scanning this system for known vulnerabilities when something changed";
 

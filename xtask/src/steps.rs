@@ -145,7 +145,7 @@ fn whole_tree(job: &mut Job<'_>) -> Result<String> {
 
 fn flake(job: &mut Job<'_>) -> Result<String> {
     let mut nix = job.workspace.command("nix-instantiate");
-    job.run(nix.args(["--parse", "flake.nix", "nix/module.nix"]))?;
+    job.run(nix.args(["--parse", "flake.nix", "nix/module.nix", "nix/tracker.nix"]))?;
     Ok(String::new())
 }
 

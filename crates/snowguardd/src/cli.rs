@@ -301,7 +301,7 @@ pub(crate) struct WorkAlone {
     /// Ends when nothing more is due
     #[arg(long)]
     pub(crate) once: bool,
-    /// Serves metrics at unix:PATH or 127.0.0.1:PORT [default: as set, else nowhere]
+    /// Serves metrics at unix:PATH or 127.0.0.1:PORT; what is set is for the server
     #[arg(long, value_name = "WHERE")]
     pub(crate) metrics: Option<String>,
     #[command(flatten)]

@@ -29,7 +29,9 @@ pub(crate) fn database(args: &cli::Place, settings: &Settings) -> Result<String,
     if let Some(file) = &settings.database_file {
         return Ok(secret(file)?.to_string());
     }
-    settings.database.clone().ok_or_else(|| {
+    // As a unit hands it over.
+    let usual = || Some(directory("STATE_DIRECTORY")?.join("tracker.db").to_string());
+    settings.database.clone().or_else(usual).ok_or_else(|| {
         Failure::message("it is not known where the database is")
             .hint("--database names a file, or the URL of a PostgreSQL; tracker.toml can, too")
     })

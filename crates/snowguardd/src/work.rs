@@ -30,7 +30,8 @@ pub(crate) fn run(args: &WorkAlone) -> Result<(), Failure> {
     let stopping = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopping);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(Failure::new)?;
-    if let Some(place) = args.metrics.as_ref().or(settings.metrics.as_ref()) {
+    // What is set is the server's: both cannot listen at one place.
+    if let Some(place) = &args.metrics {
         let database = database.clone();
         crate::metrics::serve_text(place, move || metrics_text(&database))?;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,8 @@ const SERVICES: &[&str] = &[
     "snowguard-notify-mail",
     "snowguard-notify-webhook",
     "snowguard-push",
+    "snowguard-tracker",
+    "snowguard-tracker-worker",
 ];
 /// Restrictions that no try is for, with the reason.
 const NOT_TRIED: &[(&str, &str)] = &[
@@ -333,11 +335,37 @@ fn work(told: &mut String, receiver: &Receiver) -> Result<()> {
         receiver.got("POST /results ", "payloadType")
     })?;
     held(told, "snowguard-push: signs and sends a result");
+    start("snowguard-tracker", told)?;
+    until("an answer of the tracker", || {
+        asked("127.0.0.1:8080", "/readyz").is_some_and(|answer| answer.ends_with("ready\n"))
+    })?;
+    until("what is due is done", || {
+        journal(&["-u", "snowguard-tracker", "-o", "cat"]).contains("old evaluations")
+    })?;
+    held(
+        told,
+        "snowguard-tracker: answers, and does what is due in its database",
+    );
+    start("snowguard-tracker-worker", told)?;
+    until("a worker at work", || {
+        journal(&["-u", "snowguard-tracker-worker", "-o", "cat"]).contains("working on")
+    })?;
+    held(told, "snowguard-tracker-worker: works on the same database");
     for service in SERVICES {
         let state = show(service, "Result")?;
         ensure!(state == "success", "{service}: {state}");
     }
     Ok(())
+}
+
+/// The answer to a request.
+fn asked(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 /// The priority of the watcher, and the limits of its cgroup.

@@ -104,4 +104,6 @@ fn what_they_start_is_there() {
     }
     assert!(started.contains(&"watch --scanner".to_owned()));
     assert!(started.contains(&"push --key-file".to_owned()));
+    assert!(started.contains(&"serve --log".to_owned()));
+    assert!(started.contains(&"work --log".to_owned()));
 }
