@@ -6,6 +6,7 @@
 
 mod events;
 mod heads;
+mod identities;
 mod memory;
 mod merge;
 mod refresh;
@@ -16,10 +17,12 @@ use snowguard_matching::Status;
 use snowguard_triage::{Basis, Bucket, Code, Decided, State, StateKind};
 
 use crate::advisories::{clean, truth};
+use crate::packed;
 use crate::{Bulk, DbError, Dialect, Row, Session, Value};
 
 pub use self::events::{EventRow, NewEvent, add_events, event, events_of_batch, events_of_finding};
 pub use self::heads::{HeadRow, PackageRow, heads, packages_after, packages_numbered};
+pub use self::identities::{Identified, identities_after, identities_of, put_identities};
 pub use self::memory::{MemoryRow, add_rule, revoke_rule, rule, rules_in_force, rules_of_package};
 pub use self::merge::merge_findings;
 pub use self::refresh::refresh;
@@ -72,6 +75,10 @@ pub struct Computed {
     pub evidence: Vec<u8>,
     /// The first version without it.
     pub fixed_in: Option<String>,
+    /// Why, in a few words: lists show no more of the evidence.
+    pub why: String,
+    /// What speaks against it, in a few words.
+    pub against: Option<String>,
     /// Its place in lists.
     pub rank: i64,
     /// The channels that are affected or in doubt, as [`snowguard_triage::group::channel_bit`]s.
@@ -123,7 +130,7 @@ pub struct ChannelRow {
 /// The columns of a finding, in the order of [`finding_of`].
 const FINDING: &str = "id, package, advisory, status, confidence, basis, evidence, fixed_in, rank, \
     channels, flags, state, justification, duplicate_of, assignee, decided_basis, state_since, \
-    first_seen, gone, revision";
+    first_seen, gone, revision, why, against";
 
 fn finding_of(row: Row<'_>) -> Result<FindingRow, DbError> {
     let state = State::from_parts(
@@ -145,6 +152,8 @@ fn finding_of(row: Row<'_>) -> Result<FindingRow, DbError> {
             basis: basis(row.get(5)?)?,
             evidence: row.get(6)?,
             fixed_in: row.get(7)?,
+            why: row.get(20)?,
+            against: row.get(21)?,
             rank: row.get(8)?,
             channels: row.get(9)?,
             flags: row.get(10)?,
@@ -354,6 +363,8 @@ impl<S: Session + ?Sized> Findings for S {
             .bytes("basis")
             .bytes("evidence")
             .text("fixed_in")
+            .text("why")
+            .text("against")
             .int("rank")
             .int("channels")
             .int("flags")
@@ -395,6 +406,8 @@ impl<S: Session + ?Sized> Findings for S {
             .bytes("basis")
             .bytes("evidence")
             .text("fixed_in")
+            .text("why")
+            .text("against")
             .int("rank")
             .int("channels")
             .int("flags")
@@ -529,13 +542,15 @@ impl<S: Session + ?Sized> Findings for S {
     }
 }
 
-fn values_of(computed: &Computed) -> [Value<'_>; 8] {
+fn values_of(computed: &Computed) -> [Value<'_>; 10] {
     [
         computed.status.to_code().into(),
         computed.is_sure.into(),
         computed.basis.to_bytes().into(),
         (&computed.evidence).into(),
         computed.fixed_in.as_deref().map(clean).into(),
+        (&computed.why).into(),
+        computed.against.as_deref().into(),
         computed.rank.into(),
         computed.channels.into(),
         computed.flags.into(),
@@ -545,15 +560,14 @@ fn values_of(computed: &Computed) -> [Value<'_>; 8] {
 /// Evidence as it is stored. Equal evidence gives equal bytes.
 pub fn pack_evidence(evidence: &snowguard_triage::Evidence) -> Result<Vec<u8>, DbError> {
     let json = serde_json::to_vec(evidence).map_err(|error| content(&error))?;
-    zstd::bulk::compress(&json, 3).map_err(|error| content(&error))
+    packed::pack(&json, 3).map_err(|error| content(&error))
 }
 
 /// The evidence again.
 pub fn unpack_evidence(bytes: &[u8]) -> Result<snowguard_triage::Evidence, DbError> {
     const MAX: usize = 16 << 20;
-    let size = zstd::bulk::Decompressor::upper_bound(bytes)
-        .filter(|size| *size <= MAX)
+    let json = packed::unpack(bytes, MAX)
+        .map_err(|error| content(&error))?
         .ok_or_else(|| content(&"its evidence says that it is too large"))?;
-    let json = zstd::bulk::decompress(bytes, size).map_err(|error| content(&error))?;
     serde_json::from_slice(&json).map_err(|error| content(&error))
 }

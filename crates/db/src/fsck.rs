@@ -240,7 +240,8 @@ pub fn recompute(session: &mut dyn Session) -> Result<(), DbError> {
     )?;
     let packages = ids(
         session,
-        "SELECT package FROM finding UNION SELECT subject FROM suggestion WHERE kind = 1",
+        "SELECT package FROM finding UNION SELECT subject FROM suggestion WHERE kind = 1 \
+         UNION SELECT package FROM package_channel",
     )?;
     refresh(session, &advisories, &packages)
 }

@@ -10,6 +10,7 @@ pub mod fsck;
 pub mod issues;
 pub mod jobs;
 pub mod meta;
+mod packed;
 pub mod people;
 mod schema;
 pub mod search;

@@ -144,6 +144,12 @@ impl IdentityTable {
         }
     }
 
+    /// All statements, package by package, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &[Statement])> {
+        let all = self.statements.iter();
+        all.map(|(package, statements)| (&**package, statements.as_slice()))
+    }
+
     /// All statements about a package.
     pub fn statements(&self, package: &str) -> &[Statement] {
         self.statements.get(package).map_or(&[], Vec::as_slice)

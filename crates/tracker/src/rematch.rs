@@ -17,17 +17,19 @@ use snowguard_advisory::index::{Corrupt, Index};
 use snowguard_db::advisories::Advisories as _;
 use snowguard_db::evaluations::{Channel, Evaluations as _};
 use snowguard_db::findings::{
-    Findings as _, HeadRow, PackageRow, Stale, heads, packages_after, packages_numbered,
-    rules_in_force, stale, stale_of, unmark_stale,
+    Findings as _, HeadRow, PackageRow, Stale, heads, identities_after, packages_after,
+    packages_numbered, rules_in_force, stale, stale_of, unmark_stale,
 };
 use snowguard_db::meta::Meta as _;
 use snowguard_db::{Database, DbError};
 use snowguard_inventory::{Fact, IdentityTable};
-use snowguard_triage::rematch::{Found, Head, Keys, Package, Rematch, concerned};
+use snowguard_triage::rematch::{Found, Head, Keys, Package, Rematch, Stamp};
 use snowguard_triage::{MemoryRule, State};
 
 /// How many packages are matched at once.
 const AT_ONCE: usize = 4_000;
+/// Of how many packages it is looked at once whether advisories could be about them.
+const LOOKED_AT: usize = 20_000;
 /// Under which name it is noted how far a whole re-match has come.
 const PROGRESS: &str = "rematch";
 
@@ -110,7 +112,7 @@ impl Rematcher<'_, '_> {
             Scope::Packages(packages) => {
                 for ids in packages.chunks(AT_ONCE) {
                     let packages = self.db.read(|session| packages_numbered(session, ids))?;
-                    self.some(&common, &packages, None, None, &mut done)?;
+                    self.some(&common, &packages, None, &mut done)?;
                     told(&done);
                 }
             }
@@ -126,41 +128,26 @@ impl Rematcher<'_, '_> {
                 if packages.is_empty() {
                     break;
                 }
-                self.some(&common, &packages, None, None, &mut done)?;
+                self.some(&common, &packages, None, &mut done)?;
                 told(&done);
             },
             Scope::All { state } => {
                 let after = self.progress(state)?;
                 self.each(after, &mut |packages, last| {
                     let progress = format!("{last} {state}");
-                    self.some(&common, packages, None, Some(&progress), &mut done)?;
+                    self.some(&common, packages, Some(&progress), &mut done)?;
                     told(&done);
                     Ok(())
                 })?;
                 self.db.write(|session| session.forget_meta(PROGRESS))?;
             }
             Scope::Advisories(advisories) => {
-                let names = advisories.iter().map(|(_, name)| name.as_str());
-                let keys = Keys::of(self.index, names)?;
-                let ids: Vec<i64> = advisories.iter().map(|(id, _)| *id).collect();
-                let mut had = Vec::new();
-                for ids in ids.chunks(AT_ONCE) {
-                    had.extend(
-                        self.db
-                            .read(|session| session.packages_of_advisories(ids))?,
-                    );
-                }
-                had.sort_unstable();
-                had.dedup();
-                self.each(0, &mut |packages, _| {
-                    let wanted = Wanted {
-                        had: &had,
-                        keys: &keys,
-                    };
-                    self.some(&common, packages, Some(&wanted), None, &mut done)?;
+                for ids in self.concerned(advisories)?.chunks(AT_ONCE) {
+                    self.check()?;
+                    let packages = self.db.read(|session| packages_numbered(session, ids))?;
+                    self.some(&common, &packages, None, &mut done)?;
                     told(&done);
-                    Ok(())
-                })?;
+                }
             }
         }
         Ok(done)
@@ -221,6 +208,39 @@ impl Rematcher<'_, '_> {
         Ok(after.unwrap_or(0))
     }
 
+    /// The packages that these advisories concern or concerned, in order of number.
+    fn concerned(&self, advisories: &[(i64, String)]) -> Result<Vec<i64>, RematchError> {
+        let names = advisories.iter().map(|(_, name)| name.as_str());
+        let keys = Keys::of(self.index, names)?;
+        let stamp = Stamp::of(self.table);
+        let ids: Vec<i64> = advisories.iter().map(|(id, _)| *id).collect();
+        let mut concerned = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let had = self
+                .db
+                .read(|session| session.packages_of_advisories(ids))?;
+            concerned.extend(had);
+        }
+        let mut after = 0;
+        loop {
+            self.check()?;
+            let packages = self
+                .db
+                .read(|session| identities_after(session, after, LOOKED_AT))?;
+            let Some((last, _)) = packages.last() else {
+                break;
+            };
+            after = *last;
+            let could_be = packages
+                .iter()
+                .filter(|(_, kept)| keys.concern(stamp, kept.as_deref()));
+            concerned.extend(could_be.map(|(package, _)| *package));
+        }
+        concerned.sort_unstable();
+        concerned.dedup();
+        Ok(concerned)
+    }
+
     fn check(&self) -> Result<(), RematchError> {
         if self.interrupted.load(Ordering::Relaxed) {
             return Err(RematchError::Interrupted);
@@ -267,14 +287,10 @@ impl Rematcher<'_, '_> {
         &self,
         common: &Common,
         packages: &[PackageRow],
-        wanted: Option<&Wanted<'_>>,
         progress: Option<&str>,
         done: &mut Rematched,
     ) -> Result<(), RematchError> {
-        let mut loaded = self.load(packages)?;
-        if let Some(wanted) = wanted {
-            self.keep_wanted(common, &mut loaded, wanted);
-        }
+        let loaded = self.load(packages)?;
         if loaded.packages.is_empty() {
             return Ok(());
         }
@@ -294,10 +310,12 @@ impl Rematcher<'_, '_> {
             .iter()
             .filter(|name| !advisories.contains_key(*name))
             .count() as u64;
+        let computed = write::computed(common, &loaded, &found)?;
         let matched = write::Matched {
             common,
             loaded: &loaded,
             found: &found,
+            computed: &computed,
             advisories: &advisories,
             now: self.now,
         };
@@ -383,20 +401,6 @@ impl Rematcher<'_, '_> {
         self.with(common, loaded, |rematch| Ok(rematch.run(packages)?))
     }
 
-    fn keep_wanted(&self, common: &Common, loaded: &mut Loaded, wanted: &Wanted<'_>) {
-        let concerned = self.with(common, loaded, |rematch| {
-            concerned(rematch, &loaded.packages, wanted.keys)
-        });
-        let mut concerned = concerned.into_iter();
-        loaded.packages.retain(|package| {
-            concerned.next().unwrap_or(true) || wanted.had.binary_search(&package.id).is_ok()
-        });
-        let kept: Vec<i64> = loaded.packages.iter().map(|package| package.id).collect();
-        loaded
-            .stale
-            .retain(|stale| kept.binary_search(&stale.package).is_ok());
-    }
-
     fn with<T>(
         &self,
         common: &Common,
@@ -424,12 +428,6 @@ struct Common {
     channels: HashMap<i64, Channel>,
     rules: Vec<MemoryRule>,
     sources: Vec<String>,
-}
-
-/// Packages that advisories concern, or concerned.
-struct Wanted<'w> {
-    had: &'w [i64],
-    keys: &'w Keys,
 }
 
 /// Some packages with what belongs to them.

@@ -173,6 +173,36 @@ impl Evidence {
         self.builds.iter().flat_map(|build| &build.said)
     }
 
+    /// Why, in a few words.
+    pub fn why(&self) -> String {
+        match (self.builds.first(), self.marked.first()) {
+            (Some(build), _) => build.reason.clone(),
+            (None, Some(_)) => "marked insecure in Nixpkgs".into(),
+            (None, None) => "no record speaks of it any more".into(),
+        }
+    }
+
+    /// What speaks against it, in a few words.
+    pub fn against(&self) -> Option<String> {
+        let build = self.builds.first()?;
+        if let Some(patch) = build.patches.first() {
+            let name = patch.name.as_deref().unwrap_or("a build phase");
+            return Some(format!("{name} is applied"));
+        }
+        if !self.is_sure() && !build.said.is_empty() {
+            return Some("it is not sure that this package is meant".into());
+        }
+        let other = build
+            .said
+            .iter()
+            .find(|said| said.says == Says::NotAffected)?;
+        Some(format!(
+            "{} says otherwise: {}",
+            other.by.as_deref().unwrap_or(&other.record),
+            other.range
+        ))
+    }
+
     /// Whether some identity behind it is sure.
     pub fn is_sure(&self) -> bool {
         self.said().any(|said| said.identity_sure)

@@ -22,7 +22,7 @@ use crate::memory::MemoryRule;
 use crate::rank::Weights;
 use crate::state::State;
 
-pub use self::concern::{Keys, concerned};
+pub use self::concern::{Keys, Stamp};
 pub use self::preview::{Change, Preview, difference};
 pub use self::strangers::Stranger;
 
@@ -80,6 +80,8 @@ pub struct Found {
     pub outcomes: Vec<Outcome>,
     /// The update that mends the most of what is affected; none if nothing is.
     pub action: Option<Action>,
+    /// By which identities it was looked for, as [`Keys::concern`] reads them.
+    pub identities: Vec<u8>,
 }
 
 /// What is found for one package and one advisory.
@@ -116,7 +118,15 @@ impl Rematch<'_, '_> {
         let layers = layers::of(self, packages);
         let built: Vec<Layer> = layers.into_iter().map(|layer| layer.build(self)).collect();
         let mut hits: Vec<Vec<Hit<'_>>> = packages.iter().map(|_| Vec::new()).collect();
+        let mut identities: Vec<Vec<u32>> = vec![Vec::new(); packages.len()];
         for layer in &built {
+            for component in &layer.inventory.components {
+                for class in layer.classes_of(component) {
+                    let of_component = component.identities.iter();
+                    identities[class.package]
+                        .extend(of_component.map(|(identity, _)| concern::digest_of(identity)));
+                }
+            }
             let matcher = Matcher::new(self.index, &layer.table, Options::default());
             let found: Vec<_> = layer
                 .inventory
@@ -143,10 +153,18 @@ impl Rematch<'_, '_> {
                 }
             }
         }
+        let stamp = Stamp::of(self.table);
         packages
             .par_iter()
             .zip(hits)
-            .map(|(package, hits)| join::join(self, package, &hits))
+            .zip(identities)
+            .map(|((package, hits), identities)| {
+                let found = join::join(self, package, &hits)?;
+                Ok(Found {
+                    identities: stamp.pack(identities),
+                    ..found
+                })
+            })
             .collect()
     }
 }

@@ -18,6 +18,9 @@ CREATE TABLE finding (
     decided_basis {bytes},
     evidence {bytes} NOT NULL,
     fixed_in {text},
+    -- In a few words: why, and what speaks against it.
+    why {text} NOT NULL DEFAULT '',
+    against {text},
     rank {int} NOT NULL,
     -- In which list it stands, by its state and its status.
     bucket {int} NOT NULL DEFAULT 0,
@@ -33,8 +36,10 @@ CREATE TABLE finding (
     UNIQUE (package, advisory)
 ) {table};
 CREATE INDEX finding_by_advisory ON finding (advisory, rank DESC, id);
-CREATE INDEX finding_by_package ON finding (package, rank DESC, id);
-CREATE INDEX finding_by_state ON finding (state, rank DESC, id);
+-- A kernel has thousands: what is open must not be looked for among what is done with (9), nor the other way round.
+CREATE INDEX finding_open_of_package ON finding (package, rank DESC, id) WHERE bucket <> 9;
+CREATE INDEX finding_done_of_package ON finding (package, rank DESC, id) WHERE bucket = 9;
+CREATE INDEX finding_by_bucket ON finding (bucket, rank DESC, id);
 CREATE INDEX finding_by_assignee ON finding (assignee, state, rank DESC, id) WHERE assignee IS NOT NULL;
 CREATE INDEX finding_by_original ON finding (duplicate_of) WHERE duplicate_of IS NOT NULL;
 
@@ -48,7 +53,18 @@ CREATE TABLE finding_channel (
     fixed_since {int},
     PRIMARY KEY (finding, channel)
 ) {rowless};
-CREATE INDEX finding_channel_by_channel ON finding_channel (channel, status, finding);
+CREATE INDEX finding_channel_by_fix ON finding_channel (channel, fixed_since DESC, finding) WHERE fixed_since IS NOT NULL;
+
+-- How many open findings a package has in a channel; those without any are left out. Computed from findings.
+CREATE TABLE package_channel (
+    package {int} NOT NULL REFERENCES package (id),
+    channel {int} NOT NULL,
+    affected {int} NOT NULL,
+    -- Of these: known to be exploited.
+    exploited {int} NOT NULL,
+    review {int} NOT NULL,
+    PRIMARY KEY (package, channel)
+) {rowless};
 
 -- What one decision settles: by advisory, and by package.
 CREATE TABLE suggestion (
@@ -64,7 +80,9 @@ CREATE TABLE suggestion (
     assignee {int},
     PRIMARY KEY (kind, subject)
 ) {rowless};
-CREATE INDEX suggestion_queue ON suggestion (bucket, kind, rank DESC, subject);
+-- All of the row, so that a narrow list, of which few rows are shown and many passed over, reads the index alone.
+CREATE INDEX suggestion_queue ON suggestion
+    (bucket, kind, rank DESC, subject, rating, exploited, channels, findings, assignee);
 CREATE INDEX suggestion_by_assignee ON suggestion (assignee, bucket, kind, rank DESC, subject) WHERE assignee IS NOT NULL;
 
 -- All that people and the worker did; rows are only added.
@@ -94,6 +112,12 @@ CREATE INDEX event_by_people ON event (id) WHERE actor IS NOT NULL;
 CREATE INDEX event_by_batch ON event (batch, id) WHERE batch IS NOT NULL;
 -- What was undone is not undone again.
 CREATE UNIQUE INDEX event_undone ON event (undoes) WHERE undoes IS NOT NULL;
+
+-- By which identities packages were matched last, packed.
+CREATE TABLE identity (
+    package {int} PRIMARY KEY REFERENCES package (id),
+    identities {bytes} NOT NULL
+) {table};
 
 -- Packages that are to be matched anew, since something that counts there changed.
 CREATE TABLE stale (

@@ -2,7 +2,7 @@
 
 use snowguard_advisory::record::Record;
 
-use crate::DbError;
+use crate::{DbError, packed};
 
 /// The largest body, unpacked.
 const MAX: usize = 256 << 20;
@@ -24,7 +24,7 @@ pub fn pack(records: &[Record]) -> Result<Vec<u8>, DbError> {
         }
         lines.push(b'\n');
     }
-    zstd::bulk::compress(&lines, LEVEL).map_err(|error| failed(error.to_string()))
+    packed::pack(&lines, LEVEL).map_err(|error| failed(error.to_string()))
 }
 
 /// The records again.
@@ -33,10 +33,9 @@ pub fn unpack(body: &[u8]) -> Result<Vec<Record>, DbError> {
         what: "a record of an advisory".to_owned(),
         reason: reason.to_owned(),
     };
-    let size = zstd::bulk::Decompressor::upper_bound(body)
-        .filter(|size| *size <= MAX)
+    let lines = packed::unpack(body, MAX)
+        .map_err(|error| damaged(&error.to_string()))?
         .ok_or_else(|| damaged("it says that it is too large"))?;
-    let lines = zstd::bulk::decompress(body, size).map_err(|error| damaged(&error.to_string()))?;
     let mut lines = lines.split(|byte| *byte == b'\n');
     let mut records = Vec::new();
     while let (Some(line), Some(texts)) = (lines.next(), lines.next()) {

@@ -118,6 +118,7 @@ pub(super) fn remove<S: Session + ?Sized>(session: &mut S, channel: i64) -> Resu
     // An evaluation refers to its parent: none may be left that does while it goes.
     for sql in [
         "DELETE FROM finding_channel WHERE channel = $1",
+        "DELETE FROM package_channel WHERE channel = $1",
         "DELETE FROM version WHERE channel = $1",
         "DELETE FROM head WHERE channel = $1",
         "UPDATE evaluation SET parent = NULL WHERE channel = $1",

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use snowguard_matching::Status;
 use snowguard_triage::group::{self, Member, Row as Suggestion};
 use snowguard_triage::{Bucket, Code as _, SuggestionKind};
 
@@ -26,8 +27,35 @@ pub fn refresh<S: Session + ?Sized>(
         let subjects: Vec<i64> = subjects.iter().copied().collect();
         for subjects in subjects.chunks(AT_ONCE) {
             bring(session, kind, subjects)?;
+            if kind == SuggestionKind::Package {
+                stand(session, subjects)?;
+            }
         }
     }
+    Ok(())
+}
+
+/// How packages stand in channels.
+fn stand<S: Session + ?Sized>(session: &mut S, packages: &[i64]) -> Result<(), DbError> {
+    session.execute(
+        "DELETE FROM package_channel WHERE package {in:1}",
+        &[packages.into()],
+    )?;
+    session.execute(
+        "INSERT INTO package_channel (package, channel, affected, exploited, review) \
+         SELECT f.package, c.channel, sum(CASE WHEN c.status = $2 THEN 1 ELSE 0 END), \
+         sum(CASE WHEN c.status = $2 AND a.exploited IS NOT NULL THEN 1 ELSE 0 END), \
+         sum(CASE WHEN c.status = $3 THEN 1 ELSE 0 END) \
+         FROM finding f JOIN finding_channel c ON c.finding = f.id \
+         JOIN advisory a ON a.id = f.advisory \
+         WHERE f.package {in:1} AND f.bucket <> 9 AND c.status IN ($2, $3) \
+         GROUP BY f.package, c.channel",
+        &[
+            packages.into(),
+            Status::Affected.to_code().into(),
+            Status::NeedsReview.to_code().into(),
+        ],
+    )?;
     Ok(())
 }
 

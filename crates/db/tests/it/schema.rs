@@ -24,7 +24,7 @@ on_both_engines! {
             }
         };
         insta::allow_duplicates! {
-            insta::assert_snapshot!(texts(db, sql).join(" "), @"account advisory alias attribute audit channel delivery evaluation event fact finding finding_channel forge_issue head issue issue_number job maintainer maintains memory meta package record record_history record_source search_words session speaks stale subscription suggestion token version");
+            insta::assert_snapshot!(texts(db, sql).join(" "), @"account advisory alias attribute audit channel delivery evaluation event fact finding finding_channel forge_issue head identity issue issue_number job maintainer maintains memory meta package package_channel record record_history record_source search_words session speaks stale subscription suggestion token version");
         }
     }
 

@@ -36,6 +36,8 @@ pub(super) fn computed(
         basis: Basis::of(&outcome.evidence, outcome.weights.exploited.is_some()),
         evidence: pack_evidence(&outcome.evidence)?,
         fixed_in: outcome.evidence.fixed_in().map(clean),
+        why: clean(&outcome.evidence.why()),
+        against: outcome.evidence.against().as_deref().map(clean),
         rank: outcome.weights.rank().value,
         channels: mask,
         flags: flags
@@ -53,6 +55,8 @@ pub(super) fn nothing() -> Result<Computed, DbError> {
         basis: Basis::default(),
         evidence: pack_evidence(&Evidence::default())?,
         fixed_in: None,
+        why: Evidence::default().why(),
+        against: None,
         rank: 0,
         channels: 0,
         flags: 0,

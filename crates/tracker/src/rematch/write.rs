@@ -3,9 +3,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 use snowguard_db::advisories::clean;
 use snowguard_db::findings::{
-    ChannelRow, Computed, FindingRow, Findings as _, NewEvent, Recomputed, add_events, refresh,
+    ChannelRow, Computed, FindingRow, Findings as _, NewEvent, Recomputed, add_events,
+    identities_of, put_identities, refresh,
 };
 use snowguard_db::{DbError, Session};
 use snowguard_triage::rematch::{Found, Outcome, Package};
@@ -18,8 +20,32 @@ pub(super) struct Matched<'m> {
     pub(super) common: &'m Common,
     pub(super) loaded: &'m Loaded,
     pub(super) found: &'m [Found],
+    /// What is computed of each outcome.
+    pub(super) computed: &'m [Vec<Computed>],
     pub(super) advisories: &'m HashMap<String, i64>,
     pub(super) now: Timestamp,
+}
+
+/// What is computed of all that was found: on all cores, and before anybody must wait for the database.
+pub(super) fn computed(
+    common: &Common,
+    loaded: &Loaded,
+    found: &[Found],
+) -> Result<Vec<Vec<Computed>>, DbError> {
+    let pairs = loaded.packages.par_iter().zip(found);
+    let all = pairs.map(|(package, found)| {
+        let name = name_of(loaded, package);
+        let outcomes = found.outcomes.iter();
+        outcomes
+            .map(|outcome| compare::computed(outcome, name, &common.channels))
+            .collect()
+    });
+    all.collect()
+}
+
+fn name_of<'l>(loaded: &'l Loaded, package: &'l Package) -> &'l str {
+    let row = loaded.rows.get(&package.id);
+    row.map_or(package.key.as_str(), |row| row.name.as_str())
 }
 
 /// What is to be written.
@@ -56,9 +82,9 @@ impl Matched<'_> {
             channels.entry(row.finding).or_default().push(row);
         }
         let mut writes = Writes::default();
-        for (package, found) in self.loaded.packages.iter().zip(self.found) {
+        let packages = self.loaded.packages.iter();
+        for ((package, found), all_computed) in packages.zip(self.found).zip(self.computed) {
             let row = self.loaded.rows.get(&package.id);
-            let name = row.map_or(package.key.as_str(), |row| row.name.as_str());
             let update = found
                 .action
                 .as_ref()
@@ -66,11 +92,10 @@ impl Matched<'_> {
             if row.is_some_and(|row| row.update_to != update) {
                 writes.updates.push((package.id, update));
             }
-            for outcome in &found.outcomes {
+            for (outcome, computed) in found.outcomes.iter().zip(all_computed) {
                 let Some(&advisory) = self.advisories.get(&outcome.advisory) else {
                     continue;
                 };
-                let computed = compare::computed(outcome, name, &self.common.channels)?;
                 match stored.remove(&(package.id, advisory)) {
                     Some(row) => {
                         self.compare(
@@ -86,7 +111,7 @@ impl Matched<'_> {
                     None => {
                         writes.advisories.insert(advisory);
                         writes.packages.insert(package.id);
-                        writes.new.push((package.id, advisory, computed));
+                        writes.new.push((package.id, advisory, computed.clone()));
                     }
                 }
             }
@@ -104,14 +129,26 @@ impl Matched<'_> {
                     session,
                     &row,
                     None,
-                    nothing,
+                    &nothing,
                     package,
                     &channels,
                     &mut writes,
                 )?;
             }
         }
+        self.identify(session, &ids)?;
         self.put(session, writes)
+    }
+
+    /// Keeps by what packages were looked for, where that is another than before.
+    fn identify(&self, session: &mut dyn Session, ids: &[i64]) -> Result<(), DbError> {
+        let kept = identities_of(session, ids)?;
+        let pairs = self.loaded.packages.iter().zip(self.found);
+        let others: Vec<(i64, &[u8])> = pairs
+            .filter(|(package, found)| kept.get(&package.id) != Some(&found.identities))
+            .map(|(package, found)| (package.id, found.identities.as_slice()))
+            .collect();
+        put_identities(session, &others)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step of the only caller")]
@@ -120,7 +157,7 @@ impl Matched<'_> {
         session: &mut dyn Session,
         row: &FindingRow,
         outcome: Option<&Outcome>,
-        computed: Computed,
+        computed: &Computed,
         package: &Package,
         channels: &HashMap<i64, Vec<ChannelRow>>,
         writes: &mut Writes,
@@ -139,15 +176,15 @@ impl Matched<'_> {
         let none = Evidence::default();
         let evidence = outcome.map_or(&none, |outcome| &outcome.evidence);
         let is_present = !package.heads.is_empty();
-        let done = compare::decided(row, &computed, evidence, outcome.is_some(), is_present);
-        if done.is_none() && !compare::differs(row, &computed, gone) {
+        let done = compare::decided(row, computed, evidence, outcome.is_some(), is_present);
+        if done.is_none() && !compare::differs(row, computed, gone) {
             return Ok(());
         }
         writes.advisories.insert(row.advisory);
         writes.packages.insert(row.package);
         writes.done.changed += 1;
         writes.done.gone += u64::from(gone.is_some() && row.gone.is_none());
-        let mut revision = row.revision + i64::from(compare::is_another(row, &computed));
+        let mut revision = row.revision + i64::from(compare::is_another(row, computed));
         let mut state = row.decided.state;
         if let Some(done) = done {
             if done.after != row.decided {
@@ -171,7 +208,7 @@ impl Matched<'_> {
         writes.recomputed.push(Recomputed {
             id: row.id,
             state,
-            computed,
+            computed: computed.clone(),
             gone,
             revision,
         });

@@ -1,16 +1,43 @@
 //! Which packages some advisories could be about: those that have one of the identities that the
-//! advisories name. Much cheaper than matching, and never too few.
+//! advisories name. What identities a package has is kept from its last match, in digests, so that a few
+//! advisories cost a few packages. It may be a package too many, and is never one too few.
 
 use rustc_hash::FxHashSet;
 use snowguard_advisory::index::{Corrupt, Index, ProductView};
-use snowguard_inventory::Identity;
+use snowguard_inventory::{Identity, IdentityTable};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Package, Rematch, layers};
+/// Raised whenever packages may get other identities from the same facts and the same table.
+const RULES: u64 = 1;
 
-/// Identities, in digests.
+/// By which rules and which table identities were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(u32);
+
+impl Stamp {
+    /// Of the present rules and a table. What was decided about a package is apart: whoever changes that
+    /// has the package matched.
+    pub fn of(table: &IdentityTable) -> Self {
+        let sum = table.all().fold(RULES, |sum, (package, statements)| {
+            let seed = xxh3_64_with_seed(package.as_bytes(), RULES);
+            let text = format!("{statements:?}");
+            sum.wrapping_add(xxh3_64_with_seed(text.as_bytes(), seed))
+        });
+        Self(short(sum))
+    }
+
+    /// The digests of a package's identities, as they are kept: four bytes each, after four of the stamp.
+    pub(super) fn pack(self, mut digests: Vec<u32>) -> Vec<u8> {
+        digests.sort_unstable();
+        digests.dedup();
+        let all = std::iter::once(self.0).chain(digests);
+        all.flat_map(u32::to_le_bytes).collect()
+    }
+}
+
+/// Identities that advisories name, in digests.
 #[derive(Clone, Debug, Default)]
-pub struct Keys(FxHashSet<u64>);
+pub struct Keys(FxHashSet<u32>);
 
 impl Keys {
     /// The identities that advisories name; names that the index does not know have none.
@@ -40,35 +67,49 @@ impl Keys {
         self.0.is_empty()
     }
 
-    fn has(&self, identity: &Identity) -> bool {
-        self.0.contains(&match identity {
-            Identity::Name(name) | Identity::Product(_, name) => digest(0, name.as_str()),
-            Identity::Package(key) => digest(1, key.as_str()),
-            Identity::Repository(key) => digest(2, key.as_str()),
-        })
+    /// Whether they could be about a package, by what is kept of it: also if nothing is, or if it was found
+    /// by other rules.
+    pub fn concern(&self, stamp: Stamp, kept: Option<&[u8]>) -> bool {
+        let (numbers, rest) = kept.unwrap_or_default().as_chunks::<4>();
+        let mut numbers = numbers.iter().map(|bytes| u32::from_le_bytes(*bytes));
+        numbers.next() != Some(stamp.0)
+            || !rest.is_empty()
+            || numbers.any(|number| self.0.contains(&number))
     }
 }
 
-fn digest(kind: u64, text: &str) -> u64 {
-    xxh3_64_with_seed(text.as_bytes(), kind)
+/// An identity in a digest.
+pub(super) fn digest_of(identity: &Identity) -> u32 {
+    match identity {
+        Identity::Name(name) | Identity::Product(_, name) => digest(0, name.as_str()),
+        Identity::Package(key) => digest(1, key.as_str()),
+        Identity::Repository(key) => digest(2, key.as_str()),
+    }
 }
 
-/// For each package, whether one of its versions has one of the identities.
-pub fn concerned(rematch: &Rematch<'_, '_>, packages: &[Package], keys: &Keys) -> Vec<bool> {
-    let mut concerned = vec![false; packages.len()];
-    for layer in layers::of(rematch, packages) {
-        let layer = layer.build(rematch);
-        for component in &layer.inventory.components {
-            if component
-                .identities
-                .iter()
-                .any(|(identity, _)| keys.has(identity))
-            {
-                for class in layer.classes_of(component) {
-                    concerned[class.package] = true;
-                }
-            }
-        }
+fn digest(kind: u64, text: &str) -> u32 {
+    short(xxh3_64_with_seed(text.as_bytes(), kind))
+}
+
+fn short(digest: u64) -> u32 {
+    u32::try_from(digest >> 32).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_of_a_package_may_concern_it() {
+        let stamp = Stamp::of(&IdentityTable::builtin());
+        let keys = Keys([digest(0, "zlib")].into_iter().collect());
+        let kept = |names: &[&str]| stamp.pack(names.iter().map(|name| digest(0, name)).collect());
+        assert!(keys.concern(stamp, Some(&kept(&["gzip", "zlib"]))));
+        assert!(!keys.concern(stamp, Some(&kept(&["gzip", "bzip2"]))));
+        assert!(!keys.concern(stamp, Some(&kept(&[]))));
+        assert!(keys.concern(stamp, None));
+        assert!(keys.concern(stamp, Some(&kept(&["gzip"])[..6])));
+        let other = Stamp::of(&IdentityTable::default());
+        assert!(keys.concern(other, Some(&kept(&["gzip"]))));
     }
-    concerned
 }

@@ -36,7 +36,7 @@ pub fn advisory(
     let mut found: Vec<(i64, i64)> = session
         .query(
             "SELECT f.id, f.rank FROM finding f
-             WHERE f.advisory = $1 AND (f.rank < $2 OR (f.rank = $2 AND f.id > $3))
+             WHERE f.advisory = $1 AND f.rank <= $2 AND (f.rank < $2 OR f.id > $3)
              ORDER BY f.rank DESC, f.id LIMIT $4",
             &[
                 id.into(),

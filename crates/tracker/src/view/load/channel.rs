@@ -7,7 +7,7 @@ use snowguard_db::evaluations::{
 };
 use snowguard_db::{DbError, Session};
 use snowguard_matching::Status as Matched;
-use snowguard_triage::{Bucket, Code as _, StateKind};
+use snowguard_triage::{Bucket, Code as _};
 
 use super::common::{self, PAGE};
 use super::queue::cut;
@@ -84,25 +84,26 @@ pub fn channel(
         what: "channel",
         name: name.to_owned(),
     })?;
-    // State by state in the order of rank, and the first of all of them together.
+    // List by list in the order of rank, and the first of all of them together.
     let bit = snowguard_triage::group::channel_bit(found.position);
-    let state = |state: StateKind| {
-        let state = state.to_code();
+    let list = |bucket: Bucket| {
+        let bucket = bucket.to_code();
         format!(
             "SELECT * FROM (
                  SELECT f.id AS id, f.rank AS rank FROM finding f
                       JOIN finding_channel c ON c.finding = f.id AND c.channel = $1
-                 WHERE f.state = {state} AND (f.rank < $2 OR (f.rank = $2 AND f.id > $3))
-                       AND (f.channels & $4) <> 0 AND f.bucket < $7 AND c.status = $6
+                 WHERE f.bucket = {bucket} AND f.rank <= $2 AND (f.rank < $2 OR f.id > $3)
+                       AND (f.channels & $4) <> 0 AND c.status = $6
                  ORDER BY f.rank DESC, f.id LIMIT $5
-             ) AS of_state_{state}"
+             ) AS of_list_{bucket}"
         )
     };
     let sql = format!(
-        "{} UNION ALL {} UNION ALL {} ORDER BY rank DESC, id LIMIT $5",
-        state(StateKind::Untriaged),
-        state(StateKind::NeedsReview),
-        state(StateKind::Confirmed)
+        "{} UNION ALL {} UNION ALL {} UNION ALL {} ORDER BY rank DESC, id LIMIT $5",
+        list(Bucket::Queue),
+        list(Bucket::Review),
+        list(Bucket::Confirmed),
+        list(Bucket::Marked)
     );
     let mut affected: Vec<(i64, i64)> = session
         .query(
@@ -114,7 +115,6 @@ pub fn channel(
                 bit.into(),
                 (PAGE + 1).into(),
                 Matched::Affected.to_code().into(),
-                Bucket::Kernel.to_code().into(),
             ],
         )?
         .map(|row| Ok((row.get(0)?, row.get(1)?)))?;

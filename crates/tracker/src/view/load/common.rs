@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use snowguard_advisory::severity::Rating as Graded;
 use snowguard_db::evaluations::{Channel, Evaluations as _};
-use snowguard_db::findings::unpack_evidence;
 use snowguard_db::{DbError, Row, Session, Value};
 use snowguard_matching::Status as Matched;
-use snowguard_triage::{Code, Decided, EventKind as Logged, Evidence, Says, StateKind};
+use snowguard_triage::{Code, Decided, EventKind as Logged, StateKind};
 
 use crate::view::{
     AdvisoryRef, ChannelStatus, Event, EventKind, FindingRow, PackageRef, Rating, State, Status,
@@ -123,46 +121,37 @@ pub(super) fn of_bits(channels: &[Channel], bits: i64) -> Vec<String> {
         .collect()
 }
 
-/// A row with what is known of it beside.
-pub(super) struct Loaded {
-    pub(super) row: FindingRow,
-    pub(super) evidence: Evidence,
-    pub(super) first_seen: Timestamp,
-}
-
 /// Findings by their numbers, in the order of these. Two statements.
-pub(super) fn findings(
+pub(super) fn rows(
     session: &mut dyn Session,
     channels: &[Channel],
     ids: &[i64],
-) -> Result<Vec<Loaded>, DbError> {
+) -> Result<Vec<FindingRow>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = format!(
-        "SELECT f.id, f.revision, f.status, f.state, f.fixed_in, f.evidence, u.name,
-                f.first_seen, {PACKAGE}, {ADVISORY}
+        "SELECT f.id, f.revision, f.status, f.state, f.fixed_in, f.why, u.name,
+                f.against, {PACKAGE}, {ADVISORY}
          FROM finding f JOIN package p ON p.id = f.package JOIN advisory a ON a.id = f.advisory
               LEFT JOIN account u ON u.id = f.assignee
          WHERE f.id {{in:1}}"
     );
-    let mut found: HashMap<i64, Loaded> = HashMap::with_capacity(ids.len());
+    let mut found: HashMap<i64, FindingRow> = HashMap::with_capacity(ids.len());
     session.for_each(&sql, &[ids.into()], &mut |row| {
-        let evidence = unpack_evidence(row.get(5)?)?;
         let id = row.get(0)?;
-        let loaded = Loaded {
-            row: FindingRow {
-                id,
-                revision: row.get(1)?,
-                status: status(code(row, 2)?),
-                state: state(code(row, 3)?),
-                fixed_in: row.get(4)?,
-                assignee: row.get(6)?,
-                package: package_of(row, 8)?,
-                advisory: advisory_of(row, 11)?,
-                channels: Vec::new(),
-                why: why(&evidence),
-                against: against(&evidence),
-            },
-            first_seen: row.get(7)?,
-            evidence,
+        let loaded = FindingRow {
+            id,
+            revision: row.get(1)?,
+            status: status(code(row, 2)?),
+            state: state(code(row, 3)?),
+            fixed_in: row.get(4)?,
+            assignee: row.get(6)?,
+            package: package_of(row, 8)?,
+            advisory: advisory_of(row, 11)?,
+            channels: Vec::new(),
+            why: row.get(5)?,
+            against: row.get(7)?,
         };
         found.insert(id, loaded);
         Ok(())
@@ -190,7 +179,7 @@ pub(super) fn findings(
         .iter()
         .filter_map(|id| {
             let mut loaded = found.remove(id)?;
-            loaded.row.channels = channels
+            loaded.channels = channels
                 .iter()
                 .filter_map(|channel| {
                     let known = standing.remove(&(*id, channel.id));
@@ -212,46 +201,6 @@ pub(super) fn findings(
             Some(loaded)
         })
         .collect())
-}
-
-/// The rows of [`findings`] alone.
-pub(super) fn rows(
-    session: &mut dyn Session,
-    channels: &[Channel],
-    ids: &[i64],
-) -> Result<Vec<FindingRow>, DbError> {
-    let found = findings(session, channels, ids)?;
-    Ok(found.into_iter().map(|loaded| loaded.row).collect())
-}
-
-/// Why a finding is what it is, in a few words.
-fn why(evidence: &Evidence) -> String {
-    match (evidence.builds.first(), evidence.marked.first()) {
-        (Some(build), _) => build.reason.clone(),
-        (None, Some(_)) => "marked insecure in Nixpkgs".into(),
-        (None, None) => "no record speaks of it any more".into(),
-    }
-}
-
-/// What speaks against a finding, in a few words.
-fn against(evidence: &Evidence) -> Option<String> {
-    let build = evidence.builds.first()?;
-    if let Some(patch) = build.patches.first() {
-        let name = patch.name.as_deref().unwrap_or("a build phase");
-        return Some(format!("{name} is applied"));
-    }
-    if !evidence.is_sure() && !build.said.is_empty() {
-        return Some("it is not sure that this package is meant".into());
-    }
-    let other = build
-        .said
-        .iter()
-        .find(|said| said.says == Says::NotAffected)?;
-    Some(format!(
-        "{} says otherwise: {}",
-        other.by.as_deref().unwrap_or(&other.record),
-        other.range
-    ))
 }
 
 /// What was done, the newest first: of which events, in words of SQL about `e`. One statement.

@@ -1,6 +1,7 @@
 //! A finding with its evidence.
 
-use snowguard_db::findings::rules_of_package;
+use jiff::Timestamp;
+use snowguard_db::findings::{rules_of_package, unpack_evidence};
 use snowguard_db::{DbError, Session};
 use snowguard_triage::{Code as _, Says, StateKind};
 
@@ -20,7 +21,7 @@ pub fn finding(
     };
     let rows = session.query(
         "SELECT f.id, f.state, f.state_since, f.justification, o.name, p.dependents, f.decided_basis,
-                f.basis, a.name, a.id
+                f.basis, a.name, a.id, f.evidence, f.first_seen
          FROM alias n JOIN advisory a ON a.id = n.advisory
               JOIN package p ON p.key = $1
               JOIN finding f ON f.package = p.id AND f.advisory = a.id
@@ -36,10 +37,12 @@ pub fn finding(
     let id: i64 = row.get(0)?;
     let kind: StateKind = common::code(row, 1)?;
     let channels = common::channels(session)?;
-    let loaded = common::findings(session, &channels, &[id])?.pop();
+    let loaded = common::rows(session, &channels, &[id])?.pop();
     let loaded = loaded.ok_or_else(missing)?;
+    let known = unpack_evidence(row.get(10)?)?;
+    let first_seen: Timestamp = row.get(11)?;
     let events = common::events(session, "e.finding = $1", &[id.into()], EVENTS)?;
-    let memory = rules_of_package(session, &loaded.row.package.key)?;
+    let memory = rules_of_package(session, &loaded.package.key)?;
     let memory = package::memories(session, &channels, memory)?;
     let issue = issue::of_advisory(session, row.get(9)?)?;
     let decided = !matches!(kind, StateKind::Untriaged);
@@ -58,7 +61,7 @@ pub fn finding(
     let decision = decided.then(|| Decision {
         state: common::state(kind),
         by: last.and_then(|event| event.actor.clone()),
-        at: last.map_or(loaded.first_seen, |event| event.at),
+        at: last.map_or(first_seen, |event| event.at),
         reason: last.and_then(|event| event.reason.clone()),
         justification: justification.map(|justification| justification.as_str().to_owned()),
         duplicate_of: row.get(4).ok().flatten(),
@@ -68,7 +71,7 @@ pub fn finding(
     });
     let mut evidence = Vec::new();
     let mut patches: Vec<PatchNote> = Vec::new();
-    for build in &loaded.evidence.builds {
+    for build in &known.builds {
         for said in &build.said {
             let one = Evidence {
                 record: said.record.clone(),
@@ -103,17 +106,17 @@ pub fn finding(
         }
     }
     Ok(Finding {
-        first_seen: loaded.first_seen,
+        first_seen,
         decision,
         evidence,
-        marked: loaded.evidence.marked.clone(),
+        marked: known.marked,
         patches,
         dependents: row.get(5)?,
         transitions: transitions(common::state(kind)),
         memory,
         issue,
         events,
-        row: loaded.row,
+        row: loaded,
     })
 }
 

@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use snowguard_db::evaluations::{Channel, Evaluations as _, MaintainerKind};
 use snowguard_db::findings::{MemoryRow, rules_of_package};
 use snowguard_db::{DbError, Session};
-use snowguard_matching::Status as Matched;
 use snowguard_triage::{Code as _, Verdict as Remembered};
 
 use super::common::{self, EVENTS, PAGE};
-use super::queue::{Found, cut, filled};
+use super::queue::{Found, cut, filled, kind_code};
 use super::{Cursor, ViewError};
 use crate::view::{
     Bucket, Grouping, Maintainer, Memory, MemoryVerdict, Package, PackageRef, PackageVersion,
@@ -41,30 +40,37 @@ pub fn package(
     let heads = session.heads_of(id)?;
     let mut open: Vec<(i64, i64)> = session
         .query(
-            "SELECT f.id, f.rank FROM finding f
-             WHERE f.package = $1 AND f.bucket <> $5 AND (f.rank < $2 OR (f.rank = $2 AND f.id > $3))
-             ORDER BY f.rank DESC, f.id LIMIT $4",
-            &[id.into(), cursor.rank.into(), cursor.id.into(), (PAGE + 1).into(), done.into()],
+            // What is done with, and what is not, has an index of its own: meant by the very number.
+            &format!(
+                "SELECT f.id, f.rank FROM finding f
+                 WHERE f.package = $1 AND f.bucket <> {done} AND f.rank <= $2
+                       AND (f.rank < $2 OR f.id > $3)
+                 ORDER BY f.rank DESC, f.id LIMIT $4"
+            ),
+            &[
+                id.into(),
+                cursor.rank.into(),
+                cursor.id.into(),
+                (PAGE + 1).into(),
+            ],
         )?
         .map(|row| Ok((row.get(0)?, row.get(1)?)))?;
     let next = cut(&mut open, PAGE, |(id, rank)| Cursor::write(*rank, *id));
     let open: Vec<i64> = open.iter().map(|(id, _)| *id).collect();
     let settled: Vec<i64> = session
         .query(
-            "SELECT f.id FROM finding f WHERE f.package = $1 AND f.bucket = $2
-             ORDER BY f.rank DESC, f.id LIMIT $3",
-            &[id.into(), done.into(), SETTLED.into()],
+            &format!(
+                "SELECT f.id FROM finding f WHERE f.package = $1 AND f.bucket = {done}
+                 ORDER BY f.rank DESC, f.id LIMIT $2"
+            ),
+            &[id.into(), SETTLED.into()],
         )?
         .map(|row| row.get(0))?;
     let counted = session.query(
-        "SELECT count(*), count(CASE WHEN f.bucket = $2 THEN 1 END) FROM finding f WHERE f.package = $1",
-        &[id.into(), done.into()],
+        &format!("SELECT count(*) FROM finding f WHERE f.package = $1 AND f.bucket = {done}"),
+        &[id.into()],
     )?;
-    let counted: Option<(u64, u32)> = counted
-        .first()
-        .map(|row| Ok::<_, DbError>((row.get(0)?, row.get(1)?)))
-        .transpose()?;
-    let (all_count, settled_count) = counted.unwrap_or_default();
+    let settled_count: u32 = counted.first().map_or(Ok(0), |row| row.get(0))?;
     let verdicts = verdicts(session, &channels, id, &heads)?;
     let both: Vec<i64> = open.iter().chain(&settled).copied().collect();
     let (open, settled) = {
@@ -162,7 +168,7 @@ pub fn package(
                 .collect(),
         ),
         open,
-        open_count: all_count.saturating_sub(u64::from(settled_count)),
+        open_count: row.get(6)?,
         next,
         settled,
         settled_count,
@@ -188,27 +194,14 @@ fn verdicts(
     package: i64,
     heads: &[snowguard_db::evaluations::HeadRow],
 ) -> Result<Vec<Verdict>, DbError> {
-    let done = snowguard_triage::Bucket::Done.to_code();
-    let mut counted: BTreeMap<i64, [u32; 3]> = BTreeMap::new();
-    session.for_each(
-        "SELECT c.channel, c.status, CASE WHEN a.exploited IS NULL THEN 0 ELSE 1 END, count(*)
-         FROM finding f JOIN finding_channel c ON c.finding = f.id JOIN advisory a ON a.id = f.advisory
-         WHERE f.package = $1 AND f.bucket <> $2 GROUP BY 1, 2, 3",
-        &[package.into(), done.into()],
-        &mut |row| {
-            let here = counted.entry(row.get(0)?).or_default();
-            let (exploited, count): (bool, u32) = (row.get(2)?, row.get(3)?);
-            match common::code::<Matched>(row, 1)? {
-                Matched::Affected => {
-                    here[0] += count;
-                    here[1] += if exploited { count } else { 0 };
-                }
-                Matched::NeedsReview => here[2] += count,
-                _ => {}
-            }
-            Ok(())
-        },
-    )?;
+    let counted: BTreeMap<i64, [u32; 3]> = session
+        .query(
+            "SELECT channel, affected, exploited, review FROM package_channel WHERE package = $1",
+            &[package.into()],
+        )?
+        .map(|row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?])))?
+        .into_iter()
+        .collect();
     let verdicts = channels.iter().filter_map(|channel| {
         let mut versions: Vec<String> = heads
             .iter()
@@ -294,17 +287,17 @@ pub fn maintainer(
         .transpose()?
         .unwrap_or(0);
     let rows = session.query(
-        "SELECT p.id, p.rank, p.key, p.name, p.language, p.open, p.exploited,
-                (SELECT min(f.bucket) FROM finding f WHERE f.package = p.id),
-                (SELECT max(f.channels) FROM finding f WHERE f.package = p.id AND f.bucket <> 9)
+        "SELECT p.id, p.rank, p.key, p.name, p.language, p.open, p.exploited, s.channels
          FROM maintains m JOIN package p ON p.id = m.package
-         WHERE m.maintainer = $1 AND p.open > 0 AND (p.rank < $2 OR (p.rank = $2 AND p.id > $3))
+              LEFT JOIN suggestion s ON s.kind = $5 AND s.subject = p.id
+         WHERE m.maintainer = $1 AND p.open > 0 AND p.rank <= $2 AND (p.rank < $2 OR p.id > $3)
          ORDER BY p.rank DESC, p.id LIMIT $4",
         &[
             found.id.into(),
             cursor.rank.into(),
             cursor.id.into(),
             (PAGE + 1).into(),
+            kind_code(Grouping::Package).into(),
         ],
     )?;
     let mut concerned = rows.map(|row| {
@@ -319,7 +312,7 @@ pub fn maintainer(
                 rank: row.get(1)?,
                 findings: row.get(5)?,
                 exploited: row.get(6)?,
-                channels: row.get::<Option<i64>>(8)?.unwrap_or(0),
+                channels: row.get::<Option<i64>>(7)?.unwrap_or(0),
                 assignee: None,
             },
         ))

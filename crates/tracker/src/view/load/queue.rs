@@ -90,7 +90,8 @@ pub(super) fn suggestions(
     let sql = format!(
         "SELECT s.subject, s.rank, s.findings, s.exploited, s.channels, u.name
          FROM suggestion s LEFT JOIN account u ON u.id = s.assignee
-         WHERE s.bucket = $1 AND s.kind = $2 AND (s.rank < $3 OR (s.rank = $3 AND s.subject > $4))
+         WHERE s.bucket = $1 AND s.kind = $2 AND s.rank <= $3
+               AND (s.rank < $3 OR s.subject > $4)
                {conditions}
          ORDER BY s.rank DESC, s.subject LIMIT $5"
     );
@@ -208,10 +209,12 @@ fn first_of(
         Grouping::Advisory => ("advisory", "advisory"),
         Grouping::Package => ("package", "package"),
     };
-    // Each by a look into the index: a kernel has thousands.
+    // Each by a look into the index: a kernel has thousands. Those of a package that are open have an
+    // index of their own, which is meant by the very number.
+    let done = snowguard_triage::Bucket::Done.to_code();
     let one = |place: usize| {
         format!(
-            "(SELECT f.id FROM finding f WHERE f.{column} = s.id AND f.bucket <> $2
+            "(SELECT f.id FROM finding f WHERE f.{column} = s.id AND f.bucket <> {done}
               ORDER BY f.rank DESC, f.id LIMIT 1 OFFSET {place})"
         )
     };
@@ -221,9 +224,8 @@ fn first_of(
         one(1),
         one(2)
     );
-    let done = snowguard_triage::Bucket::Done.to_code();
     let mut pairs = Vec::new();
-    session.for_each(&sql, &[subjects.into(), done.into()], &mut |row| {
+    session.for_each(&sql, &[subjects.into()], &mut |row| {
         for column in 1..=3 {
             if let Some(id) = row.get::<Option<i64>>(column)? {
                 pairs.push((row.get(0)?, id));
