@@ -1,5 +1,6 @@
 //! Reading the record store: all of it for a whole index, the groups that changed for a delta.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
@@ -8,6 +9,7 @@ use rusqlite::{Connection, Row, types::Type};
 use snowguard_advisory::id::AdvisoryId;
 use snowguard_advisory::index::{Builder, SourceKind, Touched};
 use snowguard_advisory::record::Record;
+use zstd::bulk::Decompressor;
 
 use super::{RecordStore, RecordsError, SourceTotals};
 
@@ -225,10 +227,20 @@ fn parts(json: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 fn decompress(body: &[u8]) -> Result<Vec<u8>, Damage> {
-    let size = zstd::bulk::Decompressor::upper_bound(body)
+    let size = Decompressor::upper_bound(body)
         .filter(|size| *size <= MAX_RECORD)
         .ok_or("it says that it is too large")?;
-    Ok(zstd::bulk::decompress(body, size)?)
+    // Making one anew takes longer than most records do.
+    thread_local! {
+        static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    UNPACKER.with_borrow_mut(|unpacker| {
+        let unpacker = match unpacker {
+            Some(unpacker) => unpacker,
+            None => unpacker.insert(Decompressor::new()?),
+        };
+        Ok(unpacker.decompress(body, size)?)
+    })
 }
 
 /// The id and the aliases of the row `SELECT name, aliases`.
