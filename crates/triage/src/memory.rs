@@ -65,6 +65,9 @@ pub enum InvalidRule {
     /// The product is none.
     #[error(transparent)]
     Product(#[from] InvalidTarget),
+    /// The product cannot be shown on one line.
+    #[error("a product is on one line, without control characters")]
+    Control,
     /// A package is not every vendor's product.
     #[error("`*` may only be denied; say `:product` for whatever vendor fits")]
     AcceptsAll,
@@ -90,6 +93,9 @@ impl MemoryRule {
         reason: &str,
         today: Date,
     ) -> Result<Self, InvalidRule> {
+        if product.trim().chars().any(char::is_control) {
+            return Err(InvalidRule::Control);
+        }
         let product: Target = product.trim().parse()?;
         if product.is_any_vendor() && verdict == Verdict::Accept {
             return Err(InvalidRule::AcceptsAll);
@@ -181,6 +187,7 @@ mod tests {
     fn what_is_no_rule_is_told() {
         let told = |result: Result<MemoryRule, InvalidRule>| result.unwrap_err().to_string();
         insta::assert_snapshot!(told(rule("bolt", Verdict::Deny, None, "x")), @"`bolt` is not vendor:product");
+        insta::assert_snapshot!(told(rule("a\nb:bolt", Verdict::Deny, None, "x")), @"a product is on one line, without control characters");
         insta::assert_snapshot!(told(rule("*:bolt", Verdict::Accept, None, "x")), @"`*` may only be denied; say `:product` for whatever vendor fits");
         insta::assert_snapshot!(told(rule("a:bolt", Verdict::Deny, None, " ")), @"a rule needs a reason: a fact that somebody else can check");
         insta::assert_snapshot!(told(rule("a:bolt", Verdict::Deny, Some(date(2026, 1, 1)), "x")), @"2026-01-01 is past");

@@ -6,6 +6,7 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod attacks;
 mod fixture;
 mod pages;
 mod people;
