@@ -92,6 +92,8 @@ pub struct VerdictsRow {
 /// A package about which something was decided.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecidedRow {
+    /// Its number.
+    pub package: i64,
     /// What the tracker knows it by.
     pub key: String,
     /// Its name.
@@ -110,6 +112,8 @@ pub struct DecidedRow {
     pub since: Timestamp,
     /// Why, in the words of who decided.
     pub reason: Option<String>,
+    /// Who decided, by the name of their account; none where nobody is known.
+    pub by: Option<String>,
     /// Channels that are followed, in their order.
     pub channels: Vec<StandingRow>,
 }
@@ -192,7 +196,15 @@ pub trait Issues {
 
     /// Gathers what is published of advisories, in the order of their numbers: five queries, however many.
     fn verdicts(&mut self, advisories: &[i64]) -> Result<Vec<VerdictsRow>, DbError>;
+
+    /// The versions that packages have or had in channels that are followed, each with the time of the last
+    /// evaluation that had it, or none if the newest has it.
+    fn versions_had(&mut self, packages: &[i64])
+    -> Result<BTreeMap<i64, Vec<HadVersion>>, DbError>;
 }
+
+/// A version, and until when it was in a channel; none if it still is.
+pub type HadVersion = (String, Option<Timestamp>);
 
 impl<S: Session + ?Sized> Issues for S {
     fn publish_issue(&mut self, new: &NewIssue<'_>) -> Result<Option<IssueRow>, DbError> {
@@ -450,6 +462,27 @@ impl<S: Session + ?Sized> Issues for S {
         }
         Ok(found.into_values().collect())
     }
+
+    fn versions_had(
+        &mut self,
+        packages: &[i64],
+    ) -> Result<BTreeMap<i64, Vec<HadVersion>>, DbError> {
+        let mut found: BTreeMap<i64, Vec<HadVersion>> = BTreeMap::new();
+        self.for_each(
+            "SELECT v.package, v.version, e.evaluated_at FROM version v \
+                JOIN channel c ON c.id = v.channel AND c.followed = 1 \
+                LEFT JOIN evaluation e ON e.id = v.last WHERE v.package {in:1}",
+            &[packages.into()],
+            &mut |row| {
+                found
+                    .entry(row.get(0)?)
+                    .or_default()
+                    .push((row.get(1)?, row.get(2)?));
+                Ok(())
+            },
+        )?;
+        Ok(found)
+    }
 }
 
 /// The states, as stored, of what is so: confirmed, and confirmed and fixed everywhere.
@@ -460,6 +493,8 @@ const CONFIRMED: [i64; 2] = [2, 6];
 const DECIDED: &str = "\
     SELECT f.id, f.advisory, f.package, p.key, p.name, p.language, f.fixed_in, f.state, \
         f.justification, f.state_since, (SELECT e.reason FROM event e WHERE e.finding = f.id \
+            AND e.kind IN (1, 4) ORDER BY e.id DESC LIMIT 1), \
+        (SELECT a.name FROM event e LEFT JOIN account a ON a.id = e.actor WHERE e.finding = f.id \
             AND e.kind IN (1, 4) ORDER BY e.id DESC LIMIT 1) \
     FROM finding f JOIN package p ON p.id = f.package \
     WHERE f.advisory {in:1} AND f.state IN (2, 3, 5, 6) ORDER BY f.advisory, p.key";
@@ -475,6 +510,7 @@ const STANDINGS: &str = "\
 fn decided(row: &Row<'_>) -> Result<DecidedRow, DbError> {
     let justification: Option<i64> = row.get(8)?;
     Ok(DecidedRow {
+        package: row.get(2)?,
         key: row.get(3)?,
         name: row.get(4)?,
         language: row.get(5)?,
@@ -484,6 +520,7 @@ fn decided(row: &Row<'_>) -> Result<DecidedRow, DbError> {
         justification: justification.map(|_| code(*row, 8)).transpose()?,
         since: row.get(9)?,
         reason: row.get(10)?,
+        by: row.get(11)?,
         channels: Vec::new(),
     })
 }

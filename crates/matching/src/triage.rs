@@ -115,13 +115,15 @@ pub struct FixedSince {
 
 impl Document {
     /// A document. Decisions are put in order; of two about the same package and advisory the one that
-    /// says less good news stays.
+    /// says less good news stays. What the format has no room for is cut off where that is a reason or the
+    /// end of a list, and else left out.
     pub fn new(
         tracker: Tracker,
         generated: Timestamp,
-        channels: Vec<Channel>,
+        mut channels: Vec<Channel>,
         mut decisions: Vec<Decided>,
     ) -> Self {
+        let tracker = wire::bounded(tracker, &mut channels, &mut decisions);
         for decided in &mut decisions {
             decided.aliases.sort();
             decided.aliases.dedup();

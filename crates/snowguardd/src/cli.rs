@@ -217,6 +217,10 @@ pub(crate) struct Serve {
     /// The name of the site, in the head of every page [default: as set, else Snowguard]
     #[arg(long, value_name = "NAME")]
     pub(crate) site: Option<String>,
+    /// What `snowguard advisories publish` wrote, given out below /repository for `advisories update
+    /// --from` [default: as set, else nothing]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) repository: Option<std::path::PathBuf>,
     /// A proxy on this machine stands in front: believe its X-Forwarded-For
     #[arg(long)]
     pub(crate) behind_proxy: bool,

@@ -169,6 +169,10 @@ fn settings(
         publishing: plan::publishing(set),
         security: all(&args.security, &set.server.security),
         admins: all(&args.admin, &set.server.admins),
+        repository: args
+            .repository
+            .clone()
+            .or_else(|| set.server.repository.clone()),
         limits: snowguard_web::Limits::default(),
     })
 }

@@ -42,6 +42,7 @@ pub(crate) struct Server {
     pub(crate) behind_proxy: bool,
     pub(crate) security: Vec<String>,
     pub(crate) admins: Vec<String>,
+    pub(crate) repository: Option<std::path::PathBuf>,
     pub(crate) github: Option<GitHub>,
 }
 

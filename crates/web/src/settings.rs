@@ -1,6 +1,7 @@
 //! How a server is set up.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub security: Vec<String>,
     /// Logins of administrators.
     pub admins: Vec<String>,
+    /// The directory of an index that is published with the decisions, if the server gives it out.
+    pub repository: Option<PathBuf>,
     /// How much is asked for at once.
     pub limits: Limits,
 }
@@ -144,6 +147,7 @@ impl Settings {
             publishing: Publishing::default(),
             security: Vec::new(),
             admins: Vec::new(),
+            repository: None,
             limits: Limits::default(),
         }
     }

@@ -167,8 +167,14 @@ fn a_long_list_is_refused_and_keys_of_later_versions_are_passed_over() {
     assert!(read(1_001).is_err());
 }
 
+/// Also empty, and longer than a name may be.
 fn text() -> impl Strategy<Value = Box<str>> {
-    "\\PC{1,12}".prop_map(Into::into)
+    prop_oneof![
+        8 => "\\PC{1,12}",
+        1 => Just(String::new()),
+        1 => (500_usize..600).prop_map(|length| "ä".repeat(length / 2)),
+    ]
+    .prop_map(Into::into)
 }
 
 fn moment() -> impl Strategy<Value = Timestamp> {

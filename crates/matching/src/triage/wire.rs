@@ -109,6 +109,66 @@ impl Document {
     }
 }
 
+/// Cuts off and leaves out what a reader would refuse.
+pub(super) fn bounded(
+    tracker: Tracker,
+    channels: &mut Vec<Channel>,
+    decisions: &mut Vec<Decided>,
+) -> Tracker {
+    channels.retain(|channel| is_name(&channel.name) && is_name(&channel.revision));
+    channels.truncate(MAX_CHANNELS);
+    decisions.retain_mut(fits);
+    decisions.truncate(MAX_DECISIONS);
+    Tracker {
+        name: cut(&tracker.name, MAX_NAME)
+            .unwrap_or("a tracker without a name")
+            .into(),
+        url: tracker.url,
+    }
+}
+
+fn fits(decided: &mut Decided) -> bool {
+    let optional = |text: &mut Option<Box<str>>, most| {
+        *text = text
+            .as_deref()
+            .and_then(|text| cut(text, most))
+            .map(Into::into);
+    };
+    optional(&mut decided.by, MAX_NAME);
+    optional(&mut decided.reason, MAX_REASON);
+    optional(&mut decided.issue, MAX_NAME);
+    optional(&mut decided.fixed_in, MAX_NAME);
+    decided.aliases.truncate(MAX_LIST);
+    if let Verdict::NotAffected { versions, .. } = &mut decided.verdict {
+        versions.retain(|version| is_name(version));
+        versions.truncate(MAX_LIST);
+    }
+    for standing in &mut decided.channels {
+        standing.versions.retain(|version| is_name(version));
+        standing.versions.truncate(MAX_LIST);
+        let fixed = standing.fixed.take();
+        standing.fixed = fixed.filter(|fixed| is_name(&fixed.revision));
+    }
+    decided.channels.retain(|standing| is_name(&standing.name));
+    decided.channels.truncate(MAX_CHANNELS);
+    is_name(&decided.package) && is_address(&decided.url)
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len())
+}
+
+fn is_address(url: &str) -> bool {
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    is_web && url.len() <= MAX_URL && url.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The first so many bytes of a text, in whole characters; none of an empty one.
+fn cut(text: &str, most: usize) -> Option<&str> {
+    let text = &text[..text.floor_char_boundary(most)];
+    (!text.is_empty()).then_some(text)
+}
+
 // Fields stand in the order of their names, as the canonical form has keys.
 
 #[derive(Serialize, Deserialize)]
@@ -403,8 +463,7 @@ fn optional<'de, D: Deserializer<'de>, const MOST: usize>(
 /// The address of a page: what a reader follows is on the web, and nothing that a browser would run.
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<str>, D::Error> {
     let url = text::<D, MAX_URL>(deserializer)?;
-    let is_web = url.starts_with("https://") || url.starts_with("http://");
-    if is_web && url.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if is_address(&url) {
         Ok(url)
     } else {
         Err(D::Error::custom("an address is not one of the web"))

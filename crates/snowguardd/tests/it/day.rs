@@ -115,7 +115,7 @@ fn place(feeds: &Feeds) -> Place {
 }
 
 /// The scanner, as the same build made it.
-fn snowguard() -> String {
+pub(crate) fn snowguard() -> String {
     let beside = env!("CARGO_BIN_EXE_snowguardd");
     let path = std::path::Path::new(beside).with_file_name("snowguard");
     assert!(
@@ -126,7 +126,7 @@ fn snowguard() -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn run(place: &Place, args: &[&str]) -> Output {
+pub(crate) fn run(place: &Place, args: &[&str]) -> Output {
     Command::new(snowguard())
         .args(args)
         .env_clear()

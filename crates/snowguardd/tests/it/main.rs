@@ -6,6 +6,7 @@
 )]
 
 mod day;
+mod decisions;
 mod feeds;
 mod kill;
 mod notify;

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::Place;
 
 /// A server that is killed when this is dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
     /// The address with the token.
@@ -17,7 +17,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(place: &Place, more: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, more: &[&str]) -> Self {
         let mut args = vec![
             "serve",
             "--database",
@@ -46,7 +46,7 @@ impl Serving {
         }
     }
 
-    fn ask(url: &str) -> String {
+    pub(crate) fn ask(url: &str) -> String {
         let rest = url.strip_prefix("http://").unwrap();
         let (host, path) = rest.split_once('/').unwrap();
         let mut stream = TcpStream::connect(host).unwrap();
@@ -57,7 +57,7 @@ impl Serving {
         text
     }
 
-    fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         self.way_in.split_once("/login").unwrap().0
     }
 }

@@ -6,6 +6,7 @@ use snowguard_advisory::identity::PackageKey;
 use snowguard_matching::suppress::Justification;
 use snowguard_triage::PublicId;
 
+use super::vex::encode;
 use crate::view::{Rating, Status};
 
 /// Where the tracker is, and in whose name it speaks.
@@ -23,6 +24,12 @@ impl Site {
     /// The page of an issue.
     pub fn issue(&self, id: &PublicId) -> String {
         format!("{}/issues/{id}", self.url)
+    }
+
+    /// The page of a finding.
+    pub fn finding(&self, package: &str, advisory: &str) -> String {
+        let (package, advisory) = (encode(package), encode(advisory));
+        format!("{}/packages/{package}/{advisory}", self.url)
     }
 }
 

@@ -13,6 +13,7 @@ mod osv;
 mod secdb;
 pub mod sync;
 mod text;
+pub mod triage;
 mod vex;
 pub mod whole;
 

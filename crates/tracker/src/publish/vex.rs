@@ -113,8 +113,8 @@ fn purl(package: &DecidedPackage, version: &str, channel: &str) -> String {
     )
 }
 
-/// The value of a qualifier: what is neither a letter nor a digit nor `.-_~` is encoded.
-fn encode(text: &str) -> String {
+/// The value of a qualifier, or a part of a path: what is neither a letter nor a digit nor `.-_~` is encoded.
+pub(super) fn encode(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     for byte in text.bytes() {

@@ -27,6 +27,12 @@ pub enum DocumentError {
     /// It cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Decisions cannot be written.
+    #[error("cannot write what was decided")]
+    Json(#[source] serde_json::Error),
+    /// They cannot be packed.
+    #[error("cannot pack what was decided")]
+    Pack(#[source] std::io::Error),
 }
 
 /// One issue as OSV; none if there is none of that id.

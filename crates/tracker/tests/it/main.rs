@@ -14,6 +14,7 @@ mod publish;
 mod rematch;
 mod subscribe;
 mod sync;
+mod triage;
 mod view;
 mod work;
 mod world;

@@ -5,7 +5,7 @@ use snowguard_db::{Database, Session};
 use snowguard_testkit::on_both_engines;
 use snowguard_tracker::decide::{self, Request};
 use snowguard_tracker::publish::act::{Words, publish};
-use snowguard_tracker::publish::whole;
+use snowguard_tracker::publish::{triage, whole};
 use snowguard_tracker::subscribe;
 use snowguard_tracker::view::load::{self, ViewError};
 use snowguard_triage::{Act, State};
@@ -91,6 +91,9 @@ fn all(db: &Database) -> Vec<(&'static str, usize)> {
     });
     cost("issues.atom", &mut |s| {
         drop(whole::newest_issues(s, &crate::publish::site()).unwrap());
+    });
+    cost("triage.json", &mut |s| {
+        drop(triage::json(s, &crate::publish::site(), jiff::Timestamp::UNIX_EPOCH).unwrap());
     });
     cost("osv.json", &mut |s| {
         let naming = snowguard_formats::osv::Naming::Valid;

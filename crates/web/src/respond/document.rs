@@ -10,6 +10,7 @@ use snowguard_db::evaluations::Evaluations as _;
 use snowguard_db::{DbError, Session};
 use snowguard_formats::Layout;
 use snowguard_formats::osv::Naming;
+use snowguard_tracker::publish::triage;
 use snowguard_tracker::publish::whole::{self, DocumentError};
 
 use super::Context;
@@ -97,6 +98,18 @@ pub(super) fn answer(context: &Context<'_>, document: Document<'_>) -> Result<Re
                 Ok(database.to_json(Layout::Pretty)?)
             })?;
             Ok(Reply::document("application/json", bytes))
+        }
+        Document::Triage => {
+            let bytes = kept(context, "triage", &|session| {
+                triage::json(session, &site, context.now)
+            })?;
+            Ok(Reply::document("application/json", bytes))
+        }
+        Document::TriagePacked => {
+            let bytes = kept(context, "triage, packed", &|session| {
+                triage::packed(session, &site, context.now)
+            })?;
+            Ok(Reply::document("application/zstd", bytes))
         }
         Document::Atom => {
             let feed = context

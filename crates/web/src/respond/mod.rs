@@ -7,6 +7,7 @@ mod document;
 mod forms;
 mod issue;
 mod login;
+mod repository;
 mod route;
 mod rules;
 mod show;
@@ -66,6 +67,7 @@ pub(crate) fn to(app: &App, request: &Request) -> Result<Reply, Fault> {
         Route::People => account::people(&context),
         Route::SetRole => account::set_role(&context),
         Route::Document(document) => document::answer(&context, document),
+        Route::Repository(folder, name) => repository::answer(&context, folder, name),
         Route::EditIssue(id) => issue::edit_page(&context, id),
         Route::Subscriptions => subscribe::page(&context),
         Route::Confirm => subscribe::confirm(&context),

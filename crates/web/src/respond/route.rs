@@ -26,6 +26,8 @@ pub(crate) enum Route<'r> {
     People,
     SetRole,
     Document(Document<'r>),
+    /// A file of the index that is published with the decisions: its folder and its name.
+    Repository(&'r str, &'r str),
     Feed(Feed<'r>),
     /// One's own subscriptions.
     Subscriptions,
@@ -76,6 +78,10 @@ pub(crate) enum Document<'r> {
     Secdb(&'r str),
     /// The newest issues.
     Atom,
+    /// All decisions, for scans.
+    Triage,
+    /// The same, packed.
+    TriagePacked,
 }
 
 /// What is new of something.
@@ -138,6 +144,7 @@ pub(crate) fn of(request: &Request) -> Result<Route<'_>, Fault> {
         ["subscriptions", "end"] => Route::End,
         ["atom", ref rest @ ..] => feed(rest).map(Route::Feed).ok_or(Fault::NoPage)?,
         ["issues", name, "edit"] => Route::EditIssue(name),
+        ["repository", folder @ ("metadata" | "targets"), name] => Route::Repository(folder, name),
         ref rest if let Some(document) = document(rest) => Route::Document(document),
         ref rest => match act(rest) {
             Some(act) => Route::Act(act),
@@ -180,6 +187,8 @@ fn document<'r>(path: &[&'r str]) -> Option<Document<'r>> {
         ["openvex.json"] => Document::OpenVex,
         ["secdb", name] => Document::Secdb(name.strip_suffix(".json")?),
         ["issues.atom"] => Document::Atom,
+        ["triage.json"] => Document::Triage,
+        ["triage.json.zst"] => Document::TriagePacked,
         _ => return None,
     })
 }
@@ -246,6 +255,7 @@ impl Route<'_> {
             Self::Settings | Self::MakeToken | Self::RevokeToken | Self::EndSession => "settings",
             Self::People | Self::SetRole => "admin",
             Self::Document(_) | Self::Feed(_) => "document",
+            Self::Repository(..) => "repository",
             Self::Subscriptions | Self::Confirm | Self::End => "subscriptions",
             Self::EditIssue(_) => "issue",
             Self::Act(_) => "act",
