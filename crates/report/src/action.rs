@@ -339,7 +339,8 @@ impl std::fmt::Display for Goal<'_> {
     }
 }
 
-fn compare(a: &str, b: &str) -> Ordering {
+/// Which of two versions is the newer release.
+pub fn compare(a: &str, b: &str) -> Ordering {
     Version::new(a)
         .compare(b, Scheme::Release)
         .unwrap_or_else(|_| a.cmp(b))

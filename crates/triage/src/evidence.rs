@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use snowguard_matching::Status;
+use snowguard_report::action::compare;
 use snowguard_report::model;
 
 use crate::code::codes;
@@ -160,12 +161,14 @@ impl Evidence {
             .unwrap_or(Status::NotAffected)
     }
 
-    /// The first version without it, as far as one is named for an affected version.
+    /// The first version without it: of several lines the newest, so that whoever has it, or a later one, is
+    /// past it wherever they were.
     pub fn fixed_in(&self) -> Option<&str> {
         self.builds
             .iter()
-            .find(|build| build.status == Status::Affected && build.fixed_in.is_some())
-            .and_then(|build| build.fixed_in.as_deref())
+            .filter(|build| build.status == Status::Affected)
+            .filter_map(|build| build.fixed_in.as_deref())
+            .max_by(|a, b| compare(a, b))
     }
 
     /// All that records say, of whatever version.

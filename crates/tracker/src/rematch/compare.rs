@@ -47,6 +47,17 @@ pub(super) fn computed(
     })
 }
 
+/// The same with the version that fixed it, where that was known while it was affected: of a version that is
+/// past it, nobody says any more which one did it, and what is published must not forget.
+pub(super) fn known_fix(row: &FindingRow, computed: &Computed) -> Option<Computed> {
+    let is_past = matches!(computed.status, Status::Patched | Status::Fixed);
+    let is_forgotten = computed.fixed_in.is_none() && row.computed.fixed_in.is_some();
+    (is_past && is_forgotten).then(|| Computed {
+        fixed_in: row.computed.fixed_in.clone(),
+        ..computed.clone()
+    })
+}
+
 /// What is computed where nothing is found any more.
 pub(super) fn nothing() -> Result<Computed, DbError> {
     Ok(Computed {

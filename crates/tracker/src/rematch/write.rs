@@ -162,6 +162,8 @@ impl Matched<'_> {
         channels: &HashMap<i64, Vec<ChannelRow>>,
         writes: &mut Writes,
     ) -> Result<(), DbError> {
+        let with_fix = compare::known_fix(row, computed);
+        let computed = with_fix.as_ref().unwrap_or(computed);
         let own = channels.get(&row.id).map_or(&[][..], Vec::as_slice);
         let (written, dropped) = compare::channels(
             row.id,

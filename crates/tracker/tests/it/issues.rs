@@ -84,6 +84,20 @@ on_both_engines! {
         assert_eq!(db.read(|session| session.issue(&issue.public)).unwrap().unwrap().title, "second");
     }
 
+    /// Of what is past it, no record says which version did it: it is remembered from before.
+    fn what_is_fixed_everywhere_says_in_which_version(db) {
+        let mut world = world(db);
+        confirm(&world, "CVE-2024-0001", State::Confirmed);
+        world.evaluate("stable", &[("one", "one", "2.0", "https://one.org/")]);
+        world.settle();
+        let finding = world.finding("one", "CVE-2024-0001");
+        assert_eq!(finding.decided.state, State::Fixed);
+        let verdicts = db.read(|session| gather::verdicts(session, &[finding.advisory], world.now())).unwrap();
+        assert!(verdicts[0].is_fixed());
+        assert_eq!(verdicts[0].packages[0].fixed_in.as_deref(), Some("1.5"));
+        assert_eq!(world.settle().changed, 0, "and it stays so");
+    }
+
     fn what_is_proposed_says_what_to_do(db) {
         let world = world(db);
         confirm(&world, "CVE-2024-0001", State::Confirmed);

@@ -1,12 +1,13 @@
 //! What was found in the versions of a package, joined over channels by advisory.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use snowguard_advisory::id::CveId;
 use snowguard_advisory::index::{Corrupt, VulnerabilityView};
 use snowguard_advisory::severity::Severity;
 use snowguard_matching::{Certainty, Decision, Finding, FixedIn, Matcher, Options, Status};
-use snowguard_report::action::{Held, Point, action};
+use snowguard_report::action::{Held, Point, action, compare};
 use snowguard_report::model::Action;
 
 use super::{Found, Hit, InChannel, Outcome, Package, Rematch};
@@ -15,6 +16,8 @@ use crate::memory::target_of;
 use crate::rank::Weights;
 use crate::state::State;
 
+/// Of how many versions the update is looked for.
+const MAX_UPDATES: usize = 4;
 /// How many versions of one channel are told.
 const MAX_VERSIONS: usize = 8;
 
@@ -197,26 +200,56 @@ fn is_word_in(name: &str, text: &str) -> bool {
     })
 }
 
-/// The update of the version with the most findings that mends the most of them.
+/// The update that mends the most. Each of the versions with the most findings has its own; what is said of
+/// the package is the newest of these, since an update for one line is none for those who are past it.
 fn update(
     rematch: &Rematch<'_, '_>,
     package: &Package,
     hits: &[Hit<'_>],
 ) -> Result<Option<Action>, Corrupt> {
-    let is_settled = |id: &str| {
-        matches!(
-            (rematch.stored)(package.id, id),
-            Some(State::NotAffected { .. } | State::Duplicate { .. } | State::WontFix)
-        )
-    };
     let affected = |hit: &Hit<'_>| {
         let of_hit = hit.findings.iter();
         of_hit
             .filter(|finding| finding.status == Status::Affected)
             .count()
     };
-    let Some(hit) = hits.iter().max_by_key(|hit| affected(hit)) else {
-        return Ok(None);
+    let mut most: Vec<(usize, &Hit<'_>)> = hits
+        .iter()
+        .map(|hit| (affected(hit), hit))
+        .filter(|(count, _)| *count > 0)
+        .collect();
+    most.sort_by_key(|(count, _)| Reverse(*count));
+    let mut best: Option<Action> = None;
+    for (_, hit) in most.into_iter().take(MAX_UPDATES) {
+        let Some(action) = update_of(rematch, package, hit)? else {
+            continue;
+        };
+        let is_newer = match (&best, &action.update_to) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(best), Some(version)) => best
+                .update_to
+                .as_ref()
+                .is_none_or(|best| compare(version, best).is_gt()),
+        };
+        if is_newer {
+            best = Some(action);
+        }
+    }
+    Ok(best)
+}
+
+/// The update of one version that mends the most of its findings.
+fn update_of(
+    rematch: &Rematch<'_, '_>,
+    package: &Package,
+    hit: &Hit<'_>,
+) -> Result<Option<Action>, Corrupt> {
+    let is_settled = |id: &str| {
+        matches!(
+            (rematch.stored)(package.id, id),
+            Some(State::NotAffected { .. } | State::Duplicate { .. } | State::WontFix)
+        )
     };
     let mut points = Vec::new();
     for finding in hit.findings.iter() {

@@ -128,6 +128,27 @@ fn channels_are_told_apart_and_the_worst_counts() {
     assert_eq!(found.outcomes[0].weights.channels, 1);
 }
 
+/// What mends one line is no update for a channel that is past it.
+#[test]
+fn the_update_is_one_for_every_channel() {
+    let case = Case::of(
+        r#"
+{"id":"CVE-2026-0001","affects":[{"products":["openssl:openssl"],"by":"openssl","default":"unaffected","rules":[">=1.1.1 <1.1.1z",">=3.6.0 <3.6.3"]}]}
+{"id":"CVE-2026-0002","affects":[{"products":["openssl:openssl"],"by":"openssl","default":"unaffected","rules":[">=1.1.1 <1.1.1za"]}]}
+"#,
+    );
+    let found = case.found(
+        "openssl",
+        vec![
+            head(STABLE, "openssl", "openssl", "1.1.1g", 0),
+            head(UNSTABLE, "openssl", "openssl", "3.6.0", 0),
+        ],
+    );
+    assert_eq!(found.action.unwrap().update_to.as_deref(), Some("3.6.3"));
+    let fixed = found.outcomes[0].evidence.fixed_in();
+    assert_eq!(fixed, Some("3.6.3"));
+}
+
 /// A patch in one channel says nothing of another that has the same version without it.
 #[test]
 fn a_patch_in_one_channel_does_not_count_for_another() {
