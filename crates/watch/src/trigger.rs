@@ -125,12 +125,12 @@ pub fn root_of(input: &Utf8Path) -> String {
         .map_or(String::new(), Utf8PathBuf::into_string)
 }
 
-/// Which files of advisories there are: the index and its delta. What an update keeps beside them does
-/// not count: it changes all the while. Files are replaced by rename, so another one has another inode.
+/// Which files of advisories there are: the index, its delta, and what a tracker decided. What an update
+/// keeps beside them does not count: it changes all the while. Files are replaced by rename, so another one has another inode.
 pub fn fingerprint(index: &Utf8Path) -> String {
     let mut text = String::new();
-    let delta = Utf8PathBuf::from(format!("{index}.delta"));
-    for path in [index, &delta] {
+    let beside = |ending| Utf8PathBuf::from(format!("{index}.{ending}"));
+    for path in [index, &beside("delta"), &beside("triage")] {
         if let Ok(data) = path.metadata()
             && data.is_file()
         {
@@ -330,8 +330,11 @@ mod tests {
         std::fs::write(root.join("run/advisories.idx.delta"), "1").unwrap();
         let delta = fingerprint(&index);
         assert!(before != delta && delta.contains("advisories.idx.delta"));
+        std::fs::write(root.join("run/advisories.idx.triage"), "1").unwrap();
+        let decided = fingerprint(&index);
+        assert_ne!(decided, delta);
         std::fs::write(root.join("run/advisories.records"), "1").unwrap();
-        assert_eq!(fingerprint(&index), delta);
+        assert_eq!(fingerprint(&index), decided);
     }
 
     #[test]

@@ -165,6 +165,16 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
         Chosen::File(file) => Status::of(file).filter(|status| !status.feeds.is_empty()),
         Chosen::Embedded => None,
     };
+    // What is wrong with it a scan tells; here it is told too, and hides nothing else.
+    let decided = match chosen.path().map(snowguard_feeds::triage::load) {
+        Some(Ok(document)) => document,
+        Some(Err(error)) => {
+            terminal.warning(&error.to_string());
+            terminal.hint(error.hint());
+            None
+        }
+        None => None,
+    };
     let days = |source: &Source<'_>| {
         source
             .newest
@@ -196,6 +206,12 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
                 "identities": index.key_count(),
                 "sources": sources,
                 "feeds": status.as_ref().map(|status| &status.feeds),
+                "triage": decided.as_ref().map(|document| json!({
+                    "tracker": document.tracker().name,
+                    "url": document.tracker().url,
+                    "generated": document.generated(),
+                    "decisions": document.decisions().len(),
+                })),
             });
             serde_json::to_string_pretty(&document).map_err(Failure::new)? + "\n"
         }
@@ -250,6 +266,15 @@ pub(crate) fn info(global: &Global, args: &Info, terminal: &Terminal) -> Result<
             if let Some(status) = &status {
                 text.push('\n');
                 text.push_str(&feeds_table(status, Timestamp::now()));
+            }
+            if let Some(document) = &decided {
+                let _ = writeln!(
+                    text,
+                    "\n{} of {}, written {}",
+                    of(document.decisions().len() as u64, "decision", "decisions"),
+                    line(&document.tracker().name),
+                    ago(document.generated(), Timestamp::now()),
+                );
             }
             text
         }

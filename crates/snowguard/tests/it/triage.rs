@@ -306,6 +306,22 @@ fn decisions_are_published_with_the_index_and_taken_with_it() {
         run.stdout.contains("decisions of Nixpkgs, of today"),
         "{run}"
     );
+    let info = place.run(&["advisories", "info", "--index", "taken.idx"]);
+    assert!(
+        info.stdout.contains("\n3 decisions of Nixpkgs, written "),
+        "{info}"
+    );
+    let args = [
+        "advisories",
+        "info",
+        "--index",
+        "taken.idx",
+        "--format",
+        "json",
+    ];
+    let info: Value = serde_json::from_str(&place.run(&args).stdout).unwrap();
+    assert_eq!(info["triage"]["tracker"], "Nixpkgs");
+    assert_eq!(info["triage"]["decisions"], 3);
     // A mirror that hands out an older state.
     let timestamp = place.path("site/repository/metadata/timestamp.json");
     let old = fs::read(&timestamp).unwrap();
