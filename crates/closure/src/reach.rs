@@ -4,7 +4,7 @@
 //! one pass: each node of the graph gets a row of bits, one for each of the batch that it reaches, which
 //! is the union of the rows of what it refers to.
 
-use crate::{Graph, NodeId};
+use crate::{Graph, NodeId, NodeSet};
 
 /// How many nodes share a pass.
 pub const BATCH: usize = 64 * WORDS;
@@ -36,6 +36,15 @@ impl Reach<'_> {
     /// How many nodes depend on each, directly or not, itself not counted. No more than [`BATCH`] are
     /// looked at.
     pub fn count(&self, of: &[NodeId]) -> Vec<u32> {
+        self.count_those(of, |_| true)
+    }
+
+    /// How many of some nodes depend on each, as [`Self::count`].
+    pub fn count_among(&self, of: &[NodeId], among: &NodeSet) -> Vec<u32> {
+        self.count_those(of, |node| among.contains(node))
+    }
+
+    fn count_those(&self, of: &[NodeId], is_counted: impl Fn(NodeId) -> bool) -> Vec<u32> {
         let of = of.get(..BATCH).unwrap_or(of);
         let mut column: Vec<Option<usize>> = vec![None; self.graph.len()];
         for (at, node) in of.iter().enumerate() {
@@ -48,6 +57,9 @@ impl Reach<'_> {
         while self.pass(&column, &mut rows) && self.is_circular {}
         let mut counts = vec![0_u32; of.len()];
         for (node, row) in rows.iter().enumerate() {
+            if !is_counted(NodeId::new(node)) {
+                continue;
+            }
             let own = column.get(node).copied().flatten();
             for (word, mut bits) in row.iter().copied().enumerate() {
                 while bits != 0 {
@@ -168,6 +180,19 @@ mod tests {
                 .map(|node| u32::try_from(graph.dependents(&[*node]).len() - 1).unwrap())
                 .collect();
             prop_assert_eq!(graph.reach().count(&all), walked);
+            let mut even = NodeSet::empty(graph.len());
+            for node in all.iter().filter(|node| node.index() % 2 == 0) {
+                even.insert(*node);
+            }
+            let walked: Vec<u32> = all
+                .iter()
+                .map(|of| {
+                    let dependents = graph.dependents(&[*of]);
+                    let counted = |node: &&NodeId| *node != of && even.contains(**node) && dependents.contains(**node);
+                    u32::try_from(all.iter().filter(counted).count()).unwrap()
+                })
+                .collect();
+            prop_assert_eq!(graph.reach().count_among(&all, &even), walked);
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod entry;
 mod evaluation;
+mod uses;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -16,6 +17,7 @@ use snowguard_store::Quoted;
 
 use self::entry::{Entries, Entry};
 pub use self::evaluation::{Derivations, Evaluated, Evaluation, evaluation};
+pub use self::uses::Uses;
 use crate::auxiliary::Auxiliary;
 use crate::detect::{Format, detect};
 use crate::drv_files::{DrvFiles, Skipped};

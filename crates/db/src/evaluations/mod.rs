@@ -8,6 +8,7 @@
 mod bytes;
 mod channel;
 pub mod delta;
+mod dependents;
 mod facts;
 mod ingest;
 mod maintainer;
@@ -60,6 +61,14 @@ pub trait Evaluations {
     /// A revision that the channel has is not taken again. One that is older than the head is refused:
     /// what was so between two evaluations that were told about is not changed afterwards.
     fn ingest(&mut self, evaluation: &NewEvaluation<'_>) -> Result<Outcome, DbError>;
+
+    /// Notes how many packages are built with each, by key. Where that changes the place of its findings, the
+    /// package is to be matched anew.
+    fn note_dependents(
+        &mut self,
+        dependents: &[(Box<str>, u32)],
+        now: Timestamp,
+    ) -> Result<(), DbError>;
 
     /// An evaluation.
     fn evaluation(&mut self, id: i64) -> Result<Option<Evaluation>, DbError>;
@@ -166,6 +175,14 @@ impl<S: Session + ?Sized> Evaluations for S {
 
     fn ingest(&mut self, evaluation: &NewEvaluation<'_>) -> Result<Outcome, DbError> {
         ingest::ingest(self, evaluation)
+    }
+
+    fn note_dependents(
+        &mut self,
+        dependents: &[(Box<str>, u32)],
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        dependents::note(self, dependents, now)
     }
 
     fn evaluation(&mut self, id: i64) -> Result<Option<Evaluation>, DbError> {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use snowguard_db::Database;
+use snowguard_db::evaluations::Evaluations as _;
 use snowguard_db::findings::{
     Stale, mark_all_stale, mark_channel_stale, mark_expired_stale, mark_stale, stale, stale_of,
     unmark_stale,
@@ -51,6 +52,26 @@ on_both_engines! {
         assert_eq!(marked(db), [(1, 7)]);
         db.write(|session| unmark_stale(session, &[Stale { package: 1, at: 7 }])).unwrap();
         assert!(marked(db).is_empty());
+    }
+
+    fn how_many_are_built_with_it_counts_by_its_order_of_magnitude(db) {
+        fill(db);
+        let note = |counts: &[(&str, u32)]| {
+            let counts: Vec<(Box<str>, u32)> = counts.iter().map(|(key, count)| ((*key).into(), *count)).collect();
+            db.write(|session| session.note_dependents(&counts, at(9))).unwrap();
+        };
+        let known = || -> Vec<i64> {
+            db.read(|session| {
+                session.query("SELECT dependents FROM package ORDER BY id", &[])?.map(|row| row.get(0))
+            })
+            .unwrap()
+        };
+        note(&[("a", 5), ("c", 100), ("unknown", 3)]);
+        assert_eq!((known(), marked(db)), (vec![5, 0, 100], vec![(1, 9), (3, 9)]));
+        let read = db.read(|session| stale(session, 9)).unwrap();
+        db.write(|session| unmark_stale(session, &read)).unwrap();
+        note(&[("a", 7), ("c", 200)]);
+        assert_eq!((known(), marked(db)), (vec![7, 0, 200], vec![(3, 9)]));
     }
 
     fn by_channel_by_rules_and_all(db) {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use snowguard_inventory::fact::About;
 use snowguard_inventory::{Builds, Built, Gap, Meta, Nature, Role, SubjectBuilder};
 
-use super::{Detail, Failure, Output, PackageSet};
+use super::{Detail, Failure, Output, PackageSet, Uses};
 use crate::detect::Format;
 use crate::drv_files::Skipped;
 use crate::error::SourceError;
@@ -24,6 +24,8 @@ pub struct Evaluation {
     pub failed: Vec<Failure>,
     /// What of the derivations could not be known.
     pub gaps: Vec<Gap>,
+    /// How the packages are built out of each other; none if no derivation was read.
+    pub uses: Option<Uses>,
 }
 
 /// A package as it was evaluated.
@@ -96,6 +98,7 @@ pub fn evaluation(
             .collect(),
         failed,
         gaps: Vec::new(),
+        uses: None,
     };
     if derivations.live || !derivations.inputs.is_empty() {
         evaluation.look_up(derivations, options)?;
@@ -108,6 +111,8 @@ impl Evaluation {
     fn look_up(&mut self, derivations: Derivations, options: &Options) -> Result<(), SourceError> {
         let mut builder = SubjectBuilder::new();
         let mut skipped = Skipped::default();
+        // Of those in a store only what packages are made of is read, not what they are built with.
+        let are_connected = !derivations.inputs.is_empty();
         for input in derivations.inputs {
             let kind = input.kind();
             if !kind.is_derivations() {
@@ -143,11 +148,18 @@ impl Evaluation {
                 (object.and_then(|object| builds.get(object)), drv)
             })
             .collect();
+        let derivations = ids
+            .iter()
+            .map(|id| subject.graph.references((*id)?).first().copied())
+            .collect();
         for (package, (built, drv)) in self.packages.iter_mut().zip(found) {
             package.built = built;
             package.meta.drv_path = package.meta.drv_path.take().or(drv);
         }
         self.gaps = subject.gaps;
+        self.uses = are_connected
+            .then(|| Uses::new(subject.graph, derivations))
+            .flatten();
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! From what was read of an evaluation to what is kept of it. Pure.
 
 use rayon::prelude::*;
+use rustc_hash::FxHashMap;
 use snowguard_db::evaluations::{NewAttribute, NewFact, NewPackage, paths};
 use snowguard_inventory::component::table_key;
 use snowguard_inventory::{Fact, naming};
@@ -26,6 +27,36 @@ pub fn attributes(evaluation: Evaluation) -> (Vec<NewAttribute>, Vec<Failed>) {
         }
     }
     (attributes, failed)
+}
+
+/// How many packages are built with each, by key, where that is known.
+pub fn dependents(evaluation: &Evaluation) -> Vec<(Box<str>, u32)> {
+    let Some(uses) = &evaluation.uses else {
+        return Vec::new();
+    };
+    let mut keys: Vec<Box<str>> = Vec::new();
+    let mut numbers: FxHashMap<Box<str>, usize> = FxHashMap::default();
+    let all: Vec<Option<Box<str>>> = evaluation
+        .packages
+        .par_iter()
+        .map(|package| Some(attribute(package).ok()?.package.key))
+        .collect();
+    let groups: Vec<Option<usize>> = all
+        .into_iter()
+        .map(|key| {
+            let key = key?;
+            let number = *numbers.entry(key.clone()).or_insert(keys.len());
+            if number == keys.len() {
+                keys.push(key);
+            }
+            Some(number)
+        })
+        .collect();
+    let counts = uses.dependents(&groups, keys.len());
+    keys.into_iter()
+        .zip(counts)
+        .filter_map(|(key, count)| Some((key, count?)))
+        .collect()
 }
 
 /// The longest attribute path, name or version that is taken, in bytes.
@@ -120,6 +151,7 @@ mod tests {
     #[test]
     fn packages_are_known_by_language_and_name() {
         let evaluation = Evaluation {
+            uses: None,
             packages: vec![
                 evaluated(
                     "openssl_1_1",
@@ -170,6 +202,7 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_is_told() {
         let evaluation = Evaluation {
+            uses: None,
             packages: vec![
                 evaluated("", "a-1", None, None),
                 evaluated("a\0b", "a-1", None, None),

@@ -23,7 +23,7 @@ use snowguard_db::{Database, DbError};
 use snowguard_sources::packages::{self, Derivations, Evaluation};
 use snowguard_sources::{Input, Options};
 
-pub use self::attributes::{Failed, attributes};
+pub use self::attributes::{Failed, attributes, dependents};
 pub use self::error::IngestError;
 pub use self::evaluator::{Evaluator, EvaluatorError, EvaluatorLimits, Program};
 pub(crate) use self::published::refusal;
@@ -128,6 +128,7 @@ pub fn take(
     evaluation: Evaluation,
     progress: Progress<'_>,
 ) -> Result<Outcome, IngestError> {
+    let dependents = dependents(&evaluation);
     let (attributes, failures) = attributes(evaluation);
     progress(Step::Storing {
         attributes: attributes.len(),
@@ -142,7 +143,13 @@ pub fn take(
         failures: &failures,
         shrinking,
     };
-    Ok(db.write(|session| session.ingest(&new))?)
+    Ok(db.write(|session| {
+        let outcome = session.ingest(&new)?;
+        if matches!(outcome, Outcome::Taken(_)) {
+            session.note_dependents(&dependents, now)?;
+        }
+        Ok(outcome)
+    })?)
 }
 
 /// Whether a channel has a revision already: then nothing need be read.

@@ -675,3 +675,80 @@ fn the_real_nix_evaluates_a_checkout() {
         })
         .unwrap();
 }
+
+#[test]
+fn derivations_say_how_many_packages_are_built_with_one() {
+    let path =
+        |digit: char, name: &str| format!("/nix/store/{}-{name}", digit.to_string().repeat(32));
+    let derivation = |digit: char, name: &str, inputs: &[String]| {
+        let inputs: Vec<String> = inputs
+            .iter()
+            .map(|drv| format!(r#""{drv}":["out"]"#))
+            .collect();
+        format!(
+            r#""{}":{{"outputs":{{"out":{{"path":"{}"}}}},"inputSrcs":[],"inputDrvs":{{{}}},"system":"x86_64-linux","builder":"/bin/sh","args":[],"env":{{}}}}"#,
+            path(digit, &format!("{name}.drv")),
+            path(digit, &format!("{name}-built")),
+            inputs.join(",")
+        )
+    };
+    let names = [
+        ('1', "libc", "2.40"),
+        ('2', "openssl", "1.1"),
+        ('3', "openssl", "3.0"),
+        ('4', "curl", "8.1"),
+        ('5', "git", "2.5"),
+    ];
+    let drv = |at: usize| path(names[at].0, &format!("{}-{}.drv", names[at].1, names[at].2));
+    let inputs = [
+        vec![],
+        vec![drv(0)],
+        vec![drv(0)],
+        vec![drv(0), drv(2)],
+        vec![drv(3)],
+    ];
+    let derivations: Vec<String> = names
+        .iter()
+        .zip(&inputs)
+        .map(|((digit, name, version), inputs)| {
+            derivation(*digit, &format!("{name}-{version}"), inputs)
+        })
+        .collect();
+    let packages: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(at, (_, name, version))| {
+            format!(
+                r#""{name}_{at}":{{"name":"{name}-{version}","pname":"{name}","version":"{version}","system":"x86_64-linux","drvPath":"{}","outputs":{{"out":null}},"meta":{{}}}}"#,
+                drv(at)
+            )
+        })
+        .collect();
+    let world = World::new(None);
+    let (file, beside) = (world.path("set.json"), world.path("derivations.json"));
+    std::fs::write(&file, format!("{{{}}}", packages.join(","))).unwrap();
+    std::fs::write(&beside, format!("{{{}}}", derivations.join(","))).unwrap();
+    let options = Options::default();
+    let derivations = Derivations {
+        inputs: vec![Input::detect(&beside, &options).unwrap()],
+        live: false,
+    };
+    let read = read_file(&file, derivations, &options, &mut |_| ()).unwrap();
+    assert!(matches!(world.take("0000001", read), Outcome::Taken(_)));
+    let known = |world: &World| -> Vec<(String, i64)> {
+        let sql = "SELECT key, dependents FROM package ORDER BY key";
+        let rows = world.db.read(|session| {
+            session
+                .query(sql, &[])?
+                .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        });
+        rows.unwrap()
+    };
+    let counts = [("curl", 1), ("git", 0), ("libc", 3), ("openssl", 2)]
+        .map(|(key, count)| (key.to_owned(), count));
+    assert_eq!(known(&world), counts);
+    // Where nobody says, it stays.
+    let read = read_file(&file, Derivations::default(), &options, &mut |_| ()).unwrap();
+    assert!(matches!(world.take("0000002", read), Outcome::Taken(_)));
+    assert_eq!(known(&world), counts);
+}
