@@ -139,7 +139,12 @@ async fn answer(
             if let Fault::Internal(error) = &fault {
                 tracing::error!(request = id, error = %with_causes(error.as_ref()), "a request failed");
             }
-            respond::fault(app, &fault, &id, is_api)
+            let page = if method == HttpMethod::GET {
+                &path
+            } else {
+                "/"
+            };
+            respond::fault(app, &fault, &id, is_api, page)
         }
     };
     let reply = reply

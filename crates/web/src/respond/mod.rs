@@ -77,12 +77,14 @@ pub(crate) fn to(app: &App, request: &Request) -> Result<Reply, Fault> {
     }
 }
 
-/// Says what went wrong: as a page, or to programs as data.
-pub(crate) fn fault(app: &App, fault: &Fault, id: &str, is_api: bool) -> Reply {
+/// Says what went wrong: as a page, or to programs as data. `path` is the page that was asked for, to which a
+/// login leads back.
+pub(crate) fn fault(app: &App, fault: &Fault, id: &str, is_api: bool, path: &str) -> Reply {
     let reply = if is_api {
         Reply::problem(serde_json::to_vec(&fault.problem(id)).unwrap_or_default())
     } else {
-        let frame = frame(app, app.now(), Section::Other, "/", None);
+        let path = crate::request::local(path).unwrap_or("/");
+        let frame = frame(app, app.now(), Section::Other, path, None);
         let page = page::error(&frame, fault.title(), &fault.to_string(), fault.hint(), id);
         page.map_or_else(|_| Reply::text(fault.to_string()), Reply::page)
     };

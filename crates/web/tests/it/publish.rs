@@ -213,6 +213,13 @@ fn who_may_not_publish_does_not() {
             .contains("data-publish")
     );
     assert_eq!(server.post("/publish", &[], form).status, 401);
+    let asked = server.get("/advisories/CVE-2026-0001/publish", &[]);
+    let back = "/login?back=/advisories/CVE-2026-0001/publish";
+    assert!(
+        asked.body.contains(back),
+        "a login leads back: {}",
+        asked.body
+    );
     assert_eq!(
         server.get("/advisories/CVE-2026-0001/publish", &[]).status,
         401
