@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use snowguard_db::meta::Meta as _;
 use snowguard_db::{Database, DbError};
 use snowguard_tracker::foresee::Foresight;
 use snowguard_tracker::view::load;
@@ -139,10 +138,7 @@ fn changes(database: &Database) -> Result<Vec<Option<i64>>, DbError> {
 }
 
 fn count(database: &Database) -> Result<(), DbError> {
-    database.write(|session| {
-        load::count(session, Timestamp::now())?;
-        session.set_meta("view.counted", "1")
-    })
+    load::count(database, Timestamp::now())
 }
 
 fn settings(

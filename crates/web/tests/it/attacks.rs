@@ -212,10 +212,10 @@ fn infested(db: &Database) {
             &[MARKUP.into()],
         )?;
         s.execute("UPDATE advisory SET description = $1", &[MARKUP.into()])?;
-        s.execute("UPDATE maintainer SET name = $1", &[MARKUP.into()])?;
-        snowguard_tracker::view::load::count(s, world.now())
+        s.execute("UPDATE maintainer SET name = $1", &[MARKUP.into()])
     })
     .unwrap();
+    snowguard_tracker::view::load::count(db, world.now()).unwrap();
 }
 
 /// In a real browser: no script of others runs, and the policy has nothing to complain about, since nothing of

@@ -232,9 +232,7 @@ fn measure_engine(
         decide(&db, &mut steps)?;
     }
     let now = Timestamp::now();
-    step(&mut steps, "count", || {
-        Ok(db.write(|session| count(session, now))?)
-    })?;
+    step(&mut steps, "count", || Ok(count(&db, now)?))?;
     step(&mut steps, "tend", || Ok(db.tend()?))?;
     let findings = figure(&db, "SELECT count(*) FROM finding")?;
     let size = match db.dialect() {

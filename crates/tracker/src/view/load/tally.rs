@@ -7,7 +7,7 @@ use jiff::civil::{Date, Weekday};
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use snowguard_db::meta::Meta as _;
-use snowguard_db::{DbError, Session};
+use snowguard_db::{Database, DbError, Session};
 use snowguard_triage::{Bucket as Stored, Code as _};
 
 use super::common;
@@ -109,8 +109,18 @@ pub(super) fn load(session: &mut dyn Session) -> Result<Tallies, DbError> {
         .unwrap_or_default())
 }
 
-/// Counts everything, and keeps it for the pages. For the worker: it reads every finding.
-pub fn count(session: &mut dyn Session, now: Timestamp) -> Result<(), DbError> {
+/// Counts everything, and keeps it for the pages. It reads every finding, and so does that apart from what
+/// it writes: nobody who decides waits for it.
+pub fn count(db: &Database, now: Timestamp) -> Result<(), DbError> {
+    let tallies = db.read(|session| counted(session, now))?;
+    let text = serde_json::to_string(&tallies).map_err(|error| DbError::Content {
+        what: "the counts of pages".into(),
+        reason: error.to_string(),
+    })?;
+    db.write(|session| session.set_meta(NAME, &text))
+}
+
+fn counted(session: &mut dyn Session, now: Timestamp) -> Result<Tallies, DbError> {
     let before = load(session)?;
     let mut tallies = Tallies {
         counted_at: Some(now),
@@ -201,11 +211,7 @@ pub fn count(session: &mut dyn Session, now: Timestamp) -> Result<(), DbError> {
         })
     })?;
     tallies.weeks = weeks(before.weeks, &tallies.open, now);
-    let text = serde_json::to_string(&tallies).map_err(|error| DbError::Content {
-        what: "the counts of pages".into(),
-        reason: error.to_string(),
-    })?;
-    session.set_meta(NAME, &text)
+    Ok(tallies)
 }
 
 fn add(tallies: &mut Vec<Tally>, rating: Rating, count: u64, exploited: bool) {
