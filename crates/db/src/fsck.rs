@@ -137,6 +137,15 @@ pub const CHECKS: &[Check] = &[
               WHERE finding.state = 4 AND finding.duplicate_of IS NULL",
     },
     Check {
+        name: "decisions-are-in-the-log",
+        holds: "of a finding that was decided an event says so",
+        remedy: "decide on the finding again; who decided before, and why, is in a backup if anywhere",
+        // What is gone may have become another's without a decision of its own.
+        sql: "SELECT 'finding ' || CAST(finding.id AS TEXT) FROM finding \
+              WHERE finding.state <> 0 AND finding.gone IS NULL AND NOT EXISTS \
+              (SELECT 1 FROM event WHERE event.finding = finding.id AND event.after IS NOT NULL)",
+    },
+    Check {
         name: "events-refer",
         holds: "what an event is about is there",
         remedy: "restore a backup; what was done with what is missing can be read, and not undone",

@@ -34,7 +34,8 @@ on_both_engines! {
             ("findings-are-in-channels", &["UPDATE finding_channel SET channel = 99 WHERE channel = 1"]),
             ("open-findings-are-in-the-queue", &["DELETE FROM suggestion WHERE subject = 1"]),
             ("the-queue-has-findings", &["UPDATE finding SET bucket = 9 WHERE id = 1"]),
-            ("duplicates-have-an-original", &["UPDATE finding SET state = 4 WHERE id = 0"]),
+            ("duplicates-have-an-original", &["UPDATE finding SET state = 4, duplicate_of = NULL WHERE id = 1"]),
+            ("decisions-are-in-the-log", &["UPDATE finding SET state = 2 WHERE id = 0"]),
             ("events-refer", &["UPDATE event SET package = 99 WHERE id = 1"]),
             ("jobs-that-run-are-leased", &["UPDATE job SET worker = NULL WHERE state = 1"]),
         ];
