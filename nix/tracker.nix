@@ -174,6 +174,20 @@ in
       };
     };
 
+    publish = {
+      keyFile = mkOption {
+        type = secret;
+        default = null;
+        example = "/run/secrets/tracker-publish";
+        description = "A file with the key that signs what is decided, together with an index, for every scan: as `snowguard advisories key` makes it. Null publishes nothing.";
+      };
+      index = mkOption {
+        type = types.strMatching "/.+";
+        default = "/var/lib/snowguard/advisories.idx";
+        description = "The index that is published. The user snowguard-publish must be able to read it.";
+      };
+    };
+
     mailFrom = mkOption {
       type = types.nullOr types.str;
       default = null;
@@ -246,6 +260,9 @@ in
         admins = mkDefault cfg.admins;
         security = mkDefault cfg.security;
       }
+      // optionalAttrs (cfg.publish.keyFile != null) {
+        repository = mkDefault "/var/lib/snowguard-publish/repository";
+      }
       // optionalAttrs (cfg.github.clientId != null) {
         github = {
           client-id = mkDefault cfg.github.clientId;
@@ -293,15 +310,46 @@ in
     environment.etc."snowguard/tracker.toml".source = configFile;
     systemd.packages = [ snowguard.package ];
 
-    users.users.snowguard-tracker = {
-      isSystemUser = true;
-      group = "snowguard-tracker";
-      description = "Snowguard tracker";
+    users.users = mkMerge [
+      {
+        snowguard-tracker = {
+          isSystemUser = true;
+          group = "snowguard-tracker";
+          description = "Snowguard tracker";
+        };
+      }
+      (mkIf (cfg.publish.keyFile != null) {
+        snowguard-publish = {
+          isSystemUser = true;
+          group = "snowguard-publish";
+          description = "Snowguard published index";
+        };
+      })
+    ];
+    users.groups = mkMerge [
+      { snowguard-tracker = { }; }
+      (mkIf (cfg.publish.keyFile != null) { snowguard-publish = { }; })
+    ];
+
+    systemd.timers.snowguard-publish = mkIf (cfg.publish.keyFile != null) {
+      wantedBy = [ "timers.target" ];
     };
-    users.groups.snowguard-tracker = { };
 
     systemd.services = mkMerge [
       { snowguard-tracker = unit; }
+      (mkIf (cfg.publish.keyFile != null) {
+        snowguard-publish = {
+          environment = {
+            SNOWGUARD_INDEX = cfg.publish.index;
+            TRIAGE = "http://${cfg.listen}/triage.json.zst";
+          };
+          # The first, empty value takes back that of the package.
+          serviceConfig.LoadCredential = [
+            ""
+            "key:${cfg.publish.keyFile}"
+          ];
+        };
+      })
       (mkIf cfg.worker.separate { snowguard-tracker-worker = unit; })
     ];
   };

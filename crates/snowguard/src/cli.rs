@@ -516,7 +516,7 @@ pub(crate) struct Publish {
     /// The directory; what was published there before is built upon
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Utf8PathBuf,
-    /// The file of the key that signs; only its owner may read it
+    /// The file of the key that signs, which only its owner may read; or credential:NAME
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Utf8PathBuf,
     /// What a tracker decided, published with the index: a file, or an address

@@ -14,6 +14,7 @@ use snowguard_matching::triage::MAX_BYTES;
 use snowguard_report::escape::line;
 use snowguard_report::text::number;
 use snowguard_secrets::{SecretFile, create_key};
+use snowguard_store::SecretKey;
 
 use crate::Findings;
 use crate::advisories::{Feeds, network};
@@ -38,12 +39,8 @@ pub(crate) fn run(
             Failure::message("there is no home directory with an index in it")
                 .hint("`--index FILE` says which index to publish")
         })?;
-    let key = SecretFile::at(&args.key).key()?;
-    let next_key = args
-        .next_key
-        .as_deref()
-        .map(|path| SecretFile::at(path).key())
-        .transpose()?;
+    let key = secret(&args.key)?;
+    let next_key = args.next_key.as_deref().map(secret).transpose()?;
     let triage = args
         .triage
         .as_deref()
@@ -85,6 +82,14 @@ pub(crate) fn run(
         terminal.data(text.as_bytes(), None)?;
     }
     Ok(Findings::None)
+}
+
+/// A key, from a file or from what systemd hands over.
+#[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
+fn secret(path: &Utf8Path) -> Result<SecretKey, Failure> {
+    let credentials = std::env::var("CREDENTIALS_DIRECTORY").ok();
+    let credentials = credentials.as_deref().map(Utf8Path::new);
+    Ok(SecretFile::named(path.as_str(), credentials)?.key()?)
 }
 
 /// What a tracker decided, from a file or an address, packed or not.

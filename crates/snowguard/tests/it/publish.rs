@@ -117,3 +117,20 @@ fn a_published_index_is_taken_and_an_old_one_refused() {
     run.exits(2);
     assert!(run.stderr.contains("failed the last time: from"), "{run}");
 }
+
+#[test]
+fn a_key_that_systemd_hands_over_is_taken() {
+    let place = with_key();
+    fs::create_dir(place.path("credentials")).unwrap();
+    fs::rename(place.path("key"), place.path("credentials/key")).unwrap();
+    // As systemd leaves it where a list says who may read it.
+    let mode = fs::Permissions::from_mode(0o440);
+    fs::set_permissions(place.path("credentials/key"), mode).unwrap();
+    let directory = place.path("credentials");
+    let environment = [("CREDENTIALS_DIRECTORY", directory.to_str().unwrap())];
+    let args = ["advisories", "publish", "--to", "public", "--key"];
+    let run = |key| place.run_with(&[&args[..], &[key]].concat(), &environment);
+    run("credential:key").exits(0);
+    run("credentials/key").exits(2);
+    run("credential:../key").exits(2);
+}
