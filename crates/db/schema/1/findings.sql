@@ -39,7 +39,7 @@ CREATE INDEX finding_by_advisory ON finding (advisory, rank DESC, id);
 -- A kernel has thousands: what is open must not be looked for among what is done with (9), nor the other way round.
 CREATE INDEX finding_open_of_package ON finding (package, rank DESC, id) WHERE bucket <> 9;
 CREATE INDEX finding_done_of_package ON finding (package, rank DESC, id) WHERE bucket = 9;
-CREATE INDEX finding_by_bucket ON finding (bucket, rank DESC, id);
+CREATE INDEX finding_by_bucket ON finding (bucket, status, rank DESC, id);
 CREATE INDEX finding_by_assignee ON finding (assignee, state, rank DESC, id) WHERE assignee IS NOT NULL;
 CREATE INDEX finding_by_original ON finding (duplicate_of) WHERE duplicate_of IS NOT NULL;
 

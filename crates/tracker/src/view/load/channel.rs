@@ -84,7 +84,8 @@ pub fn channel(
         what: "channel",
         name: name.to_owned(),
     })?;
-    // List by list in the order of rank, and the first of all of them together.
+    // List by list in the order of rank, and the first of all of them together. What is affected in a channel
+    // is so in the worst of them.
     let bit = snowguard_triage::group::channel_bit(found.position);
     let list = |bucket: Bucket| {
         let bucket = bucket.to_code();
@@ -92,7 +93,7 @@ pub fn channel(
             "SELECT * FROM (
                  SELECT f.id AS id, f.rank AS rank FROM finding f
                       JOIN finding_channel c ON c.finding = f.id AND c.channel = $1
-                 WHERE f.bucket = {bucket} AND f.rank <= $2 AND (f.rank < $2 OR f.id > $3)
+                 WHERE f.bucket = {bucket} AND f.status = $6 AND f.rank <= $2 AND (f.rank < $2 OR f.id > $3)
                        AND (f.channels & $4) <> 0 AND c.status = $6
                  ORDER BY f.rank DESC, f.id LIMIT $5
              ) AS of_list_{bucket}"
