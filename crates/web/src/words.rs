@@ -645,9 +645,9 @@ pub(crate) fn maintains(view: &Maintainer) -> String {
         "package",
         "packages",
     );
-    match view.concerned.len() {
+    match view.concerned_count {
         0 => format!("Nothing is open in {packages}."),
-        some => format!("Something is open in {} of {packages}.", number(some)),
+        some => format!("Something is open in {} of {packages}.", many(some)),
     }
 }
 

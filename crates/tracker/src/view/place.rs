@@ -89,6 +89,8 @@ pub struct Maintainer {
     pub packages: u64,
     /// Those with something open.
     pub concerned: Vec<PackageRef>,
+    /// In how many of them something is open in all.
+    pub concerned_count: u64,
     /// What is to do, the most pressing first.
     pub suggestions: Vec<Suggestion>,
     /// Where that list goes on.

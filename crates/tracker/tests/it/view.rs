@@ -199,7 +199,7 @@ on_both_engines! {
         let channel = read(db, |s| load::channel(s, "stable", None));
         assert!(channel.findings.contains(&finding.row));
         let maintainer = read(db, |s| load::maintainer(s, "Someone", None));
-        assert_eq!((maintainer.packages, maintainer.concerned.len()), (3, 3));
+        assert_eq!((maintainer.packages, maintainer.concerned.len(), maintainer.concerned_count), (3, 3, 3));
 
         let request = Request { finding: finding.row.id, revision: Some(finding.row.revision), act: Act::Decide(State::Confirmed) };
         act(db, TEAM, &[request], "it is so", world.now()).unwrap();
@@ -245,6 +245,14 @@ on_both_engines! {
         assert!(observed.count() <= 12, "{}", observed.count());
         let titled = read(db, |s| load::search(s, "title", Some(HitKind::Advisory), None));
         assert_eq!(titled.hits.len(), 40, "by the words of titles");
+    }
+
+    /// What is told of a list is told of all of it, and not of the page.
+    fn counts_are_of_the_whole(db) {
+        world(db, 60);
+        let maintainer = read(db, |s| load::maintainer(s, "someone", None));
+        assert_eq!((maintainer.concerned.len(), maintainer.concerned_count), (50, 60));
+        assert!(maintainer.next.is_some());
     }
 
     fn names_are_found_from_their_beginning(db) {

@@ -719,6 +719,7 @@ pub(crate) fn maintainer() -> Maintainer {
         team: false,
         packages: 61,
         concerned: vec![package_ref("openssl"), package_ref("sudo")],
+        concerned_count: 2,
         suggestions: by_package(),
         next: None,
     }

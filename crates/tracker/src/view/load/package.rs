@@ -278,14 +278,15 @@ pub fn maintainer(
     })?;
     let channels = common::channels(session)?;
     let counted = session.query(
-        "SELECT count(*) FROM maintains WHERE maintainer = $1",
+        "SELECT count(*), count(CASE WHEN p.open > 0 THEN 1 END)
+         FROM maintains m JOIN package p ON p.id = m.package WHERE m.maintainer = $1",
         &[found.id.into()],
     )?;
-    let packages = counted
+    let counted: Option<(u64, u64)> = counted
         .first()
-        .map(|row| row.get(0))
-        .transpose()?
-        .unwrap_or(0);
+        .map(|row| Ok::<_, DbError>((row.get(0)?, row.get(1)?)))
+        .transpose()?;
+    let (packages, concerned_count) = counted.unwrap_or_default();
     let rows = session.query(
         "SELECT p.id, p.rank, p.key, p.name, p.language, p.open, p.exploited, s.channels
          FROM maintains m JOIN package p ON p.id = m.package
@@ -333,6 +334,7 @@ pub fn maintainer(
         name: found.name,
         packages,
         concerned,
+        concerned_count,
         suggestions,
         next,
     })
