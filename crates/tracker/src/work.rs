@@ -137,6 +137,29 @@ pub fn ask(
     session.enqueue(&job, now)
 }
 
+/// What was done, in words.
+struct Done {
+    told: String,
+    /// What happens each minute and changes nothing is told to those only who want to know all.
+    is_news: bool,
+}
+
+impl Done {
+    fn news(told: String) -> Self {
+        Self {
+            told,
+            is_news: true,
+        }
+    }
+
+    fn nothing(told: impl Into<String>) -> Self {
+        Self {
+            told: told.into(),
+            is_news: false,
+        }
+    }
+}
+
 /// One of the threads.
 pub(crate) struct Lane<'l> {
     worker: &'l Worker<'l>,
@@ -266,7 +289,7 @@ impl Lane<'_> {
         }
     }
 
-    fn work(&self, job: &Leased, beat: &Beat<'_>) -> Result<String, WorkError> {
+    fn work(&self, job: &Leased, beat: &Beat<'_>) -> Result<Done, WorkError> {
         let kind = Kind::of(&job.kind).ok_or(WorkError::Defect)?;
         match kind {
             Kind::Look => look::look(self, &job.key, beat),
@@ -282,14 +305,18 @@ impl Lane<'_> {
     fn end(
         &self,
         job: &Leased,
-        outcome: Result<String, WorkError>,
+        outcome: Result<Done, WorkError>,
         was_interrupted: bool,
         stopping: &AtomicBool,
     ) -> Result<(), DbError> {
         let (db, now) = (self.worker.db, self.worker.now());
         match outcome {
             Ok(done) => {
-                tracing::info!("{done}");
+                if done.is_news {
+                    tracing::info!("{}", done.told);
+                } else {
+                    tracing::debug!("{}", done.told);
+                }
                 if !db.write(|session| session.finish_job(&job.lease, now))? {
                     tracing::warn!("somebody else has it by now");
                 }

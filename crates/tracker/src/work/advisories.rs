@@ -10,7 +10,7 @@ use snowguard_feeds::{FeedSettings, IndexFile, Notice, RecordStore, Report, Upda
 
 use super::beat::Beat;
 use super::plan::Advisories;
-use super::{Kind, Lane, WorkError, ask, rematch};
+use super::{Done, Kind, Lane, WorkError, ask, rematch};
 use crate::advisories::take;
 use crate::chain::chain;
 
@@ -44,10 +44,10 @@ pub(super) fn digest(file: &IndexFile) -> String {
     format!("{}+{}", name(file.base_digest()), name(delta))
 }
 
-pub(super) fn advisories(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkError> {
+pub(super) fn advisories(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<Done, WorkError> {
     let worker = lane.worker;
     let Some(plan) = &worker.plan.advisories else {
-        return Ok("left to others".to_owned());
+        return Ok(Done::nothing("left to others"));
     };
     if let Some(directory) = plan.file.parent() {
         super::keep::make_directory(directory)?;
@@ -59,7 +59,7 @@ pub(super) fn advisories(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, Wor
     let mut store = RecordStore::open(&records_path(&plan.file))?.with(With::Texts);
     // A store that was lost, too, says nothing about what is in the database.
     if store.sources()?.is_empty() {
-        return failed(report).map_or_else(|| Ok("there are no records yet".to_owned()), Err);
+        return failed(report).map_or_else(|| Ok(Done::nothing("there are no records yet")), Err);
     }
     beat.say("writing the index".to_owned());
     let mut waiting = Waiting {
@@ -98,11 +98,14 @@ pub(super) fn advisories(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, Wor
     }
     match failed(report) {
         Some(error) => Err(error),
-        None => Ok(format!(
-            "{} records and {} advisories changed",
-            taken.records + taken.removed,
-            taken.advisories
-        )),
+        None => Ok(Done {
+            told: format!(
+                "{} records and {} advisories changed",
+                taken.records + taken.removed,
+                taken.advisories
+            ),
+            is_news: taken.has_changed(),
+        }),
     }
 }
 

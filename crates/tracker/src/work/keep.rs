@@ -11,7 +11,7 @@ use snowguard_db::meta::Meta as _;
 use snowguard_db::people::People as _;
 use snowguard_db::{DbError, Session};
 
-use super::{Lane, WorkError};
+use super::{Done, Lane, WorkError};
 
 /// For how long it is known which jobs were done.
 const JOBS: SignedDuration = SignedDuration::from_hours(72);
@@ -20,7 +20,7 @@ const EXPIRED: &str = "rules.expired";
 /// What backups are called: with the time between, in UTC.
 const NAME: (&str, &str) = ("tracker-", ".db");
 
-pub(super) fn tend(lane: &Lane<'_>) -> Result<String, WorkError> {
+pub(super) fn tend(lane: &Lane<'_>) -> Result<Done, WorkError> {
     let (worker, now) = (lane.worker, lane.worker.now());
     let ago = |long| now.checked_sub(long).unwrap_or(Timestamp::MIN);
     let jobs = worker.db.write(|session| {
@@ -34,9 +34,9 @@ pub(super) fn tend(lane: &Lane<'_>) -> Result<String, WorkError> {
         evaluations = worker.db.write(|session| forget(session, ago(keep)))?;
     }
     worker.db.tend()?;
-    Ok(format!(
+    Ok(Done::news(format!(
         "forgot {jobs} jobs and {evaluations} old evaluations"
-    ))
+    )))
 }
 
 /// Packages with rules that ran out since the last time are to be matched anew.
@@ -66,11 +66,11 @@ fn forget(session: &mut dyn Session, before: Timestamp) -> Result<u64, DbError> 
     Ok(forgotten)
 }
 
-pub(super) fn backup(lane: &Lane<'_>) -> Result<String, WorkError> {
+pub(super) fn backup(lane: &Lane<'_>) -> Result<Done, WorkError> {
     let (worker, now) = (lane.worker, lane.worker.now());
     let keep = worker.plan.keep.as_ref();
     let Some(plan) = keep.and_then(|keep| keep.backup.as_ref()) else {
-        return Ok("left to others".to_owned());
+        return Ok(Done::nothing("left to others"));
     };
     make_directory(&plan.directory)?;
     let time = now.strftime("%Y%m%d-%H%M%S");
@@ -87,7 +87,10 @@ pub(super) fn backup(lane: &Lane<'_>) -> Result<String, WorkError> {
     for problem in &done.problems {
         tracing::warn!(%problem, "the database is not sound");
     }
-    Ok(format!("wrote {file}, and removed {} older", old.len()))
+    Ok(Done::news(format!(
+        "wrote {file}, and removed {} older",
+        old.len()
+    )))
 }
 
 /// All backups but the newest.

@@ -4,16 +4,16 @@ use snowguard_db::evaluations::Shrinking;
 use snowguard_sources::Options;
 
 use super::beat::Beat;
-use super::{Lane, WorkError};
+use super::{Done, Lane, WorkError};
 use crate::ingest::{self, IngestError, Outcome, Polled, Poller, Step, refusal};
 
 /// Takes a new package set in, if there is one. What it changed is noted for matching with it.
-pub(super) fn look(lane: &Lane<'_>, key: &str, beat: &Beat<'_>) -> Result<String, WorkError> {
+pub(super) fn look(lane: &Lane<'_>, key: &str, beat: &Beat<'_>) -> Result<Done, WorkError> {
     let (worker, now) = (lane.worker, lane.worker.now());
     let channel = match ingest::followed(worker.db, key) {
         Ok(channel) => channel,
         Err(IngestError::NoChannel { .. } | IngestError::Ended { .. }) => {
-            return Ok(format!("{key} is not followed any more"));
+            return Ok(Done::nothing(format!("{key} is not followed any more")));
         }
         Err(error) => return Err(error.into()),
     };
@@ -29,14 +29,14 @@ pub(super) fn look(lane: &Lane<'_>, key: &str, beat: &Beat<'_>) -> Result<String
     let polled = poller.poll(&channel, now, &mut |step| beat.say(told(step)))?;
     if let Some(why) = refusal(&polled) {
         // It is noted with the channel, and asked for again the next time.
-        return Ok(format!("{key} stays: {why}"));
+        return Ok(Done::news(format!("{key} stays: {why}")));
     }
     Ok(match polled {
-        Polled::Fetched(Outcome::Taken(taken)) => format!(
+        Polled::Fetched(Outcome::Taken(taken)) => Done::news(format!(
             "{key} has a new package set: {} added, {} removed, {} of another version, {} built anew",
             taken.added, taken.removed, taken.changed, taken.rebuilt
-        ),
-        _ => format!("{key} is as it was"),
+        )),
+        _ => Done::nothing(format!("{key} is as it was")),
     })
 }
 

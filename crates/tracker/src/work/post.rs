@@ -1,15 +1,15 @@
 //! What goes out: issues to the forge, news to subscribers.
 
 use super::beat::Beat;
-use super::{Lane, WorkError};
+use super::{Done, Lane, WorkError};
 use crate::publish::forge::Forge;
 use crate::publish::sync::sync;
 use crate::subscribe::{Sender, tell as tell_all};
 
-pub(super) fn publish(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkError> {
+pub(super) fn publish(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<Done, WorkError> {
     let worker = lane.worker;
     let Some(plan) = &worker.plan.publish else {
-        return Ok("left to others".to_owned());
+        return Ok(Done::nothing("left to others"));
     };
     let forge = match &plan.to {
         Some(to) => Some(Forge::new(
@@ -38,19 +38,22 @@ pub(super) fn publish(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkEr
     for (issue, error) in &done.failed {
         tracing::warn!(issue, error, "the forge did not take an issue");
     }
-    Ok(format!(
-        "looked at {} issues: {} changed, {} brought to the forge, {} refused",
-        done.issues,
-        done.changed,
-        done.brought,
-        done.failed.len()
-    ))
+    Ok(Done {
+        told: format!(
+            "looked at {} issues: {} changed, {} brought to the forge, {} refused",
+            done.issues,
+            done.changed,
+            done.brought,
+            done.failed.len()
+        ),
+        is_news: done.changed + done.brought + done.failed.len() > 0,
+    })
 }
 
-pub(super) fn tell(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkError> {
+pub(super) fn tell(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<Done, WorkError> {
     let worker = lane.worker;
     let Some(plan) = &worker.plan.tell else {
-        return Ok("left to others".to_owned());
+        return Ok(Done::nothing("left to others"));
     };
     let sender = Sender {
         site: &plan.site,
@@ -60,8 +63,11 @@ pub(super) fn tell(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkError
         host: &plan.host,
     };
     let told = tell_all(worker.db, &sender, worker.now(), &mut || beat.is_ours())?;
-    Ok(format!(
-        "{} people asked, {} subscriptions have news; {} deliveries taken, {} to be tried again, {} given up",
-        told.asked, told.made, told.taken, told.failed, told.given_up
-    ))
+    Ok(Done {
+        is_news: told.asked + told.made + told.taken + told.failed + told.given_up > 0,
+        told: format!(
+            "{} people asked, {} subscriptions have news; {} deliveries taken, {} to be tried again, {} given up",
+            told.asked, told.made, told.taken, told.failed, told.given_up
+        ),
+    })
 }

@@ -12,7 +12,7 @@ use snowguard_inventory::IdentityTable;
 
 use super::advisories::{Edition, digest, edition};
 use super::beat::Beat;
-use super::{Lane, WorkError};
+use super::{Done, Lane, WorkError};
 use crate::rematch::{Rematched, Rematcher, Scope};
 
 /// Under which name it is noted what everything was matched with.
@@ -45,12 +45,12 @@ pub(super) fn is_needed(session: &mut dyn Session) -> Result<bool, DbError> {
     Ok(matched(session)? != Some(With::now(edition)) || !stale(session, 1)?.is_empty())
 }
 
-pub(super) fn rematch(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkError> {
+pub(super) fn rematch(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<Done, WorkError> {
     let (worker, now) = (lane.worker, lane.worker.now());
     let db = worker.db;
     let (edition, before) = db.read(|session| Ok((edition(session)?, matched(session)?)))?;
     let (Some(edition), Some(plan)) = (edition, &worker.plan.advisories) else {
-        return Ok("there are no advisories yet".to_owned());
+        return Ok(Done::nothing("there are no advisories yet"));
     };
     let file = IndexFile::open(&plan.file)?;
     if digest(&file) != edition.index {
@@ -80,7 +80,7 @@ pub(super) fn rematch(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkEr
         }
     }
     let more = rematcher.run(Scope::Stale, &mut told)?;
-    Ok(format!(
+    Ok(Done::news(format!(
         "matched {} packages: {} findings are new, {} changed, {} gone, {} reopened, {} fixed everywhere",
         done.packages + more.packages,
         done.new + more.new,
@@ -88,7 +88,7 @@ pub(super) fn rematch(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<String, WorkEr
         done.gone + more.gone,
         done.reopened + more.reopened,
         done.closed + more.closed,
-    ))
+    )))
 }
 
 /// The advisories that changed since everything was matched; none if everything is to be matched again.
