@@ -1,6 +1,6 @@
 //! The data of pages: what is in it, and what it costs.
 
-use snowguard_db::{Database, Session};
+use snowguard_db::{Database, Dialect, Session};
 use snowguard_testkit::on_both_engines;
 use snowguard_tracker::decide::{Request, act};
 use snowguard_tracker::view::load::{self, ViewError};
@@ -14,6 +14,8 @@ use crate::world::{TEAM, World};
 /// Two channels with packages, of which some are affected in one only.
 fn world(db: &Database, packages: usize) -> World<'_> {
     let mut world = World::new(db);
+    // An evaluation of a revision that is known is not taken in again.
+    world.day = i64::try_from(packages).unwrap();
     let set = |version: &str| -> Vec<[String; 4]> {
         (0..packages)
             .map(|at| {
@@ -60,15 +62,18 @@ fn missing<T>(outcome: &Result<T, ViewError>) -> bool {
     matches!(outcome, Err(ViewError::NotFound { .. }))
 }
 
-/// Loads every view, and says how many statements each took.
-fn all(db: &Database) -> Vec<(&'static str, usize)> {
+/// Loads every view, and says how many statements each took; none may read a table whole.
+///
+/// What PostgreSQL does with a table of one page and a list of fifty keys is to read the page, whatever it
+/// could do: its plans are looked at where the lists are short.
+fn all(db: &Database, plans: bool) -> Vec<(&'static str, usize)> {
     let (watched, observed) = db.observed();
     let mut costs = Vec::new();
     let mut cost =
         |name: &'static str, work: &mut dyn FnMut(&mut dyn Session) -> Result<(), ViewError>| {
             watched.try_read(|session| work(session)).unwrap();
             let seen = observed.take();
-            for statement in &seen {
+            for statement in seen.iter().filter(|_| plans) {
                 let scans = db.scans(statement).unwrap();
                 // Channels are a handful, and the others are answers within the statement.
                 let is_large = |table: &str| {
@@ -149,11 +154,12 @@ fn all(db: &Database) -> Vec<(&'static str, usize)> {
 on_both_engines! {
     fn every_page_costs_the_same_whatever_there_is(db) {
         world(db, 3);
-        let few = all(db);
+        let few = all(db, true);
         let several = |name: &str| matches!(name, "further down" | "at the end");
         assert!(few.iter().all(|(name, count)| *count <= if several(name) { 60 } else { 20 }), "{few:?}");
         world(db, 40);
-        assert_eq!(all(db), few);
+        assert_eq!(read(db, |s| load::home(s)).counts.packages, 40);
+        assert_eq!(all(db, db.dialect() == Dialect::Sqlite), few);
     }
 
     fn an_empty_tracker_has_pages(db) {
