@@ -3,8 +3,9 @@
 use camino::Utf8PathBuf;
 use snowguard_inventory::Subject;
 use snowguard_report::escape;
+use snowguard_report::fod::Level;
 use snowguard_report::fod::{
-    Finding, Listing, Unchanged, counted, counts, difference, differing, listed, listing,
+    Listing, Unchanged, counted, counts, difference, differing, listed, listing,
 };
 
 use crate::Findings;
@@ -103,12 +104,12 @@ fn lines(values: &[impl serde::Serialize]) -> Result<Vec<u8>, Failure> {
 }
 
 fn fails(listing: &Listing, on: FailOn) -> bool {
+    let least = match on {
+        FailOn::Never => return false,
+        FailOn::Note => Level::Note,
+        FailOn::Warning => Level::Warning,
+        FailOn::Error => Level::Error,
+    };
     let mut findings = listing.fods.iter().flat_map(|row| &row.findings);
-    let is = |finding: &Finding, levels: &[&str]| levels.contains(&finding.level);
-    match on {
-        FailOn::Never => false,
-        FailOn::Note => findings.next().is_some(),
-        FailOn::Warning => findings.any(|finding| is(finding, &["warning", "error"])),
-        FailOn::Error => findings.any(|finding| is(finding, &["error"])),
-    }
+    findings.any(|finding| finding.level >= least)
 }

@@ -92,10 +92,17 @@ impl Column {
             Self::After => vec![row.after],
             Self::Proxy => vec![row.proxy],
             Self::Tls => vec![row.tls],
-            Self::Rule => row.findings.iter().map(|finding| finding.rule).collect(),
+            Self::Rule => row
+                .findings
+                .iter()
+                .map(|finding| finding.rule.as_str())
+                .collect(),
             Self::Level => {
-                let mut levels: Vec<&str> =
-                    row.findings.iter().map(|finding| finding.level).collect();
+                let mut levels: Vec<&str> = row
+                    .findings
+                    .iter()
+                    .map(|finding| finding.level.as_str())
+                    .collect();
                 levels.sort_unstable();
                 levels.dedup();
                 levels

@@ -1,12 +1,10 @@
 //! The list as one page that needs nothing but itself, and no script.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
-use snowguard_fod::rule::{Level, Rule};
+use snowguard_fod::rule::Level;
 
 use super::column::{Column, counts};
-use super::listing::{Listing, Row, some_of_each, worst_first};
+use super::listing::{Finding, Listing, Row, by_rule, some_of_each, worst_first};
 use crate::html::{BASE_STYLE, hash};
 use crate::words::number;
 
@@ -35,7 +33,7 @@ pub fn page(listing: &Listing) -> String {
         style_hash: hash(&style),
         style,
         listing,
-        rules: rules(listing),
+        rules: by_rule(listing),
         plots: [
             (Column::Class, "By what fetches"),
             (Column::Host, "By host"),
@@ -59,19 +57,9 @@ struct Page<'l> {
     style: String,
     style_hash: String,
     listing: &'l Listing,
-    rules: Vec<Told>,
+    rules: Vec<(Finding, usize)>,
     plots: Vec<Plot>,
     rows: Vec<Shown<'l>>,
-}
-
-/// A rule with how often it applies.
-struct Told {
-    level: &'static str,
-    class: &'static str,
-    rule: &'static str,
-    count: usize,
-    what: &'static str,
-    remedy: &'static str,
 }
 
 struct Plot {
@@ -108,35 +96,12 @@ impl<'l> Shown<'l> {
 }
 
 /// The colour of a level.
-fn class_of(level: &str) -> &'static str {
+fn class_of(level: Level) -> &'static str {
     match level {
-        "error" => "h",
-        "warning" => "m",
-        _ => "u",
+        Level::Error => "h",
+        Level::Warning => "m",
+        Level::Note => "u",
     }
-}
-
-fn rules(listing: &Listing) -> Vec<Told> {
-    let mut by_rule: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for finding in listing.fods.iter().flat_map(|row| &row.findings) {
-        *by_rule.entry((finding.level, finding.rule)).or_default() += 1;
-    }
-    let mut told = Vec::new();
-    for level in [Level::Error, Level::Warning, Level::Note] {
-        for rule in Rule::ALL {
-            if let Some(&count) = by_rule.get(&(level.as_str(), rule.as_str())) {
-                told.push(Told {
-                    level: level.as_str(),
-                    class: class_of(level.as_str()),
-                    rule: rule.as_str(),
-                    count,
-                    what: rule.what(),
-                    remedy: rule.remedy(),
-                });
-            }
-        }
-    }
-    told
 }
 
 fn plot(listing: &Listing, column: Column, title: &'static str) -> Plot {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use snowguard_closure::NodeId;
 use snowguard_fod::place::Place;
-use snowguard_fod::rule::Level;
+use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::{Fod, Mirrors, Scheme, rule};
 use snowguard_inventory::{Gap, Subject};
 
@@ -103,9 +103,21 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Which rule.
-    pub rule: &'static str,
-    /// `error`, `warning`, `note`.
-    pub level: &'static str,
+    #[serde(serialize_with = "as_rule")]
+    pub rule: Rule,
+    /// How much it says of this one.
+    #[serde(serialize_with = "as_level")]
+    pub level: Level,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn as_rule<S: Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(rule.as_str())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn as_level<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(level.as_str())
 }
 
 /// Lists the fixed-output derivations of a subject.
@@ -228,8 +240,8 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
         findings: rule::against(fod)
             .into_iter()
             .map(|rule| Finding {
-                rule: rule.as_str(),
-                level: rule.level(fod).as_str(),
+                rule,
+                level: rule.level(fod),
             })
             .collect(),
         direct_dependents: 0,
@@ -314,9 +326,9 @@ pub(super) fn worst_first(listing: &Listing) -> Vec<&Row> {
 
 /// The first few of each rule, in that order: of one rule there may be thousands.
 pub(super) fn some_of_each(listing: &Listing, each: usize, all: usize) -> Vec<&Row> {
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut taken: BTreeMap<Option<Rule>, usize> = BTreeMap::new();
     let few = worst_first(listing).into_iter().filter(|row| {
-        let rule = row.findings.first().map_or("", |finding| finding.rule);
+        let rule = row.findings.first().map(|finding| finding.rule);
         let count = taken.entry(rule).or_default();
         *count += 1;
         *count <= each
@@ -324,16 +336,21 @@ pub(super) fn some_of_each(listing: &Listing, each: usize, all: usize) -> Vec<&R
     few.take(all).collect()
 }
 
+/// How often each rule applies, the worst first.
+pub(super) fn by_rule(listing: &Listing) -> Vec<(Finding, usize)> {
+    let mut counts: BTreeMap<(Reverse<Level>, Rule), usize> = BTreeMap::new();
+    for finding in listing.fods.iter().flat_map(|row| &row.findings) {
+        *counts
+            .entry((Reverse(finding.level), finding.rule))
+            .or_default() += 1;
+    }
+    let counts = counts.into_iter();
+    counts
+        .map(|((Reverse(level), rule), count)| (Finding { rule, level }, count))
+        .collect()
+}
+
 /// The worst that speaks against one.
 fn worst(row: &Row) -> Option<Level> {
-    let level = |word: &str| {
-        [Level::Error, Level::Warning, Level::Note]
-            .into_iter()
-            .find(|level| level.as_str() == word)
-    };
-    let levels = row
-        .findings
-        .iter()
-        .filter_map(|finding| level(finding.level));
-    levels.max()
+    row.findings.iter().map(|finding| finding.level).max()
 }

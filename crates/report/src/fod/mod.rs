@@ -13,4 +13,6 @@ pub use self::column::{Column, Condition, ConditionError, Count, counts};
 pub use self::difference::{Difference, Rehashed, Unchanged, difference};
 pub use self::html::page;
 pub use self::listing::{Finding, Listing, Row, listing};
+pub use snowguard_fod::rule::{Level, Rule};
+
 pub use self::text::{counted, differing, listed};

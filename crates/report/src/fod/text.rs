@@ -1,14 +1,13 @@
 //! Lists and counts for a terminal.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use snowguard_fod::rule::{Level, Rule};
+use snowguard_fod::rule::Level;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::column::{Column, Count, counts};
 use super::difference::Difference;
-use super::listing::{Listing, Row, some_of_each, worst_first};
+use super::listing::{Finding, Listing, Row, by_rule, some_of_each, worst_first};
 use crate::escape::{fit, line};
 use crate::text::{Paint, number, wrap};
 
@@ -145,25 +144,17 @@ fn values(listing: &Listing, column: Column, width: usize) -> String {
 }
 
 fn findings(listing: &Listing, paint: Paint, width: usize) -> String {
-    let mut by_rule: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for finding in listing.fods.iter().flat_map(|row| &row.findings) {
-        *by_rule.entry((finding.rule, finding.level)).or_default() += 1;
-    }
-    if by_rule.is_empty() {
+    let found = by_rule(listing);
+    if found.is_empty() {
         return String::new();
     }
     let mut out = format!("\n{}\n", paint.heading("WHAT SPEAKS AGAINST THEM"));
-    for level in [Level::Error, Level::Warning, Level::Note] {
-        for rule in Rule::ALL {
-            let Some(count) = by_rule.get(&(rule.as_str(), level.as_str())) else {
-                continue;
-            };
-            let left = format!("  {:<7} {:>7}  ", level.as_str(), number(*count));
-            let left = left.replacen(level.as_str(), &painted(level, paint), 1);
-            let _ = writeln!(out, "{left}{}", paint.name(rule.as_str()));
-            let text = format!("{}; {}", rule.what(), rule.remedy());
-            wrap(&mut out, 19, &text, width);
-        }
+    for (Finding { rule, level }, count) in found {
+        let left = format!("  {:<7} {:>7}  ", level.as_str(), number(count));
+        let left = left.replacen(level.as_str(), &painted(level, paint), 1);
+        let _ = writeln!(out, "{left}{}", paint.name(rule.as_str()));
+        let text = format!("{}; {}", rule.what(), rule.remedy());
+        wrap(&mut out, 19, &text, width);
     }
     out
 }
@@ -197,7 +188,8 @@ fn one(row: &Row, paint: Paint, width: usize) -> String {
     );
     let _ = writeln!(out, "    {}", fit(&place(row), width - 4));
     let mut notes: Vec<String> = Vec::new();
-    let rules: Vec<&str> = row.findings.iter().map(|finding| finding.rule).collect();
+    let rules = row.findings.iter().map(|finding| finding.rule.as_str());
+    let rules: Vec<&str> = rules.collect();
     if !rules.is_empty() {
         notes.push(rules.join(", "));
     }
