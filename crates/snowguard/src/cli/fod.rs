@@ -46,7 +46,7 @@ pub(crate) struct List {
     pub(crate) inputs: Vec<Utf8PathBuf>,
     #[command(flatten)]
     pub(crate) from: From,
-    /// Only some: COLUMN=VALUE[,VALUE], or != for the others; `*` at an end stands for anything.
+    /// Only some: COLUMN=VALUE,VALUE, or != for the others; `*` at an end stands for anything.
     /// Several must all hold
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) conditions: Vec<Condition>,

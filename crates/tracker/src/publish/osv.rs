@@ -9,6 +9,7 @@ use snowguard_formats::osv::{
     Affected, Document, Event, Package, Range, Reference, ReferenceKind, Severity, SeverityKind,
     Specific, private_id,
 };
+use snowguard_store::compare_versions;
 
 use super::issue::{DecidedPackage, Decision, Issue, Site, Standing};
 use super::text;
@@ -65,9 +66,7 @@ pub fn specific_ecosystem(site: &Site, channel: &str) -> String {
 
 fn affected(package: &DecidedPackage, channel: &Standing, site: &Site) -> Affected {
     let mut events = vec![Event::Introduced("0".to_owned())];
-    if let Some(version) = &package.fixed_in {
-        events.push(Event::Fixed(version.clone()));
-    }
+    events.extend(first_fixed(package, channel).map(|version| Event::Fixed(version.to_owned())));
     let is_open = matches!(channel.status, Status::Affected | Status::NeedsReview);
     let mut specific = Specific::from([
         ("attributes".to_owned(), json!(package.attributes)),
@@ -100,6 +99,23 @@ fn affected(package: &DecidedPackage, channel: &Standing, site: &Site) -> Affect
         ecosystem_specific: specific,
         database_specific: Specific::new(),
     }
+}
+
+/// The first version without it in a channel, as far as it is known.
+///
+/// What mends a release line of its own has a lower number than the fix of the newest line: where all that
+/// a channel has is fixed, the fix is there at the least of it.
+fn first_fixed<'p>(package: &'p DecidedPackage, channel: &'p Standing) -> Option<&'p str> {
+    let of_package = package.fixed_in.as_deref();
+    let of_channel = channel
+        .versions
+        .iter()
+        .map(String::as_str)
+        .filter(|_| channel.status == Status::Fixed);
+    of_package
+        .into_iter()
+        .chain(of_channel)
+        .min_by(|one, other| compare_versions(one, other))
 }
 
 /// The word of interfaces.

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use snowguard_advisory::identity::PackageKey;
 use snowguard_formats::Layout;
-use snowguard_formats::osv::Naming;
+use snowguard_formats::osv::{Event, Naming};
 use snowguard_matching::suppress::Justification;
 use snowguard_testkit::schema::{Schema, assert_valid};
 use snowguard_tracker::publish::{
@@ -102,6 +102,26 @@ fn osv_is_valid_and_names_the_ecosystem_openly() {
     let json = document.to_json(Naming::Valid, Layout::Pretty).unwrap();
     assert_valid(Schema::Osv17, &json);
     insta::assert_snapshot!(String::from_utf8(json).unwrap());
+}
+
+/// The fix of an older release line has a lower number than that of the newest.
+#[test]
+fn a_channel_with_an_older_line_that_is_fixed_is_not_told_as_affected() {
+    let mut issue = issue();
+    let channels = &mut issue.verdicts.packages[0].channels;
+    channels[1].versions = vec!["1.1.1zb".to_owned()];
+    let document = publish::osv(&issue, &site());
+    let fixed: Vec<_> = document.affected[..2]
+        .iter()
+        .map(|affected| affected.ranges[0].events.last().cloned())
+        .collect();
+    assert_eq!(
+        fixed,
+        [
+            Some(Event::Fixed("3.0.14".to_owned())),
+            Some(Event::Fixed("1.1.1zb".to_owned())),
+        ]
+    );
 }
 
 #[test]
