@@ -131,6 +131,7 @@ on_both_engines! {
                 }
               ],
               "decided": "2023-11-19T22:13:20Z",
+              "fixed_in": "1.5",
               "issue": "NIX-2023-0001",
               "package": "one",
               "reason": "looked at",
