@@ -232,23 +232,7 @@ fn programs_publish_with_a_token_that_may() {
     let server = server();
     let visitor = server.log_in();
     confirmed(&server, &visitor);
-    let token = |scopes: &str| {
-        let page = visitor.post(
-            &server,
-            "/settings/tokens",
-            &format!("name=a&{scopes}&days=7"),
-        );
-        let secret = page
-            .body
-            .split("sgt_")
-            .nth(1)
-            .unwrap()
-            .split('<')
-            .next()
-            .unwrap()
-            .to_owned();
-        format!("Bearer sgt_{secret}")
-    };
+    let token = |scopes: &str| visitor.token(&server, scopes);
     let form = "advisory=CVE-2026-0001&title=A+title&text=";
     let triages = token("scope=read&scope=triage");
     assert_eq!(

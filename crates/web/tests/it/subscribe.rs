@@ -238,23 +238,7 @@ fn letters_are_agreed_to_and_ended_by_link_without_a_login() {
 fn programs_subscribe_with_a_token_that_may() {
     let server = server();
     let visitor = server.log_in();
-    let token = |scopes: &str| {
-        let page = visitor.post(
-            &server,
-            "/settings/tokens",
-            &format!("name=a&{scopes}&days=7"),
-        );
-        let secret = page
-            .body
-            .split("sgt_")
-            .nth(1)
-            .unwrap()
-            .split('<')
-            .next()
-            .unwrap()
-            .to_owned();
-        format!("Bearer sgt_{secret}")
-    };
+    let token = |scopes: &str| visitor.token(&server, scopes);
     let (reads, subscribes) = (token("scope=read"), token("scope=subscribe"));
     let form = format!("kind=package&name=one&{HOOK}");
     let post =
@@ -298,17 +282,7 @@ fn forms_of_the_api_need_their_scopes() {
     let visitor = server.log_in();
     let mut tokens = std::collections::HashMap::new();
     for scope in ["read", "triage", "publish", "subscribe"] {
-        let form = format!("name=a&scope={scope}&days=7");
-        let page = visitor.post(&server, "/settings/tokens", &form);
-        let secret = page
-            .body
-            .split("sgt_")
-            .nth(1)
-            .unwrap()
-            .split('<')
-            .next()
-            .unwrap();
-        tokens.insert(scope, format!("Bearer sgt_{secret}"));
+        tokens.insert(scope, visitor.token(&server, &format!("scope={scope}")));
     }
     let described: serde_json::Value =
         serde_json::from_str(&snowguard_web::openapi().unwrap()).unwrap();

@@ -362,23 +362,7 @@ fn what_is_missing_in_a_decision_is_said() {
 fn programs_decide_with_a_token_that_may() {
     let server = server();
     let visitor = server.log_in();
-    let token = |scopes: &str| {
-        let page = visitor.post(
-            &server,
-            "/settings/tokens",
-            &format!("name=a&{scopes}&days=7"),
-        );
-        format!(
-            "Bearer sgt_{}",
-            page.body
-                .split("sgt_")
-                .nth(1)
-                .unwrap()
-                .split('<')
-                .next()
-                .unwrap()
-        )
-    };
+    let token = |scopes: &str| visitor.token(&server, scopes);
     let finding = named(&server, "two", "CVE-2026-0002");
     let form = format!("f={finding}&state=confirmed");
     let reads = token("scope=read");
