@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::disk;
 use crate::process::{self, Log};
 use crate::requirement::{self, Consent, Requirement};
 use crate::steps::{self, STEPS, Step};
@@ -43,6 +44,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if !installed.is_empty() {
         let seconds = installing.as_secs_f64();
         println!("installed {} in {seconds:.1} s", installed.join(", "));
+    }
+    if args.only.is_empty()
+        && let Some(warning) = disk::warning(workspace)?
+    {
+        println!("{warning}");
     }
     let mut results = Vec::new();
     for step in &chosen {
