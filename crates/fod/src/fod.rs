@@ -5,6 +5,7 @@ use snowguard_store::{ContentAddress, Derivation, HashAlgo, Output, StoreDir};
 
 use crate::class::{self, Class, Tool};
 use crate::place::{Place, Reference, Scheme};
+use crate::plan::Plan;
 
 /// So many URLs of one are kept; `fetchurl` tries them in turn.
 const MOST_URLS: usize = 64;
@@ -37,6 +38,8 @@ pub struct Fod {
     pub tls: Tls,
     /// Whether it lets variables of a proxy in, and so means to use the network.
     pub asks_for_network: bool,
+    /// How it can be verified.
+    pub plan: Plan,
 }
 
 /// What is done with what came, before it is hashed.
@@ -161,6 +164,14 @@ impl Fod {
         }
         let asks_for_network = attrs.is_some_and(class::asks_for_network);
         let places: Vec<Place<'_>> = urls.iter().map(|url| Place::of(url)).collect();
+        let checkout = Checkout {
+            submodules: flag(attrs, "fetchSubmodules"),
+            lfs: flag(attrs, "fetchLFS"),
+            dot_git: flag(attrs, "leaveDotGit"),
+            deep: flag(attrs, "deepClone"),
+        };
+        let (method, algo) = (address.method, address.hash.algo());
+        let plan = Plan::of(drv, attrs, tool, method, algo, checkout, &urls);
         Some(Self {
             name: drv.name().as_str().into(),
             output: dir.show(path).to_string().into(),
@@ -168,12 +179,8 @@ impl Fod {
             proxy: proxy(tool, asks_for_network, &places),
             tls: tls(tool, drv, attrs, &places),
             after: after(attrs),
-            checkout: Checkout {
-                submodules: flag(attrs, "fetchSubmodules"),
-                lfs: flag(attrs, "fetchLFS"),
-                dot_git: flag(attrs, "leaveDotGit"),
-                deep: flag(attrs, "deepClone"),
-            },
+            checkout,
+            plan,
             tool,
             rev,
             sources,

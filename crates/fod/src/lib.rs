@@ -4,6 +4,7 @@ pub mod class;
 pub mod fod;
 pub mod mirrors;
 pub mod place;
+pub mod plan;
 pub mod rule;
 pub mod stale;
 
@@ -11,4 +12,5 @@ pub use self::class::{Class, Tool};
 pub use self::fod::{After, Fod, Proxy, Tls};
 pub use self::mirrors::Mirrors;
 pub use self::place::{Host, Place, Reference, Scheme};
+pub use self::plan::Plan;
 pub use self::rule::Rule;
