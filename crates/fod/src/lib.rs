@@ -5,6 +5,7 @@ pub mod fod;
 pub mod mirrors;
 pub mod place;
 pub mod plan;
+pub mod policy;
 pub mod rule;
 pub mod stale;
 
@@ -13,4 +14,5 @@ pub use self::fod::{After, Fod, Proxy, Tls};
 pub use self::mirrors::Mirrors;
 pub use self::place::{Host, Place, Reference, Scheme};
 pub use self::plan::Plan;
+pub use self::policy::Policy;
 pub use self::rule::Rule;

@@ -1,0 +1,452 @@
+//! The reviewed file: what may be reached beyond what derivations say, why, and until when.
+//!
+//! ```toml
+//! [limits]
+//! bytes = 68719476736
+//!
+//! [[exception]]
+//! derivation = "hello-*"
+//! hosts = ["mirror.example.org", "*.cdn.example.org:8443"]
+//! protocols = ["http"]
+//! reason = "the only mirror that has it"
+//! expires = 2027-01-01
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::civil::Date;
+use serde::Deserialize;
+
+use super::{HostPattern, Limits, Protocol};
+use crate::fod::Fod;
+
+/// The largest policy file, in bytes.
+const MOST_BYTES: usize = 4 << 20;
+/// So many exceptions a file holds at most: more are reviewed by nobody.
+const MOST: usize = 10_000;
+
+/// Something that is allowed for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// The name of the derivation's output; `*` stands for anything.
+    pub derivation: Option<Box<str>>,
+    /// The store path of its output, which follows from name and hash.
+    pub output: Option<Box<str>>,
+    /// The word of its class.
+    pub class: Option<Box<str>>,
+    /// The name of its tool.
+    pub tool: Option<Box<str>>,
+    /// What may be reached; with a port that is not the protocol's.
+    pub hosts: Vec<(HostPattern, Option<u16>)>,
+    /// By these protocols.
+    pub protocols: Vec<Protocol>,
+    /// Also at addresses that are not of the public network.
+    pub private: bool,
+    /// Why.
+    pub reason: Box<str>,
+    /// Until which day, that day included.
+    pub expires: Date,
+}
+
+impl Exception {
+    /// Whether it is about a derivation: all that it names has to fit.
+    pub fn concerns(&self, fod: &Fod) -> bool {
+        let fits = |asked: Option<&str>, is: &str| asked.is_none_or(|asked| asked == is);
+        self.derivation
+            .as_deref()
+            .is_none_or(|glob| matches(glob, &fod.name))
+            && fits(self.output.as_deref(), &fod.output)
+            && fits(self.class.as_deref(), fod.tool.class.as_str())
+            && fits(self.tool.as_deref(), fod.tool.name)
+    }
+}
+
+/// A policy file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exceptions {
+    limits: Option<Limits>,
+    all: Vec<Exception>,
+}
+
+impl Exceptions {
+    /// Reads a policy file. One exception that is wrong makes the whole file wrong: what is reviewed is what
+    /// holds.
+    pub fn parse(text: &str) -> Result<Self, ExceptionsError> {
+        if text.len() > MOST_BYTES {
+            return Err(ExceptionsError::TooLarge);
+        }
+        let file: File = toml::from_str(text)?;
+        if file.exception.len() > MOST {
+            return Err(ExceptionsError::TooLarge);
+        }
+        let all = file.exception.into_iter().enumerate().map(|(at, entry)| {
+            entry.check().map_err(|what| ExceptionsError::Wrong {
+                number: at + 1,
+                what,
+            })
+        });
+        Ok(Self {
+            limits: Some(file.limits.over(Limits::default())),
+            all: all.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// How much a derivation may take.
+    pub fn limits(&self) -> Limits {
+        self.limits.unwrap_or_default()
+    }
+
+    /// Those that hold on a day.
+    pub fn in_force(&self, today: Date) -> Vec<&Exception> {
+        self.all.iter().filter(|one| one.expires >= today).collect()
+    }
+
+    /// Those that no longer hold, to be told.
+    pub fn expired(&self, today: Date) -> Vec<&Exception> {
+        self.all.iter().filter(|one| one.expires < today).collect()
+    }
+}
+
+/// Why a policy file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ExceptionsError {
+    /// It is no TOML, or holds what it must not.
+    #[error("cannot read the policy file")]
+    Toml(#[from] toml::de::Error),
+    /// An exception says too little or something that cannot be.
+    #[error("exception {number} of the policy file: {what}")]
+    Wrong {
+        /// Which, counted from 1.
+        number: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Nobody reviews that much.
+    #[error(
+        "the policy file is larger than {MOST_BYTES} bytes, or has more than {MOST} exceptions"
+    )]
+    TooLarge,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    limits: FileLimits,
+    #[serde(default)]
+    exception: Vec<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLimits {
+    bytes: Option<u64>,
+    requests: Option<u64>,
+    redirects: Option<u32>,
+    seconds: Option<u64>,
+}
+
+impl FileLimits {
+    fn over(&self, usual: Limits) -> Limits {
+        Limits {
+            bytes: self.bytes.unwrap_or(usual.bytes),
+            requests: self.requests.unwrap_or(usual.requests),
+            redirects: self.redirects.unwrap_or(usual.redirects),
+            seconds: self.seconds.unwrap_or(usual.seconds),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    derivation: Option<Box<str>>,
+    output: Option<Box<str>>,
+    class: Option<Box<str>>,
+    tool: Option<Box<str>>,
+    hosts: Vec<String>,
+    #[serde(default = "https")]
+    protocols: Vec<FileProtocol>,
+    #[serde(default)]
+    private: bool,
+    reason: String,
+    expires: toml::value::Datetime,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FileProtocol {
+    Https,
+    Http,
+}
+
+fn https() -> Vec<FileProtocol> {
+    vec![FileProtocol::Https]
+}
+
+impl Entry {
+    fn check(self) -> Result<Exception, &'static str> {
+        let all = "`*` alone would be for every derivation; name a class or a tool for that";
+        let names = [&self.output, &self.class, &self.tool];
+        match self.derivation.as_deref() {
+            None if names.iter().all(|name| name.is_none()) => {
+                return Err("it names no derivation, output, class or tool");
+            }
+            Some(glob) if glob.chars().all(|c| c == '*') => return Err(all),
+            _ => {}
+        }
+        if self.reason.trim().is_empty() {
+            return Err("it has no reason");
+        }
+        if self.hosts.is_empty() || self.protocols.is_empty() {
+            return Err("it names no hosts or no protocols");
+        }
+        let hosts = self.hosts.iter().map(|host| {
+            host_and_port(host)
+                .ok_or("a host is a name, `*.` before one, or an address, and perhaps `:PORT`")
+        });
+        let (Some(day), None) = (self.expires.date, self.expires.time) else {
+            return Err("`expires` is a day, as in 2027-01-31");
+        };
+        let (year, month, of_month) = (
+            i16::try_from(day.year),
+            i8::try_from(day.month),
+            i8::try_from(day.day),
+        );
+        let expires = match (year, month, of_month) {
+            (Ok(year), Ok(month), Ok(day)) => Date::new(year, month, day).ok(),
+            _ => None,
+        };
+        Ok(Exception {
+            hosts: hosts.collect::<Result<_, _>>()?,
+            protocols: self
+                .protocols
+                .iter()
+                .map(|protocol| match protocol {
+                    FileProtocol::Https => Protocol::Https,
+                    FileProtocol::Http => Protocol::Http,
+                })
+                .collect(),
+            derivation: self.derivation,
+            output: self.output,
+            class: self.class,
+            tool: self.tool,
+            private: self.private,
+            reason: self.reason.trim().into(),
+            expires: expires.ok_or("there is no such day")?,
+        })
+    }
+}
+
+/// `x.org`, `x.org:8443`, `[::1]:80`, `::1`.
+fn host_and_port(text: &str) -> Option<(HostPattern, Option<u16>)> {
+    let is_whole = text.matches(':').count() > 1 && !text.starts_with('[');
+    let split = text
+        .rsplit_once(':')
+        .filter(|(host, _)| !is_whole && (!host.starts_with('[') || host.ends_with(']')));
+    match split {
+        Some((host, port)) => Some((HostPattern::parse(host)?, Some(port.parse().ok()?))),
+        None => Some((HostPattern::parse(text)?, None)),
+    }
+}
+
+/// Whether a text is of a form in which `*` stands for anything.
+fn matches(glob: &str, text: &str) -> bool {
+    let mut parts = glob.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Something that would be denied, as an audit saw it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Proposal {
+    /// The name of the derivation's output.
+    pub derivation: String,
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// Whether it was at an address that is not of the public network.
+    pub private: bool,
+}
+
+/// Writes exceptions that would allow all of that. Each has a reason that says who proposes it, for a person to
+/// replace; nothing is allowed by having been seen.
+pub fn propose(seen: &[Proposal], expires: Date) -> String {
+    type Key<'p> = (&'p str, Protocol, bool);
+    let mut by: BTreeMap<Key<'_>, Vec<String>> = BTreeMap::new();
+    for one in seen {
+        let host = if one.host.contains(':') {
+            format!("[{}]", one.host)
+        } else {
+            one.host.clone()
+        };
+        let host = if one.port == one.protocol.port() {
+            host
+        } else {
+            format!("{host}:{}", one.port)
+        };
+        let hosts = by
+            .entry((&one.derivation, one.protocol, one.private))
+            .or_default();
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    let mut text = String::new();
+    for ((derivation, protocol, private), hosts) in by {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let hosts: Vec<String> = hosts.iter().map(|host| quoted(host)).collect();
+        let private = if private { "private = true\n" } else { "" };
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "[[exception]]\nderivation = {}\nhosts = [{}]\nprotocols = [\"{protocol}\"]\n{private}\
+             reason = \"proposed by an audit: say why\"\nexpires = {expires}\n\n",
+            quoted(derivation),
+            hosts.join(", "),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (glob, text, expected) in [
+            ("hello", "hello", true),
+            ("hello", "hello2", false),
+            ("hello-*", "hello-2.12.tar.gz", true),
+            ("*-x", "a-x", true),
+            ("*-x", "a-xy", false),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(glob, text), expected, "{glob} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let whole = "derivation = \"x\"\nhosts = [\"x.org\"]\nreason = \"y\"\nexpires = 2027-01-01";
+        let told = |from: &str, to: &str| {
+            let text = format!("[[exception]]\n{}", whole.replace(from, to));
+            match Exceptions::parse(&text) {
+                Ok(exceptions) => format!("{} good", exceptions.all.len()),
+                Err(ExceptionsError::Toml(error)) => error.message().to_owned(),
+                Err(error) => error.to_string(),
+            }
+        };
+        insta::assert_snapshot!(
+            [
+                told("", ""),
+                told("derivation = \"x\"", ""),
+                told("\"x\"", "\"**\""),
+                told("\"y\"", "\" \""),
+                told("[\"x.org\"]", "[]"),
+                told("x.org", "*"),
+                told("x.org", "*.org"),
+                told("x.org", "x.org:http"),
+                told("2027-01-01", "\"2027-01-01\""),
+                told("2027-01-01", "2027-01-01T00:00:00Z"),
+                told("reason", "because"),
+                told("expires = 2027-01-01", ""),
+            ].join("\n"), @r#"
+        1 good
+        exception 1 of the policy file: it names no derivation, output, class or tool
+        exception 1 of the policy file: `*` alone would be for every derivation; name a class or a tool for that
+        exception 1 of the policy file: it has no reason
+        exception 1 of the policy file: it names no hosts or no protocols
+        exception 1 of the policy file: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
+        exception 1 of the policy file: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
+        exception 1 of the policy file: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
+        invalid type: string "2027-01-01", expected a TOML datetime
+        exception 1 of the policy file: `expires` is a day, as in 2027-01-31
+        unknown field `because`, expected one of `derivation`, `output`, `class`, `tool`, `hosts`, `protocols`, `private`, `reason`, `expires`
+        missing field `expires`
+        "#);
+    }
+
+    #[test]
+    fn hosts_have_ports() {
+        let (host, port) = host_and_port("[::1]:8080").unwrap();
+        assert_eq!((host.to_string().as_str(), port), ("::1", Some(8080)));
+        let (host, port) = host_and_port("::1").unwrap();
+        assert_eq!((host.to_string().as_str(), port), ("::1", None));
+        let (host, port) = host_and_port("*.x.org:8443").unwrap();
+        assert_eq!((host.to_string().as_str(), port), ("*.x.org", Some(8443)));
+    }
+
+    #[test]
+    fn what_expired_is_told_and_does_not_hold() {
+        let file = "[[exception]]\ntool = \"go\"\nhosts = [\"x.org\"]\nreason = \"y\"\nexpires = 2026-01-31";
+        let exceptions = Exceptions::parse(file).unwrap();
+        let last = jiff::civil::date(2026, 1, 31);
+        assert_eq!(
+            (
+                exceptions.in_force(last).len(),
+                exceptions.expired(last).len()
+            ),
+            (1, 0)
+        );
+        let after = last.tomorrow().unwrap();
+        assert_eq!(
+            (
+                exceptions.in_force(after).len(),
+                exceptions.expired(after).len()
+            ),
+            (0, 1)
+        );
+    }
+
+    #[test]
+    fn what_an_audit_proposes_can_be_read_again() {
+        let seen = |host: &str, port, protocol, private| Proposal {
+            derivation: "a \"b\"\n[[exception]]".to_owned(),
+            host: host.to_owned(),
+            port,
+            protocol,
+            private,
+        };
+        let text = propose(
+            &[
+                seen("x.org", 443, Protocol::Https, false),
+                seen("x.org", 443, Protocol::Https, false),
+                seen("y.org", 8443, Protocol::Https, false),
+                seen("::1", 80, Protocol::Http, true),
+            ],
+            jiff::civil::date(2027, 1, 1),
+        );
+        let read = Exceptions::parse(&text).unwrap();
+        assert_eq!(read.all.len(), 2);
+        assert_eq!(read.all[0].hosts.len(), 2);
+        assert_eq!(
+            read.all[0].derivation.as_deref(),
+            Some("a \"b\"\n[[exception]]")
+        );
+        assert!(read.all[1].private);
+    }
+}
