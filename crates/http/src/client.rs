@@ -198,7 +198,8 @@ impl Client {
         self.client(&self.following, policy)
     }
 
-    fn staying(&self) -> Result<&reqwest::Client, HttpError> {
+    /// The client that follows none.
+    pub(crate) fn staying(&self) -> Result<&reqwest::Client, HttpError> {
         self.client(&self.staying, redirect::Policy::none())
     }
 

@@ -157,6 +157,17 @@ impl HttpError {
         }
     }
 
+    /// Whether the same may go well a little later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Stalled { .. } | Self::Cut { .. } | Self::Later { .. } => {
+                true
+            }
+            Self::Status { status, .. } => crate::retry::passes(status.as_u16()),
+            _ => false,
+        }
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {

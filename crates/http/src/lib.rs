@@ -11,9 +11,11 @@ mod part;
 mod public;
 mod retry;
 mod settings;
+mod stream;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, Get, Page, Post};
 pub use download::{Download, Event, Expected, Whole};
 pub use error::HttpError;
 pub use settings::{Conditions, Settings};
+pub use stream::{Stream, Told};

@@ -9,6 +9,7 @@ mod download;
 mod get;
 mod post;
 mod public;
+mod stream;
 mod trust;
 
 use std::error::Error as _;
