@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod meta;
 mod packed;
 pub mod people;
+pub mod refetch;
 mod schema;
 pub mod search;
 mod stored;

@@ -12,7 +12,37 @@ struct Step {
     postgres: &'static [&'static str],
 }
 
-/// All versions, the first one first. A version that was released is never changed.
+/// All versions of what one kind of database holds.
+struct Series {
+    /// Under what name its version is kept.
+    name: &'static str,
+    /// The first one first. A version that was released is never changed.
+    steps: &'static [Step],
+}
+
+impl Series {
+    fn version(&self) -> u32 {
+        self.steps.last().map_or(0, |step| step.number)
+    }
+}
+
+/// The tracker's.
+const TRACKER: Series = Series {
+    name: "schema",
+    steps: STEPS,
+};
+
+/// The queue of what is fetched again.
+const REFETCH: Series = Series {
+    name: "refetch",
+    steps: &[Step {
+        number: 1,
+        both: &[include_str!("../schema/refetch/1.sql")],
+        sqlite: &[],
+        postgres: &[],
+    }],
+};
+
 const STEPS: &[Step] = &[Step {
     number: 1,
     both: &[
@@ -38,15 +68,24 @@ pub const VERSION: u32 = STEPS[STEPS.len() - 1].number;
 /// Names the one lock under which PostgreSQL's schema is changed.
 const LOCK: i64 = 0x736e_6f77_6775_6172;
 
-/// Brings a database to this version, in one transaction.
+/// Brings a tracker's database to this version, in one transaction.
 pub(crate) fn forward(database: &Database) -> Result<(), DbError> {
     to(database, VERSION)
 }
 
-/// Brings a database to a version. Newer ones are refused.
+/// Brings a tracker's database to a version. Newer ones are refused.
 pub(crate) fn to(database: &Database, version: u32) -> Result<(), DbError> {
-    let found = database.read(|session| found(session))?;
-    check(database, found)?;
+    bring(database, &TRACKER, version)
+}
+
+/// Brings a queue of what is fetched again to this version.
+pub(crate) fn refetch(database: &Database) -> Result<(), DbError> {
+    bring(database, &REFETCH, REFETCH.version())
+}
+
+fn bring(database: &Database, series: &Series, version: u32) -> Result<(), DbError> {
+    let found = database.read(|session| version_of(session, series))?;
+    check(database, series, found)?;
     if found == Some(version) {
         return Ok(());
     }
@@ -55,26 +94,27 @@ pub(crate) fn to(database: &Database, version: u32) -> Result<(), DbError> {
             session.execute("SELECT pg_advisory_xact_lock($1)", &[Value::Int(LOCK)])?;
         }
         // Somebody else may have done it meanwhile.
-        let found = self::found(session)?;
-        check(database, found)?;
+        let found = version_of(session, series)?;
+        check(database, series, found)?;
         if found.is_none() && !is_empty(session)? {
             return Err(DbError::Foreign {
                 database: database.to_string(),
             });
         }
         let from = found.unwrap_or(0);
-        for step in STEPS
+        for step in series
+            .steps
             .iter()
             .filter(|step| from < step.number && step.number <= version)
         {
-            step.run(session)?;
+            step.run(session, series)?;
         }
         Ok(())
     })
 }
 
 impl Step {
-    fn run(&self, session: &mut dyn Session) -> Result<(), DbError> {
+    fn run(&self, session: &mut dyn Session, series: &Series) -> Result<(), DbError> {
         let dialect = session.dialect();
         let own = match dialect {
             Dialect::Sqlite => self.sqlite,
@@ -84,21 +124,28 @@ impl Step {
             session.batch(&dialect.schema(file))?;
         }
         session.execute(
-            "INSERT INTO meta (name, value) VALUES ('schema', $1) \
+            "INSERT INTO meta (name, value) VALUES ($1, $2) \
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            &[Value::from(self.number.to_string())],
+            &[series.name.into(), Value::from(self.number.to_string())],
         )?;
         Ok(())
     }
 }
 
-/// The version of a database; nothing where there is no schema of ours.
+/// The version of a tracker's database; nothing where there is no schema of ours.
 pub(crate) fn found(session: &mut dyn Session) -> Result<Option<u32>, DbError> {
+    version_of(session, &TRACKER)
+}
+
+fn version_of(session: &mut dyn Session, series: &Series) -> Result<Option<u32>, DbError> {
     let here = tables(session)?;
     if !here.iter().any(|table| table == "meta") {
         return Ok(None);
     }
-    let rows = session.query("SELECT value FROM meta WHERE name = 'schema'", &[])?;
+    let rows = session.query(
+        "SELECT value FROM meta WHERE name = $1",
+        &[series.name.into()],
+    )?;
     let text = rows.first().map(|row| row.get::<String>(0)).transpose()?;
     let version = text.as_deref().and_then(|text| text.parse().ok());
     version.map(Some).ok_or_else(|| DbError::Content {
@@ -127,12 +174,12 @@ fn is_empty(session: &mut dyn Session) -> Result<bool, DbError> {
     Ok(tables(session)?.is_empty())
 }
 
-fn check(database: &Database, found: Option<u32>) -> Result<(), DbError> {
+fn check(database: &Database, series: &Series, found: Option<u32>) -> Result<(), DbError> {
     match found {
-        Some(found) if found > VERSION => Err(DbError::Newer {
+        Some(found) if found > series.version() => Err(DbError::Newer {
             database: database.to_string(),
             found,
-            known: VERSION,
+            known: series.version(),
         }),
         _ => Ok(()),
     }

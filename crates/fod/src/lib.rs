@@ -3,6 +3,7 @@
 pub mod class;
 pub mod fod;
 pub mod mirrors;
+pub mod outcome;
 pub mod place;
 pub mod plan;
 pub mod policy;
@@ -12,6 +13,7 @@ pub mod stale;
 pub use self::class::{Class, Tool};
 pub use self::fod::{After, Fod, Proxy, Tls};
 pub use self::mirrors::Mirrors;
+pub use self::outcome::{Outcome, Verdict};
 pub use self::place::{Host, Place, Reference, Scheme};
 pub use self::plan::Plan;
 pub use self::policy::Policy;

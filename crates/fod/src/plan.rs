@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use snowguard_store::derivation::attrs::Attrs;
 use snowguard_store::{ContentAddressMethod, Derivation, HashAlgo};
 
@@ -31,7 +32,8 @@ pub enum Plan {
 }
 
 /// What is made of what comes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// The file as it is sent.
     File {
@@ -55,7 +57,8 @@ pub enum Form {
 }
 
 /// Which archive, by the name under which the fetcher unpacks it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Packing {
     /// A tar, packed with whatever its content tells.
     Tar,
@@ -64,7 +67,8 @@ pub enum Packing {
 }
 
 /// What becomes of the root of an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Root {
     /// It stays: all members are below the output.
     Kept,
@@ -76,7 +80,7 @@ pub enum Root {
 }
 
 /// The tree of a commit, as `fetchgit` takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
     /// The repository.
     pub url: Box<str>,
@@ -89,7 +93,7 @@ pub struct Tree {
 }
 
 /// What of a tree is taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sparse {
     /// Directories or patterns, a line each.
     pub lines: Box<str>,

@@ -15,6 +15,7 @@ mod issues;
 mod jobs;
 mod migration;
 mod people;
+mod refetch;
 mod refusals;
 mod schema;
 mod search;

@@ -1,0 +1,332 @@
+//! What is to be fetched again and compared, one task a row: nothing is lost, and what was done is not done again.
+//!
+//! This is a database of its own beside the tracker's: whoever verifies a package set needs no tracker. A worker
+//! leases tasks for a while, says that it is still at them, and writes what came of each. If it says nothing any
+//! more, the leases run out and others take them. Of several workers no two have one task.
+//!
+//! Times are given by the caller. Deliberately absent: what a task is, and what came of it; both are bytes here.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::engine::{Bulk, Database, Dialect, Location, Session, Settings, Value};
+use crate::error::DbError;
+use crate::schema;
+
+/// A database with a queue of tasks.
+#[derive(Clone, Debug)]
+pub struct RefetchQueue {
+    database: Database,
+}
+
+/// A task to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewTask<'a> {
+    /// Two with one key are one.
+    pub key: &'a str,
+    /// Who is asked first.
+    pub host: &'a str,
+    /// What the worker needs to know.
+    pub payload: &'a [u8],
+}
+
+/// A task that was leased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Its number.
+    pub id: i64,
+    /// As it was given.
+    pub key: String,
+    /// As it was given.
+    pub host: String,
+    /// As it was given.
+    pub payload: Vec<u8>,
+    /// Counted from 1; an old lease is told from a new one by it.
+    pub attempt: u32,
+}
+
+/// How a worker left a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is done.
+    Done {
+        /// The word of the verdict.
+        verdict: String,
+        /// What came of it.
+        result: Vec<u8>,
+    },
+    /// It is tried again after this time.
+    Later(Timestamp),
+    /// It was not done: somebody wants an end. This try does not count.
+    Released,
+}
+
+/// A task that is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// As it was given.
+    pub key: String,
+    /// What came of it.
+    pub result: Vec<u8>,
+    /// When.
+    pub finished: Timestamp,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting, also for their time.
+    pub waiting: u64,
+    /// Being done.
+    pub running: u64,
+    /// Done.
+    pub done: u64,
+}
+
+impl RefetchQueue {
+    /// Opens a queue by its name: a path, or `postgres://…`. One that is not there is made.
+    pub fn open(name: &str) -> Result<Self, DbError> {
+        Self::open_with(&name.parse()?, Settings::default())
+    }
+
+    /// As [`Self::open`], with settings.
+    pub fn open_with(location: &Location, settings: Settings) -> Result<Self, DbError> {
+        let database = Database::connect(location, settings)?;
+        schema::refetch(&database)?;
+        Ok(Self { database })
+    }
+
+    /// The database, for who looks at it.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Adds tasks; those that are known stay as they are. How many are new.
+    pub fn add(&self, tasks: &[NewTask<'_>], now: Timestamp) -> Result<u64, DbError> {
+        let bulk = Bulk::new("refetch")
+            .text("key")
+            .text("host")
+            .bytes("payload")
+            .int("state")
+            .int("due")
+            .then("ON CONFLICT (key) DO NOTHING");
+        self.database.write(|session| {
+            let rows: Vec<Vec<Value<'_>>> = tasks
+                .iter()
+                .map(|task| {
+                    vec![
+                        task.key.into(),
+                        task.host.into(),
+                        task.payload.into(),
+                        Value::Int(0),
+                        now.into(),
+                    ]
+                })
+                .collect();
+            session.insert_many(&bulk, &rows)
+        })
+    }
+
+    /// Lets tasks with one of these keys and verdicts be done again; all verdicts if none is named. How many.
+    pub fn again(
+        &self,
+        keys: &[String],
+        verdicts: &[&str],
+        now: Timestamp,
+    ) -> Result<u64, DbError> {
+        let verdicts: Vec<String> = verdicts.iter().map(|word| (*word).to_owned()).collect();
+        self.database.write(|session| {
+            let mut changed = 0;
+            for keys in keys.chunks(1000) {
+                changed += session.execute(
+                    "UPDATE refetch SET state = 0, due = $1, attempts = 0, verdict = NULL, result = NULL, \
+                     finished = NULL WHERE state = 2 AND key {in:2} AND (CAST($3 AS BIGINT) = 1 OR verdict {in:4})",
+                    &[
+                        now.into(),
+                        keys.to_vec().into(),
+                        Value::Int(i64::from(verdicts.is_empty())),
+                        verdicts.clone().into(),
+                    ],
+                )?;
+            }
+            Ok(changed)
+        })
+    }
+
+    /// Gives back what others hold, where it is certain that they are gone: whoever has the file for itself.
+    pub fn take_back_all(&self, now: Timestamp) -> Result<u64, DbError> {
+        self.database.write(|session| {
+            session.execute(
+                "UPDATE refetch SET state = 0, due = $1, attempts = attempts - 1, worker = NULL, \
+                 leased_until = NULL WHERE state = 1",
+                &[now.into()],
+            )
+        })
+    }
+
+    /// In one transaction: writes how tasks ended, says that the worker is still at others, and leases up to `want`
+    /// more whose hosts are not in `busy`. An end whose lease was lost changes nothing.
+    pub fn step(&self, step: &Step<'_>) -> Result<Vec<Task>, DbError> {
+        self.database.write(|session| {
+            for (task, end) in step.ended {
+                finish(session, step, task, end)?;
+            }
+            for task in step.running {
+                session.execute(
+                    "UPDATE refetch SET leased_until = $4 \
+                     WHERE id = $1 AND state = 1 AND attempts = $2 AND worker = $3",
+                    &[
+                        task.id.into(),
+                        task.attempt.into(),
+                        step.worker.into(),
+                        step.until().into(),
+                    ],
+                )?;
+            }
+            lease(session, step)
+        })
+    }
+
+    /// How many of these keys wait, run, are done.
+    pub fn counts(&self) -> Result<Counts, DbError> {
+        self.database.read(|session| {
+            let mut counts = Counts::default();
+            let sql = "SELECT state, count(*) FROM refetch GROUP BY state";
+            session.for_each(sql, &[], &mut |row| {
+                let count = row.get::<u64>(1)?;
+                match row.get::<i64>(0)? {
+                    0 => counts.waiting = count,
+                    1 => counts.running = count,
+                    _ => counts.done = count,
+                }
+                Ok(())
+            })?;
+            Ok(counts)
+        })
+    }
+
+    /// What came of all that are done.
+    pub fn results(&self) -> Result<Vec<Done>, DbError> {
+        self.database.read(|session| {
+            let sql = "SELECT key, result, finished FROM refetch WHERE state = 2 ORDER BY id";
+            session.query(sql, &[])?.map(|row| {
+                Ok(Done {
+                    key: row.get(0)?,
+                    result: row.get(1)?,
+                    finished: row.get(2)?,
+                })
+            })
+        })
+    }
+
+    /// How often each task was begun, by key: for tests of what is repeated.
+    pub fn attempts(&self) -> Result<Vec<(String, u32)>, DbError> {
+        self.database.read(|session| {
+            let rows = session.query("SELECT key, attempts FROM refetch ORDER BY id", &[])?;
+            rows.map(|row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+}
+
+/// One exchange between a worker and the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'s> {
+    /// Who.
+    pub worker: &'s str,
+    /// What ended since the last.
+    pub ended: &'s [(Task, End)],
+    /// What it is still at.
+    pub running: &'s [Task],
+    /// How many more it can do.
+    pub want: usize,
+    /// Hosts that cannot be asked by more now.
+    pub busy: &'s [String],
+    /// When.
+    pub now: Timestamp,
+    /// For how long it has what it is at.
+    pub lease: SignedDuration,
+}
+
+impl Step<'_> {
+    fn until(&self) -> Timestamp {
+        self.now.checked_add(self.lease).unwrap_or(Timestamp::MAX)
+    }
+}
+
+fn finish(
+    session: &mut dyn Session,
+    step: &Step<'_>,
+    task: &Task,
+    end: &End,
+) -> Result<(), DbError> {
+    const WHERE: &str = "WHERE id = $1 AND state = 1 AND attempts = $2 AND worker = $3";
+    let [id, attempt, worker]: [Value<'_>; 3] =
+        [task.id.into(), task.attempt.into(), step.worker.into()];
+    match end {
+        End::Done { verdict, result } => session.execute(
+            &format!(
+                "UPDATE refetch SET state = 2, verdict = $4, result = $5, finished = $6, leased_until = NULL {WHERE}"
+            ),
+            &[
+                id,
+                attempt,
+                worker,
+                verdict.as_str().into(),
+                result.as_slice().into(),
+                step.now.into(),
+            ],
+        )?,
+        End::Later(due) => session.execute(
+            &format!("UPDATE refetch SET state = 0, due = $4, leased_until = NULL {WHERE}"),
+            &[id, attempt, worker, (*due).into()],
+        )?,
+        End::Released => session.execute(
+            &format!(
+                "UPDATE refetch SET state = 0, due = $4, attempts = attempts - 1, leased_until = NULL {WHERE}"
+            ),
+            &[id, attempt, worker, step.now.into()],
+        )?,
+    };
+    Ok(())
+}
+
+fn lease(session: &mut dyn Session, step: &Step<'_>) -> Result<Vec<Task>, DbError> {
+    // Others who look for a task at the same moment pass these by. SQLite has one writer.
+    let lock = match session.dialect() {
+        Dialect::Sqlite => "",
+        Dialect::Postgres => "FOR UPDATE SKIP LOCKED",
+    };
+    session.execute(
+        &format!(
+            "UPDATE refetch SET state = 0, leased_until = NULL WHERE id IN \
+             (SELECT id FROM refetch WHERE state = 1 AND leased_until <= $1 {lock})"
+        ),
+        &[step.now.into()],
+    )?;
+    if step.want == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = session.query(
+        &format!(
+            "UPDATE refetch SET state = 1, worker = $1, leased_until = $2, attempts = attempts + 1 \
+             WHERE id IN (SELECT id FROM refetch WHERE state = 0 AND due <= $3 AND NOT (host {{in:4}}) \
+             ORDER BY due, id LIMIT $5 {lock}) \
+             RETURNING id, key, host, payload, attempts"
+        ),
+        &[
+            step.worker.into(),
+            step.until().into(),
+            step.now.into(),
+            step.busy.to_vec().into(),
+            i64::try_from(step.want).unwrap_or(i64::MAX).into(),
+        ],
+    )?;
+    rows.map(|row| {
+        Ok(Task {
+            id: row.get(0)?,
+            key: row.get(1)?,
+            host: row.get(2)?,
+            payload: row.get(3)?,
+            attempt: row.get(4)?,
+        })
+    })
+}
