@@ -157,3 +157,30 @@ fn check(part: &Part, file: &[u8]) {
         Span::Whole => {}
     }
 }
+
+/// Limits for archives that are read again and again.
+pub fn archive_limits() -> snowguard_archive::Limits {
+    snowguard_archive::Limits {
+        bytes: 1 << 20,
+        entries: 1000,
+        window: 1 << 20,
+        ..snowguard_archive::Limits::default()
+    }
+}
+
+/// A tree that was unpacked has a NAR, and the NAR has what the tree's list has.
+pub fn unpacked(tree: &mut snowguard_archive::Tree<snowguard_archive::Memory>) {
+    use snowguard_store::nar::{NarEvent, NarReader};
+
+    let nar = tree.write_nar(Vec::new()).expect("a tree has a NAR");
+    let mut reader = NarReader::new(&nar[..]).expect("it is one");
+    let mut count = 0;
+    while let Some(event) = reader.next().expect("it is one") {
+        count += usize::from(!matches!(event, NarEvent::DirectoryEnd));
+    }
+    reader.end().expect("it ends");
+    let members = tree.members().expect("a tree has a list");
+    // The root is not in it.
+    assert_eq!(count, members.len() + 1);
+    tree.swhid().expect("a tree has an identifier");
+}

@@ -31,6 +31,7 @@ enum Floor {
 /// Every crate of the workspace.
 const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-advisory", Floor::Ground),
+    ("snowguard-archive", Floor::Ground),
     ("snowguard-formats", Floor::Ground),
     ("snowguard-parts", Floor::Ground),
     ("snowguard-store", Floor::Ground),
@@ -60,6 +61,11 @@ const FLOORS: &[(&str, Floor)] = &[
 
 /// Uses of a crate on the same floor, each for its reason.
 const BESIDE: &[(&str, &str, &str)] = &[
+    (
+        "snowguard-archive",
+        "snowguard-store",
+        "what is unpacked is compared by the hash of its NAR",
+    ),
     (
         "snowguard-parts",
         "snowguard-advisory",

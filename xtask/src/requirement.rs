@@ -77,6 +77,37 @@ pub(crate) const SYSTEMD: Requirement = Requirement {
     why: "systemd itself checks the units",
 };
 
+pub(crate) const GIT: Requirement = Requirement {
+    program: "git",
+    from: From::Debian("git"),
+    why: "identifiers of contents and trees are compared with its own",
+};
+pub(crate) const UNZIP: Requirement = Requirement {
+    program: "unzip",
+    from: From::Debian("unzip"),
+    why: "what is read of a zip is compared with what it unpacks",
+};
+pub(crate) const ZIP: Requirement = Requirement {
+    program: "zip",
+    from: From::Debian("zip"),
+    why: "archives of tests are made with it",
+};
+pub(crate) const XZ: Requirement = Requirement {
+    program: "xz",
+    from: From::Debian("xz-utils"),
+    why: "archives of tests are packed with it",
+};
+pub(crate) const BZIP2: Requirement = Requirement {
+    program: "bzip2",
+    from: From::Debian("bzip2"),
+    why: "archives of tests are packed with it",
+};
+pub(crate) const ZSTD: Requirement = Requirement {
+    program: "zstd",
+    from: From::Debian("zstd"),
+    why: "archives of tests are packed with it",
+};
+
 /// Whether and how to ask before something is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consent {

@@ -10,7 +10,8 @@ use crate::fuzz;
 use crate::layers;
 use crate::process::Log;
 use crate::requirement::{
-    self, CARGO_DENY, CHROMIUM, CLIPPY, CXX, DBUS, NIX, POSTGRES, RUSTFMT, Requirement, SYSTEMD,
+    self, BZIP2, CARGO_DENY, CHROMIUM, CLIPPY, CXX, DBUS, GIT, NIX, POSTGRES, RUSTFMT, Requirement,
+    SYSTEMD, UNZIP, XZ, ZIP, ZSTD,
 };
 use crate::tree;
 use crate::units;
@@ -75,7 +76,9 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "test",
         about: "unit and integration tests, and no snapshot without a test",
-        needs: &[NIX, CHROMIUM, DBUS, SYSTEMD, POSTGRES],
+        needs: &[
+            NIX, CHROMIUM, DBUS, SYSTEMD, POSTGRES, GIT, UNZIP, ZIP, XZ, BZIP2, ZSTD,
+        ],
         run: tests,
     },
     Step {
