@@ -162,13 +162,22 @@ impl Evidence {
     }
 
     /// The first version without it: of several lines the newest, so that whoever has it, or a later one, is
-    /// past it wherever they were.
+    /// past it wherever they were. None if a version that is no older is affected without a known end.
     pub fn fixed_in(&self) -> Option<&str> {
-        self.builds
-            .iter()
-            .filter(|build| build.status == Status::Affected)
+        let affected = || {
+            let builds = self.builds.iter();
+            builds.filter(|build| build.status == Status::Affected)
+        };
+        let newest = affected()
             .filter_map(|build| build.fixed_in.as_deref())
-            .max_by(|a, b| compare(a, b))
+            .max_by(|a, b| compare(a, b))?;
+        let is_past = |version: &str| compare(version, newest).is_lt();
+        affected()
+            .filter(|build| build.fixed_in.is_none())
+            .all(|build| {
+                is_past(&build.version) && build.last_affected.as_deref().is_none_or(is_past)
+            })
+            .then_some(newest)
     }
 
     /// All that records say, of whatever version.

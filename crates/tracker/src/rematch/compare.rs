@@ -190,7 +190,11 @@ pub(super) fn channels(
         };
         let fixed_since = match before {
             _ if is_open(now.status) => None,
-            Some(row) if !is_open(row.status) => row.fixed_since,
+            Some(row) if row.fixed_since.is_some() => row.fixed_since,
+            // Another version of what was affected is past it, or before it; of the same it was said wrongly.
+            Some(row) if is_open(row.status) && row.versions != versions => Some(from),
+            // A version that never was affected is not fixed.
+            _ if now.status == Status::NotAffected => None,
             _ => Some(from),
         };
         written.push(ChannelRow {

@@ -99,6 +99,34 @@ on_both_engines! {
         }
     }
 
+    fn what_never_was_affected_is_not_called_fixed(db) {
+        let mut world = World::new(db);
+        world.evaluate("stable", &[("openssl", "openssl", "0.9", OPENSSL)]);
+        world.evaluate("unstable", &[("openssl", "openssl", "1.2", OPENSSL)]);
+        world.records("cve", &RECORD.replace("<2.0", ">=1.0 <2.0"));
+        world.settle();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(world.told(), @"
+            openssl CVE-2024-0001: affected, untriaged
+              1 0.9 not_affected since 1
+              2 1.2 affected since 2
+            ");
+        }
+        // It is affected, and then is gone back from: that is a fix. What was said wrongly of the same version is none.
+        world.evaluate("stable", &[("openssl", "openssl", "1.2", OPENSSL)]);
+        world.settle();
+        world.evaluate("stable", &[("openssl", "openssl", "0.9", OPENSSL)]);
+        world.records("cve", &RECORD.replace("<2.0", ">=1.3 <2.0"));
+        world.settle();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(world.told(), @"
+            openssl CVE-2024-0001: not_affected, untriaged
+              1 0.9 not_affected since 4, fixed since 4
+              2 1.2 not_affected since 2
+            ");
+        }
+    }
+
     /// New versions of an algorithm hid what was untriaged, and lost what was decided.
     fn a_decision_survives_what_leaves_the_verdict_as_it_was(db) {
         let mut world = world(db);

@@ -149,6 +149,39 @@ fn the_update_is_one_for_every_channel() {
     assert_eq!(fixed, Some("3.6.3"));
 }
 
+/// The fix of one line is none while a later line is affected and nobody says where that ends.
+#[test]
+fn a_fix_below_what_is_affected_is_no_fix() {
+    for (rule, fix) in [
+        (">=3.6.0", None),
+        (">=3.6.0 <=3.6.9", None),
+        (">=3.6.0 <3.6.3", Some("3.6.3")),
+        (">=1.0 <=1.0.9", Some("1.1.1z")),
+    ] {
+        let case = Case::of(&format!(
+            r#"{{"id":"CVE-2026-0001","affects":[{{"products":["openssl:openssl"],"by":"openssl","default":"unaffected","rules":[">=1.1.1 <1.1.1z","{rule}"]}}]}}"#
+        ));
+        let found = case.found(
+            "openssl",
+            vec![
+                head(STABLE, "openssl", "openssl", "1.1.1g", 0),
+                head(
+                    UNSTABLE,
+                    "openssl",
+                    "openssl",
+                    if fix == Some("1.1.1z") {
+                        "1.0.2"
+                    } else {
+                        "3.6.0"
+                    },
+                    0,
+                ),
+            ],
+        );
+        assert_eq!(found.outcomes[0].evidence.fixed_in(), fix, "{rule}");
+    }
+}
+
 /// A patch in one channel says nothing of another that has the same version without it.
 #[test]
 fn a_patch_in_one_channel_does_not_count_for_another() {
