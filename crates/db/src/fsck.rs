@@ -102,6 +102,23 @@ pub const CHECKS: &[Check] = &[
               WHERE alias.name IS NULL AND advisory.merged_into IS NULL",
     },
     Check {
+        name: "merged-advisories-lead-on",
+        holds: "an advisory that turned out to be another leads to one that stands, and no name leads to it",
+        remedy: "update the advisories: what a source has on it is read again",
+        sql: "SELECT advisory.name FROM advisory JOIN advisory AS other ON other.id = advisory.merged_into \
+              WHERE other.merged_into IS NOT NULL \
+              UNION ALL \
+              SELECT alias.name FROM alias JOIN advisory ON advisory.id = alias.advisory \
+              WHERE advisory.merged_into IS NOT NULL",
+    },
+    Check {
+        name: "issues-are-of-advisories-that-stand",
+        holds: "what was published is of an advisory that did not turn out to be another",
+        remedy: "restore a backup, and report this; what is published says nothing of packages until then",
+        sql: "SELECT issue.public FROM issue JOIN advisory ON advisory.id = issue.advisory \
+              WHERE advisory.merged_into IS NOT NULL",
+    },
+    Check {
         name: "findings-are-in-channels",
         holds: "where a finding is refers to a channel",
         remedy: "match everything again",

@@ -1,6 +1,8 @@
 //! The room of issues: what was published under a public id, how it stands in a forge, and all that is
 //! published of an advisory, gathered.
 
+mod merge;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,6 +12,7 @@ use snowguard_matching::suppress::Justification;
 use snowguard_triage::public_id::InvalidPublicId;
 use snowguard_triage::{PublicId, StateKind};
 
+pub use self::merge::merge_issues;
 use crate::stored::code;
 use crate::{DbError, Dialect, Row, Session, Value};
 
@@ -134,7 +137,7 @@ pub struct StandingRow {
 /// What was published, and what of it is to be said.
 pub trait Issues {
     /// Publishes an issue: its number is the next one of the year, and is taken with it or not at all. None if
-    /// the advisory has one already.
+    /// the advisory has one already, or turned out to be another.
     fn publish_issue(&mut self, new: &NewIssue<'_>) -> Result<Option<IssueRow>, DbError>;
 
     /// The issue of a public id.
@@ -215,7 +218,10 @@ impl<S: Session + ?Sized> Issues for S {
                 &[new.advisory.into()],
             )?;
         }
-        if self.issue_of_advisory(new.advisory)?.is_some() {
+        let standing = "SELECT 1 FROM advisory WHERE id = $1 AND merged_into IS NULL";
+        if self.query(standing, &[new.advisory.into()])?.is_empty()
+            || self.issue_of_advisory(new.advisory)?.is_some()
+        {
             return Ok(None);
         }
         let year = new.at.to_zoned(jiff::tz::TimeZone::UTC).year();

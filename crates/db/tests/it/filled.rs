@@ -42,8 +42,8 @@ pub(crate) fn shape(session: &mut dyn Session) -> Result<Shape, DbError> {
     Ok(shape)
 }
 
-/// Two rows in every table, numbered 0 and 1, which refer to rows of their own number. The first one is empty where it
-/// may be.
+/// Two rows in every table, numbered 0 and 1, which refer to rows of their own number; but the second advisory turned
+/// out to be the first, which has its names and its issues. The first row is empty where it may be.
 pub(crate) fn fill(db: &Database) {
     db.write(|session| {
         match session.dialect() {
@@ -70,6 +70,14 @@ pub(crate) fn fill(db: &Database) {
                         match kind.as_str() {
                             // Rows of advisories, which have one finding each.
                             "int" if table == "suggestion" && name == "kind" => 0.into(),
+                            "int"
+                                if matches!(
+                                    (table.as_str(), name.as_str()),
+                                    ("advisory", "merged_into") | ("alias" | "issue", "advisory")
+                                ) =>
+                            {
+                                0.into()
+                            }
                             "int" => number.into(),
                             "real" => (0.25 + f64::from(number != 0)).into(),
                             "text" => format!("{name} {number} – ü'\"").into(),

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use snowguard_db::advisories::Advisories as _;
 use snowguard_db::findings::{merge_findings, refresh};
+use snowguard_db::issues::merge_issues;
 use snowguard_db::search::{Document, Search as _};
 use snowguard_db::{DbError, Session};
 
@@ -159,6 +160,7 @@ fn merge(
             };
             if own.get(from) == Some(name) && merged.insert(*from) {
                 packages.extend(merge_findings(session, *from, *into, name, now)?);
+                merge_issues(session, *from, *into, now)?;
                 session.merge_advisory(*from, *into)?;
                 advisories.extend([*from, *into]);
             }

@@ -4,16 +4,20 @@
     reason = "tests write the files that they import"
 )]
 
+use std::fmt::Write as _;
 use std::sync::atomic::AtomicBool;
 
-use snowguard_db::Database;
 use snowguard_db::advisories::{
     Advisories as _, advisory, history, records, records as records_of, unpack,
 };
+use snowguard_db::issues::Issues as _;
 use snowguard_db::search::{Found, Search as _};
+use snowguard_db::{Database, fsck};
 use snowguard_testkit::on_both_engines;
 use snowguard_tracker::advisories::{TakeError, Taken, take};
 use snowguard_tracker::decide::{Request, act};
+use snowguard_tracker::publish::act::{Words, publish};
+use snowguard_tracker::publish::gather;
 use snowguard_triage::{Act, State};
 
 use crate::world::{TEAM, World};
@@ -38,6 +42,63 @@ fn with_openssl(db: &Database) -> World<'_> {
         &[("openssl", "openssl", "1.1", "https://www.openssl.org/")],
     );
     world
+}
+
+/// Publishes advisories that turn out to be one.
+fn merge_published(db: &Database, advisories: &[&str]) {
+    let mut world = with_openssl(db);
+    world.records("osv", LOOSE);
+    world.records("cve", ONE);
+    world.settle();
+    for name in advisories {
+        confirm(&world, name);
+        let words = Words::new(name, "").unwrap();
+        let advisory = world.advisory(name);
+        publish(db, TEAM, "NIX", advisory, &words, world.now()).unwrap();
+    }
+    world.records(
+        "osv",
+        &LOOSE.replace("\"affects\"", "\"aliases\":[\"CVE-2024-0001\"],\"affects\""),
+    );
+    world.day += 1;
+    assert_eq!(world.take().merged, 1);
+    world.settle();
+    assert_eq!(db.read(|session| fsck::run(session)).unwrap(), []);
+}
+
+/// What is published: public id, advisory, whether it was withdrawn, packages; and what the log says of it.
+fn published(db: &Database) -> String {
+    let issues = db
+        .read(|session| {
+            let rows = session.issues_after(0, 9)?;
+            gather::issues(session, rows)
+        })
+        .unwrap();
+    let mut told = String::new();
+    for issue in issues {
+        let packages: Vec<&str> = issue
+            .verdicts
+            .packages
+            .iter()
+            .map(|it| it.key.as_str())
+            .collect();
+        let stands = if issue.withdrawn.is_some() {
+            "withdrawn"
+        } else {
+            "stands"
+        };
+        let packages = packages.join(" ");
+        writeln!(
+            told,
+            "{} {}: {stands}, {packages}",
+            issue.id, issue.verdicts.advisory
+        )
+        .unwrap();
+    }
+    let sql = "SELECT reason FROM event WHERE issue IS NOT NULL ORDER BY id";
+    let events = db.read(|session| session.query(sql, &[])?.map(|row| row.get(0)));
+    let events: Vec<String> = events.unwrap();
+    told + &events.join("\n")
 }
 
 fn names(db: &Database) -> Vec<(String, String)> {
@@ -126,6 +187,29 @@ on_both_engines! {
             joined: GHSA-aaaa-bbbb-cccc turned out to be the same; there it was confirmed
             ");
             insta::assert_snapshot!(world.queue(), @"confirmed CVE-2024-0001: 1");
+        }
+    }
+
+    fn what_was_published_of_an_advisory_follows_it_into_another(db) {
+        merge_published(db, &["GHSA-aaaa-bbbb-cccc"]);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(published(db), @"
+            NIX-2023-0001 CVE-2024-0001: stands, openssl
+            NIX-2023-0001: GHSA-aaaa-bbbb-cccc
+            ");
+        }
+    }
+
+    fn of_two_that_were_published_and_turn_out_to_be_one_the_other_is_withdrawn(db) {
+        merge_published(db, &["GHSA-aaaa-bbbb-cccc", "CVE-2024-0001"]);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(published(db), @"
+            NIX-2023-0001 CVE-2024-0001: withdrawn, openssl
+            NIX-2023-0002 CVE-2024-0001: stands, openssl
+            NIX-2023-0001: GHSA-aaaa-bbbb-cccc
+            NIX-2023-0002: CVE-2024-0001
+            NIX-2023-0001: it is told in NIX-2023-0002
+            ");
         }
     }
 
