@@ -189,7 +189,8 @@ pub trait Jobs {
     /// Says that the job is done. False if the lease was lost: the worker must not commit what it did.
     fn finish_job(&mut self, lease: &Lease, now: Timestamp) -> Result<bool, DbError>;
 
-    /// Says that the job failed, and when to try again if there are tries left.
+    /// Says that the job failed, and when to try again if there are tries left: at once if it was asked for
+    /// meanwhile.
     fn fail_job(
         &mut self,
         lease: &Lease,
@@ -200,6 +201,16 @@ pub trait Jobs {
 
     /// Gives a job back as if it had never been leased: the worker stops.
     fn release_job(&mut self, lease: &Lease, now: Timestamp) -> Result<bool, DbError>;
+
+    /// Gives a job back that cannot be done yet, says why, and when to look again: at once if it was asked for
+    /// meanwhile. It is no failed attempt.
+    fn postpone_job(
+        &mut self,
+        lease: &Lease,
+        why: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, DbError>;
 
     /// One job.
     fn job(&mut self, id: i64) -> Result<Option<JobRow>, DbError>;
@@ -366,7 +377,8 @@ impl<S: Session + ?Sized> Jobs for S {
              state = CASE WHEN again = 1 OR attempts < tries THEN 0 ELSE 3 END, \
              finished = CASE WHEN again = 1 OR attempts < tries THEN NULL ELSE CAST($4 AS BIGINT) END, \
              attempts = CASE WHEN again = 1 THEN 0 ELSE attempts END, \
-             due = $5, again = 0, leased_until = NULL, error = $6 \
+             due = CASE WHEN again = 1 THEN CAST($4 AS BIGINT) ELSE CAST($5 AS BIGINT) END, \
+             again = 0, leased_until = NULL, error = $6 \
              WHERE id = $1 AND state = 1 AND attempts = $2 AND worker = $3 \
              RETURNING state",
             &[
@@ -393,6 +405,31 @@ impl<S: Session + ?Sized> Jobs for S {
             "UPDATE job SET state = 0, attempts = attempts - 1, due = $4, again = 0, leased_until = NULL \
              WHERE id = $1 AND state = 1 AND attempts = $2 AND worker = $3",
             &[id, attempt, worker, now.into()],
+        )?;
+        Ok(changed == 1)
+    }
+
+    fn postpone_job(
+        &mut self,
+        lease: &Lease,
+        why: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        let [id, attempt, worker] = lease.parameters();
+        let changed = self.execute(
+            "UPDATE job SET state = 0, attempts = attempts - 1, \
+             due = CASE WHEN again = 1 THEN CAST($5 AS BIGINT) ELSE CAST($4 AS BIGINT) END, \
+             again = 0, leased_until = NULL, error = $6 \
+             WHERE id = $1 AND state = 1 AND attempts = $2 AND worker = $3",
+            &[
+                id,
+                attempt,
+                worker,
+                until.into(),
+                now.into(),
+                why.replace('\0', "").into(),
+            ],
         )?;
         Ok(changed == 1)
     }

@@ -106,6 +106,8 @@ const LEASE: SignedDuration = SignedDuration::from_secs(60);
 const BEAT: Duration = Duration::from_secs(5);
 /// How often a worker without work looks for some.
 const LOOK: Duration = Duration::from_secs(1);
+/// When it looks again for what others have to do first.
+const SOON: SignedDuration = SignedDuration::from_secs(30);
 /// How often it looks whether it is to stop.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -326,6 +328,13 @@ impl Lane<'_> {
                 tracing::info!("left for the next time");
             }
             Err(_) if was_interrupted => tracing::warn!("somebody else has it by now"),
+            // Nothing went wrong: one of the next tries finds what it needs, and each waits no longer than this.
+            Err(error) if error.is_too_early() => {
+                let told = error.in_one_line();
+                let again = now.checked_add(SOON).unwrap_or(Timestamp::MAX);
+                db.write(|session| session.postpone_job(&job.lease, &told, again, now))?;
+                tracing::info!(why = told, "waits until {again}");
+            }
             Err(error) => {
                 let told = error.in_one_line();
                 let again = now

@@ -99,6 +99,7 @@ on_both_engines! {
         assert_eq!(db.read(|session| session.meta("work")).unwrap(), None);
         assert_eq!(db.write(|session| session.fail_job(&slow, "x", at(0), at(92))).unwrap(), Failed::Lost);
         assert!(!db.write(|session| session.release_job(&slow, at(92))).unwrap());
+        assert!(!db.write(|session| session.postpone_job(&slow, "x", at(92), at(92))).unwrap());
         assert_eq!(state(db, id), JobState::Running);
         assert!(db.write(|session| session.finish_job(&taken.lease, at(93))).unwrap());
         assert_eq!(state(db, id), JobState::Done);
@@ -127,6 +128,21 @@ on_both_engines! {
         assert_eq!(db.write(|session| session.forget_jobs(at(100))).unwrap(), 1);
         let left = db.read(|session| session.jobs_of("publish", None, 10)).unwrap();
         assert_eq!(left.iter().map(|job| job.id).collect::<Vec<_>>(), [id]);
+    }
+
+    fn what_failed_or_waits_is_done_at_once_if_it_was_asked_for_meanwhile(db) {
+        let id = enqueue(db, NewJob::new("match", "all", at(0)));
+        let row = || db.read(|session| session.job(id)).unwrap().unwrap();
+        let first = lease(db, "a", at(0)).unwrap().lease;
+        assert!(db.write(|session| session.postpone_job(&first, "too early", at(30), at(1))).unwrap());
+        assert_eq!((row().state, row().attempts, row().due, row().error.as_deref()), (JobState::Queued, 0, at(30), Some("too early")));
+        let second = lease(db, "a", at(30)).unwrap().lease;
+        enqueue(db, NewJob::new("match", "all", at(31)));
+        assert!(db.write(|session| session.postpone_job(&second, "too early", at(60), at(32))).unwrap());
+        let third = lease(db, "a", at(32)).unwrap().lease;
+        enqueue(db, NewJob::new("match", "all", at(33)));
+        assert_eq!(db.write(|session| session.fail_job(&third, "x", at(90), at(34))).unwrap(), Failed::Again);
+        assert_eq!((row().attempts, row().due), (0, at(34)));
     }
 
     fn a_worker_that_stops_gives_its_job_back(db) {

@@ -108,8 +108,10 @@ fn due(last: Option<&JobRow>, every: SignedDuration, now: Timestamp) -> Option<(
             };
             Some((after(finished, long), Last::Finished(Some(last.id))))
         }
-        // A failed one waits for its own time.
-        (None, JobState::Queued) if last.attempts == 0 && last.due > after(now, every) => {
+        // One that failed, or waits for others, has its own time.
+        (None, JobState::Queued)
+            if last.attempts == 0 && last.error.is_none() && last.due > after(now, every) =>
+        {
             Some((after(now, every), Last::Waits(last.id)))
         }
         (None, _) => None,

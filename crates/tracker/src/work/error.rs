@@ -89,6 +89,12 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// Whether it only waits for what is being done: advisories are taken in after their index is written. To
+    /// wait longer after each try would be to match hours after that, and not at all after some.
+    pub(super) const fn is_too_early(&self) -> bool {
+        matches!(self, Self::OtherEdition { .. })
+    }
+
     /// With all causes, and what to do if that is known.
     pub fn in_one_line(&self) -> String {
         let told = chain(self);

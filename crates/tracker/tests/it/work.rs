@@ -316,6 +316,46 @@ on_both_engines! {
         assert!(world.is_open());
     }
 
+    fn what_waits_for_advisories_does_not_wait_longer_each_time(db) {
+        let world = World::new(db);
+        world.work();
+        world.records("cve", &[&RECORD.replace("<3.1", "<2.0")]);
+        // One who was killed after the index was written, and others who were killed while they matched.
+        let index = world.path("feeds/advisories.idx");
+        let write = || {
+            let mut store = RecordStore::open(&world.path("feeds/advisories.idx.records")).unwrap();
+            snowguard_feeds::segments::write(&mut store, &index, snowguard_feeds::segments::Compact::Now).unwrap();
+        };
+        let now = world.now();
+        db.write(|session| {
+            mark_all_stale(session, now)?;
+            ask(session, Kind::Rematch, "", now)
+        })
+        .unwrap();
+        for kill in 0..8 {
+            let now = world.now();
+            let lease = db.write(|session| {
+                session.lease_job(&format!("killed {kill}"), &["rematch"], now, SignedDuration::from_secs(60))
+            });
+            assert_eq!(lease.unwrap().unwrap().attempt, kill + 1);
+            world.later(SignedDuration::from_secs(61));
+        }
+        write();
+        for _ in 0..20 {
+            world.work();
+            let job = db.read(|session| session.last_job("rematch", "")).unwrap().unwrap();
+            assert!(job.error.unwrap().contains("is not of the advisories"));
+            assert_eq!((job.state, job.attempts), (JobState::Queued, 8));
+            assert!(job.due <= world.now() + SignedDuration::from_secs(30), "{}", job.due);
+            world.later(SignedDuration::from_secs(30));
+        }
+        // Whoever takes them in lets it be matched at once.
+        world.later(HOUR);
+        world.work();
+        assert_eq!(world.stale(), 0);
+        assert!(!world.is_open());
+    }
+
     fn an_index_that_is_not_of_what_is_stored_is_not_matched_with(db) {
         let world = World::new(db);
         world.work();
