@@ -1,5 +1,7 @@
 //! Whole documents out of the database, for whoever fetches them.
 
+use std::io::{Cursor, Write as _};
+
 use jiff::Timestamp;
 use snowguard_db::issues::{IssueRow, Issues as _};
 use snowguard_db::{DbError, Session};
@@ -7,6 +9,8 @@ use snowguard_formats::osv::Naming;
 use snowguard_formats::secdb::Database;
 use snowguard_formats::{Layout, WriteError, atom, openvex};
 use snowguard_triage::PublicId;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use super::gather;
 use super::issue::{Issue, Site, Verdicts};
@@ -33,6 +37,9 @@ pub enum DocumentError {
     /// They cannot be packed.
     #[error("cannot pack what was decided")]
     Pack(#[source] std::io::Error),
+    /// Issues cannot be put into an archive.
+    #[error("cannot write the archive of issues")]
+    Archive(#[source] zip::result::ZipError),
 }
 
 /// One issue as OSV; none if there is none of that id.
@@ -67,6 +74,29 @@ pub fn all_osv(
         Ok(())
     })?;
     Ok(out)
+}
+
+/// All issues as OSV, each a file of an archive: what tools fetch of an ecosystem. The same issues give the same
+/// bytes.
+pub fn osv_archive(
+    session: &mut dyn Session,
+    site: &Site,
+    naming: Naming,
+) -> Result<Vec<u8>, DocumentError> {
+    // Without a time of its own each member has that of the format's beginning.
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    each_issue(session, &mut |issue| {
+        let document = osv(issue, site);
+        let name = format!("{}.json", document.id);
+        archive
+            .start_file(name, options)
+            .map_err(DocumentError::Archive)?;
+        let json = document.to_json(naming, Layout::Compact)?;
+        archive.write_all(&json).map_err(DocumentError::Pack)
+    })?;
+    let written = archive.finish().map_err(DocumentError::Archive)?;
+    Ok(written.into_inner())
 }
 
 /// All that was decided as OpenVEX; none if nothing was. Its time is that of the last thing it tells.

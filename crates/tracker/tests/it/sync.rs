@@ -5,12 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use snowguard_db::issues::{Issues, NewIssue};
 use snowguard_db::{Database, Dialect};
+use snowguard_formats::osv::Naming;
 use snowguard_http::{Client, Settings};
 use snowguard_testkit::forge::{self, TOKEN};
 use snowguard_testkit::on_both_engines;
 use snowguard_testkit::web::Fault;
 use snowguard_tracker::publish::forge::Forge;
 use snowguard_tracker::publish::sync::{SyncError, Synced, sync};
+use snowguard_tracker::publish::whole;
 
 use crate::publish::site;
 
@@ -85,6 +87,21 @@ on_both_engines! {
         assert_eq!(issues[1].modified, at(0));
         let row = db.read(|session| session.forge_issue(issues[0].id)).unwrap();
         assert_eq!((row.number, row.synced, row.error), (Some(1), Some(at(13)), None));
+    }
+
+    fn the_archive_has_every_issue_under_its_id(db) {
+        fill(db);
+        let make = || db.try_read(|session| whole::osv_archive(session, &site(), Naming::Valid)).unwrap();
+        let bytes = make();
+        assert_eq!(make(), bytes);
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+        assert_eq!(archive.len(), 2);
+        for (at, id) in ["x_NIX-2026-0001", "x_NIX-2026-0002"].into_iter().enumerate() {
+            let member = archive.by_index(at).unwrap();
+            assert_eq!(member.name().unwrap(), format!("{id}.json"));
+            let document: serde_json::Value = serde_json::from_reader(member).unwrap();
+            assert_eq!(document["id"], id);
+        }
     }
 
     fn a_worker_that_is_stopped_goes_on_later(db) {

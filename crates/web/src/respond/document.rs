@@ -65,6 +65,16 @@ pub(super) fn answer(context: &Context<'_>, document: Document<'_>) -> Result<Re
             })?;
             Ok(Reply::document("application/jsonl", bytes))
         }
+        Document::OsvArchive => {
+            let name = match naming {
+                Naming::Valid => "osv, archive",
+                Naming::Open => "osv, archive, open",
+            };
+            let bytes = kept(context, name, &|session| {
+                whole::osv_archive(session, &site, naming)
+            })?;
+            Ok(Reply::document("application/zip", bytes))
+        }
         Document::OpenVex => {
             let bytes = kept(context, "openvex", &|session| {
                 Ok(match whole::whole_openvex(session, &site)? {

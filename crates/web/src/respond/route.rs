@@ -73,6 +73,8 @@ pub(crate) enum Document<'r> {
     Osv(&'r str),
     /// All issues, a line each.
     OsvAll,
+    /// All issues, a file each.
+    OsvArchive,
     OpenVex,
     /// One channel.
     Secdb(&'r str),
@@ -184,6 +186,7 @@ fn document<'r>(path: &[&'r str]) -> Option<Document<'r>> {
     Some(match *path {
         ["issues", name] => Document::Osv(name.strip_suffix(".osv.json")?),
         ["osv", "all.jsonl"] => Document::OsvAll,
+        ["osv", "all.zip"] => Document::OsvArchive,
         ["openvex.json"] => Document::OpenVex,
         ["secdb", name] => Document::Secdb(name.strip_suffix(".json")?),
         ["issues.atom"] => Document::Atom,

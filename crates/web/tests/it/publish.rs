@@ -319,6 +319,12 @@ fn what_is_published_is_there_for_other_tools() {
         304
     );
 
+    let archive = server.get("/osv/all.zip", &[]);
+    assert_eq!(archive.status, 200);
+    assert_eq!(archive.header("content-type"), Some("application/zip"));
+    let open = server.get("/osv/all.zip?ecosystem=open", &[]);
+    assert_ne!(open.header("etag"), archive.header("etag"));
+
     let vex = server.get("/openvex.json", &[]);
     assert_valid(Schema::OpenVex02, vex.body.as_bytes());
     assert_eq!(
