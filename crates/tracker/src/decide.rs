@@ -180,6 +180,7 @@ pub fn follow_channel(
     if !Standing::new(actor.role, false).may(Right::DropChannel) {
         return Err(Refused::Forbidden(Right::DropChannel).into());
     }
+    let reason = snowguard_triage::act::reason(reason)?;
     db.try_write(|session| {
         let found = session.channel(channel)?.ok_or_else(|| ActError::Missing {
             what: "channel",

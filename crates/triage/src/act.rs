@@ -166,6 +166,15 @@ pub enum Refused {
 /// The longest reason, in characters.
 pub const MAX_REASON: usize = 4_000;
 
+/// What somebody gives as a reason, without space around it; refused if it is too long.
+pub fn reason(text: &str) -> Result<&str, Refused> {
+    let text = text.trim();
+    if text.chars().count() > MAX_REASON {
+        return Err(Refused::TooLong);
+    }
+    Ok(text)
+}
+
 /// Does an act of a person to a finding of `advisory`. `now` is what is said about the finding now:
 /// what the person saw.
 pub fn decide(
@@ -179,10 +188,7 @@ pub fn decide(
     if !standing.may(Right::Triage) {
         return Err(Refused::Forbidden(Right::Triage));
     }
-    let reason = reason.trim();
-    if reason.chars().count() > MAX_REASON {
-        return Err(Refused::TooLong);
-    }
+    let reason = self::reason(reason)?;
     let mut after = present.clone();
     let kind = match *act {
         Act::Decide(state) => {
@@ -249,10 +255,7 @@ pub fn undo(
     if present != after {
         return Err(Refused::Superseded);
     }
-    let reason = reason.trim();
-    if reason.chars().count() > MAX_REASON {
-        return Err(Refused::TooLong);
-    }
+    let reason = self::reason(reason)?;
     Ok(Step {
         kind: EventKind::Undone,
         before: after.clone(),

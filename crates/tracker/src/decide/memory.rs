@@ -47,6 +47,7 @@ pub fn forget(
     reason: &str,
     now: Timestamp,
 ) -> Result<Remembered, ActError> {
+    let reason = snowguard_triage::act::reason(reason)?;
     db.try_write(|session| {
         let row = rule(session, number)?.ok_or_else(|| ActError::Missing {
             what: "rule",

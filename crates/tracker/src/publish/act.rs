@@ -8,7 +8,6 @@ use snowguard_db::advisories::Advisories as _;
 use snowguard_db::findings::{FindingRow, Findings as _, NewEvent, add_events};
 use snowguard_db::issues::{IssueRow, Issues as _, NewIssue};
 use snowguard_db::{Database, Session};
-use snowguard_triage::act::MAX_REASON;
 use snowguard_triage::{EventKind, PublicId, Refused, Right, Standing, StateKind};
 
 use super::issue::Verdicts;
@@ -46,8 +45,9 @@ pub enum InvalidWords {
 impl Words {
     /// Out of what somebody wrote: the title on one line, and of a text without words nothing.
     pub fn new(title: &str, text: &str) -> Result<Self, InvalidWords> {
-        let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text: String = text.replace("\r\n", "\n").trim().to_owned();
+        let title = without_controls(&title.split_whitespace().collect::<Vec<_>>().join(" "));
+        let text = without_controls(&text.replace("\r\n", "\n"));
+        let (title, text) = (title.trim().to_owned(), text.trim().to_owned());
         if title.is_empty() {
             Err(InvalidWords::NoTitle)
         } else if title.chars().count() > MAX_TITLE {
@@ -56,8 +56,8 @@ impl Words {
             Err(InvalidWords::LongText)
         } else {
             Ok(Self {
-                title: without_controls(&title),
-                text: Some(without_controls(&text)).filter(|text| !text.is_empty()),
+                title,
+                text: Some(text).filter(|text| !text.is_empty()),
             })
         }
     }
@@ -158,12 +158,9 @@ pub fn withdraw(
     now: Timestamp,
 ) -> Result<Done, ActError> {
     allowed(actor)?;
-    let reason = without_controls(reason.trim());
+    let reason = without_controls(snowguard_triage::act::reason(reason)?);
     if reason.is_empty() {
         return Err(ActError::NoReason);
-    }
-    if reason.chars().count() > MAX_REASON {
-        return Err(Refused::TooLong.into());
     }
     db.try_write(|session| {
         let row = standing(session, public)?;
@@ -262,6 +259,7 @@ mod tests {
         assert_eq!(words.text(), Some("one\n\ntwo[31m"));
         assert_eq!(Words::new("a", " \n").unwrap().text(), None);
         assert_eq!(Words::new(" ", "x"), Err(InvalidWords::NoTitle));
+        assert_eq!(Words::new("\u{1b} \u{7}", "x"), Err(InvalidWords::NoTitle));
         let long = "x".repeat(MAX_TITLE + 1);
         assert_eq!(Words::new(&long, ""), Err(InvalidWords::LongTitle));
         let long = "x".repeat(MAX_TEXT + 1);
