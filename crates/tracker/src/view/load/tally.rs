@@ -196,7 +196,7 @@ fn counted(session: &mut dyn Session, now: Timestamp) -> Result<Tallies, DbError
         },
     )?;
     let feeds = session.query(
-        "SELECT s.name, count(*), max(r.seen) FROM record_source s
+        "SELECT s.name, count(r.id), max(r.seen), max(s.newest) FROM record_source s
               LEFT JOIN record r ON r.source = s.id AND r.gone IS NULL
          GROUP BY s.name ORDER BY s.name",
         &[],
@@ -205,7 +205,7 @@ fn counted(session: &mut dyn Session, now: Timestamp) -> Result<Tallies, DbError
         Ok(Feed {
             name: row.get(0)?,
             records: row.get(1)?,
-            newest: None,
+            newest: common::day(row.get(3)?),
             seen: row.get(2)?,
             error: None,
         })
