@@ -35,6 +35,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-formats", Floor::Ground),
     ("snowguard-parts", Floor::Ground),
     ("snowguard-store", Floor::Ground),
+    ("snowguard-attest", Floor::Knowledge),
     ("snowguard-closure", Floor::Knowledge),
     ("snowguard-fod", Floor::Knowledge),
     ("snowguard-inventory", Floor::Knowledge),

@@ -4,6 +4,8 @@
     reason = "this room reads and writes the files of secrets"
 )]
 
+mod directory;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -12,6 +14,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use snowguard_store::SecretKey;
 use snowguard_store::secret_key::SecretKeyError;
 use zeroize::Zeroizing;
+
+pub use self::directory::KeyDirectory;
 
 /// The largest key file, in bytes: a key is one line.
 const MAX_KEY: usize = 4096;
@@ -186,6 +190,17 @@ pub enum SecretError {
     /// It is no text, more than one line, too long, or empty.
     #[error("{0} does not hold one line of text")]
     Line(String),
+    /// Others can look into a directory of keys.
+    #[error("the directory of keys {path} is open to others than its owner (mode {mode:04o})")]
+    OpenDirectory {
+        /// The directory.
+        path: Utf8PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// No file of a key can have that name.
+    #[error("`{0}` cannot be the name of a key here")]
+    FileName(String),
     /// No key can bear that name.
     #[error("`{0}` cannot be the name of a key: it must not be empty or hold a colon")]
     Name(String),
@@ -198,6 +213,12 @@ impl SecretError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::OpenDirectory { .. } => {
+                Some("`chmod 700` mends that, if nobody else has been in there")
+            }
+            Self::FileName(_) => Some(
+                "take up to 100 letters, digits, dots, dashes and underscores, and begin with none of `.` and `-`",
+            ),
             Self::Key { .. } => Some(
                 "`nix key generate-secret --key-name NAME`, or `snowguard advisories key FILE`, makes one",
             ),

@@ -1,5 +1,6 @@
 //! The command line: one definition for parsing, help, man pages and completions.
 
+pub(crate) mod attest;
 pub(crate) mod fod;
 
 use camino::Utf8PathBuf;
@@ -91,6 +92,15 @@ Examples:
   snowguard result verify web-1.dsse.json --key web-1.public"
     )]
     Result(ResultCommand),
+    /// Signed statements about store objects, and the keys that are trusted for them
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  snowguard attest verify fod.dsse.json --keyring keyring.json
+  snowguard attest key new ci-1 --keyring keyring.json"
+    )]
+    Attest(attest::Attest),
     /// Tells what the watcher found, since when, and how it does
     Status(Status),
     /// Manages the advisory index

@@ -74,8 +74,13 @@ pub(crate) fn embedded() -> Result<Index<'static>, Failure> {
 }
 
 /// Where the user's index lies.
-#[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
 pub(crate) fn default_path() -> Option<Utf8PathBuf> {
+    Some(data_directory()?.join("advisories.idx"))
+}
+
+/// Where the program keeps what belongs to the user.
+#[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
+pub(crate) fn data_directory() -> Option<Utf8PathBuf> {
     let variable = |name| {
         std::env::var(name)
             .ok()
@@ -83,7 +88,7 @@ pub(crate) fn default_path() -> Option<Utf8PathBuf> {
     };
     let data = variable("XDG_DATA_HOME")
         .or_else(|| Some(format!("{}/.local/share", variable("HOME")?)))?;
-    Some(Utf8PathBuf::from(data).join("snowguard/advisories.idx"))
+    Some(Utf8PathBuf::from(data).join("snowguard"))
 }
 
 /// Checks the age of the newest advisory: warns, or fails where a limit was given.

@@ -4,6 +4,7 @@
 //! it prints on stdout is data; everything else goes to stderr.
 
 mod advisories;
+mod attest;
 mod cli;
 mod config;
 mod deep;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             publish::run(&cli.global, args, &terminal)
         }
         Command::Advisories(Advisories::Key(args)) => publish::key(args, &terminal),
+        Command::Attest(command) => attest::run(command, &terminal),
         Command::Result(command) => result::run(command, &terminal),
         Command::Completions(args) => pages::completions(args, &terminal),
         Command::Man(args) => pages::man(args, &terminal),

@@ -172,7 +172,7 @@ fn public_key(text: &str) -> Result<PublicKey, Failure> {
 
 /// The bytes of a file, or of stdin, and what to call them.
 #[expect(clippy::disallowed_methods, reason = "the face reads what is named")]
-fn input(path: &Utf8Path) -> Result<(String, Vec<u8>), Failure> {
+pub(crate) fn input(path: &Utf8Path) -> Result<(String, Vec<u8>), Failure> {
     let limit = LIMITS.bytes as u64 + 1;
     let mut bytes = Vec::new();
     let (name, read) = if path == "-" {

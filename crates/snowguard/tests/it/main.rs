@@ -9,6 +9,7 @@
 )]
 
 mod advisories;
+mod attest;
 mod book;
 mod colour;
 mod config;

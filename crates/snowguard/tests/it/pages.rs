@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::{Place, assert_shown};
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["scan"],
     &["explain"],
@@ -15,6 +15,11 @@ const COMMANDS: [&[&str]; 12] = [
     &["advisories", "update"],
     &["advisories", "import"],
     &["advisories", "info"],
+    &["attest", "verify"],
+    &["attest", "key"],
+    &["attest", "key", "new"],
+    &["attest", "key", "rotate"],
+    &["attest", "key", "revoke"],
     &["completions"],
     &["man"],
 ];

@@ -1,0 +1,709 @@
+//! Keyrings: keys, when each is in force, who took over from whom, and what was revoked.
+//!
+//! The document is `snowguard-keyring/1`; the book has its specification. It only grows: a key stays in it
+//! after its end, so that what it signed before can be told from what came after. A key that takes over
+//! carries the signature of the one before, by which [`Keyring::follows`] knows a later edition.
+
+use std::collections::BTreeSet;
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use snowguard_formats::dsse;
+use snowguard_store::{PublicKey, SecretKey, Signature};
+
+use crate::canonical;
+use crate::key_id::KeyId;
+use crate::time::Time;
+
+/// The name and version of the document.
+pub const SCHEMA: &str = "snowguard-keyring/1";
+/// The payload type under which a key signs the one that takes over.
+pub const SUCCESSION: &str = "application/vnd.snowguard.key-succession.v1+json";
+
+/// The longest document that is read, in bytes.
+pub const MAX_BYTES: usize = 4 << 20;
+/// How many keys one keyring has.
+pub const MAX_KEYS: usize = 4096;
+/// How many revocations one key has.
+const MAX_REVOCATIONS: usize = 64;
+/// How long a note or a name is, in bytes.
+const MAX_TEXT: usize = 1024;
+
+/// Keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keyring {
+    entries: Vec<Entry>,
+}
+
+/// One key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    id: KeyId,
+    wire: WireKey,
+}
+
+/// Something that ended the time of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// From when nothing that the key signs counts. Of a key in others' hands, the earliest time at which
+    /// it may have been there.
+    pub at: Time,
+    /// Why.
+    pub reason: RevocationReason,
+    /// When it was written down.
+    pub recorded_at: Time,
+    /// More about it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Why the time of a key ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationReason {
+    /// Somebody else may have had it.
+    Compromised,
+    /// It was put away or destroyed, and nobody else had it.
+    Retired,
+    /// Another key has taken over, and nobody else had it.
+    Superseded,
+}
+
+impl RevocationReason {
+    /// The word by which it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compromised => "compromised",
+            Self::Retired => "retired",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireKey {
+    key: PublicKey,
+    valid_from: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    valid_until: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    predecessor: Option<Predecessor>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    revocations: Vec<Revocation>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Predecessor {
+    id: KeyId,
+    signature: String,
+}
+
+/// What is not known here could be what forbids something, so it is refused.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    schema: String,
+    keys: Vec<WireKey>,
+}
+
+impl Entry {
+    /// The id of the key.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The key.
+    pub fn key(&self) -> &PublicKey {
+        &self.wire.key
+    }
+
+    /// From when it is in force.
+    pub fn valid_from(&self) -> Time {
+        self.wire.valid_from
+    }
+
+    /// Until when it was meant to be, if that was said.
+    pub fn valid_until(&self) -> Option<Time> {
+        self.wire.valid_until
+    }
+
+    /// The key that it took over from.
+    pub fn predecessor(&self) -> Option<KeyId> {
+        self.wire.predecessor.as_ref().map(|key| key.id)
+    }
+
+    /// What ended its time, in the order in which it was written down.
+    pub fn revocations(&self) -> &[Revocation] {
+        &self.wire.revocations
+    }
+}
+
+impl Keyring {
+    /// The keys, in the order in which they came.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The key of an id.
+    pub fn get(&self, id: KeyId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == id)
+    }
+
+    /// The key of an id or a name.
+    pub fn named(&self, text: &str) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .find(|entry| entry.key().name() == text || entry.id.to_string() == text)
+    }
+
+    /// Takes in a key that nobody vouches for but who keeps the keyring.
+    pub fn add(&mut self, key: PublicKey, valid_from: Time) -> Result<&Entry, KeyringError> {
+        self.push(WireKey {
+            key,
+            valid_from,
+            valid_until: None,
+            predecessor: None,
+            revocations: Vec::new(),
+        })
+    }
+
+    /// Lets a key take over from another, which signs that. The old one ends at `until`.
+    pub fn rotate(
+        &mut self,
+        old: &SecretKey,
+        new: PublicKey,
+        valid_from: Time,
+        until: Time,
+    ) -> Result<&Entry, KeyringError> {
+        let id = KeyId::of(old.public());
+        let name = || old.name().to_owned();
+        let at = self.entries.iter().position(|entry| entry.id == id);
+        let at = at.ok_or_else(|| KeyringError::NotHere(name()))?;
+        let entry = &self.entries[at];
+        if let Some(end) = entry.end().filter(|end| *end <= valid_from) {
+            return Err(KeyringError::Ended { name: name(), end });
+        }
+        if entry.in_others_hands().is_some() {
+            return Err(KeyringError::HandedOnByOthers(name()));
+        }
+        if until <= entry.valid_from() {
+            return Err(KeyringError::Order(name()));
+        }
+        let message = succession(id, &new, valid_from)?;
+        let signature = BASE64.encode(old.sign(&message).bytes());
+        let mut next = self.clone();
+        let ends = next.entries[at].end().map_or(until, |end| end.min(until));
+        next.entries[at].wire.valid_until = Some(ends);
+        next.push(WireKey {
+            key: new,
+            valid_from,
+            valid_until: None,
+            predecessor: Some(Predecessor { id, signature }),
+            revocations: Vec::new(),
+        })?;
+        *self = next;
+        self.entries.last().ok_or(KeyringError::NotHere(name()))
+    }
+
+    /// Ends the time of a key. What was said of it before stays.
+    pub fn revoke(&mut self, name: &str, revocation: Revocation) -> Result<&Entry, KeyringError> {
+        let at = self
+            .named(name)
+            .and_then(|entry| self.entries.iter().position(|other| other.id == entry.id))
+            .ok_or_else(|| KeyringError::NotHere(name.to_owned()))?;
+        let mut next = self.clone();
+        next.entries[at].wire.revocations.push(revocation);
+        next.check()?;
+        *self = next;
+        Ok(&self.entries[at])
+    }
+
+    /// Whether this may stand in the place of an earlier keyring without asking anybody: nothing of that is
+    /// gone or made milder, and every key that is new is signed by one that was there.
+    pub fn follows(&self, earlier: &Self) -> Result<(), KeyringError> {
+        for old in &earlier.entries {
+            let name = || old.key().name().to_owned();
+            let new = self.get(old.id).ok_or_else(|| KeyringError::Gone(name()))?;
+            let milder = match (old.valid_until(), new.valid_until()) {
+                (Some(old), Some(new)) => new > old,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if new.key() != old.key()
+                || new.valid_from() != old.valid_from()
+                || new.wire.predecessor != old.wire.predecessor
+                || !new.revocations().starts_with(old.revocations())
+                || milder
+            {
+                return Err(KeyringError::Changed(name()));
+            }
+        }
+        let known = |id| earlier.get(id).is_some();
+        for new in self.entries.iter().filter(|entry| !known(entry.id)) {
+            // Those before it in the list have been looked at.
+            let handed_on_by = new.predecessor().and_then(|id| self.get(id));
+            match handed_on_by {
+                None => return Err(KeyringError::Unvouched(new.key().name().to_owned())),
+                Some(old) if old.in_others_hands().is_some() => {
+                    return Err(KeyringError::HandedOnByOthers(old.key().name().to_owned()));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a keyring, and checks every signature in it.
+    pub fn read(json: &[u8]) -> Result<Self, KeyringError> {
+        if json.len() > MAX_BYTES {
+            return Err(KeyringError::TooLarge);
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let wire: Wire = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            KeyringError::Malformed {
+                place: error.path().to_string(),
+                source: error.into_inner(),
+            }
+        })?;
+        deserializer
+            .end()
+            .map_err(|source| KeyringError::Malformed {
+                place: ".".to_owned(),
+                source,
+            })?;
+        if wire.schema != SCHEMA {
+            return Err(KeyringError::OtherSchema(wire.schema));
+        }
+        if wire.keys.len() > MAX_KEYS {
+            return Err(KeyringError::TooLarge);
+        }
+        let entries = wire.keys.into_iter().map(|wire| Entry {
+            id: KeyId::of(&wire.key),
+            wire,
+        });
+        let keyring = Self {
+            entries: entries.collect(),
+        };
+        keyring.check()?;
+        Ok(keyring)
+    }
+
+    /// Writes the keyring for people and programs: the same bytes for the same keyring.
+    pub fn to_json(&self) -> Result<Vec<u8>, KeyringError> {
+        let wire = Wire {
+            schema: SCHEMA.to_owned(),
+            keys: self
+                .entries
+                .iter()
+                .map(|entry| entry.wire.clone())
+                .collect(),
+        };
+        let mut json = serde_json::to_vec_pretty(&wire).map_err(KeyringError::Write)?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
+    fn push(&mut self, wire: WireKey) -> Result<&Entry, KeyringError> {
+        let id = KeyId::of(&wire.key);
+        let name = wire.key.name().to_owned();
+        let mut next = self.clone();
+        next.entries.push(Entry { id, wire });
+        next.check()?;
+        *self = next;
+        self.get(id).ok_or(KeyringError::NotHere(name))
+    }
+
+    fn check(&self) -> Result<(), KeyringError> {
+        if self.entries.len() > MAX_KEYS {
+            return Err(KeyringError::TooLarge);
+        }
+        let mut ids = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            let name = || entry.key().name().to_owned();
+            if !ids.insert(entry.id) || !names.insert(entry.key().name()) {
+                return Err(KeyringError::Twice(name()));
+            }
+            let notes = entry.revocations().iter().filter_map(|r| r.note.as_ref());
+            if notes.map(String::len).any(|length| length > MAX_TEXT)
+                || entry.key().name().len() > MAX_TEXT
+                || entry.revocations().len() > MAX_REVOCATIONS
+            {
+                return Err(KeyringError::TooLarge);
+            }
+            if entry
+                .valid_until()
+                .is_some_and(|end| end <= entry.valid_from())
+            {
+                return Err(KeyringError::Order(name()));
+            }
+            let Some(predecessor) = &entry.wire.predecessor else {
+                continue;
+            };
+            // Those that came before only, so that nobody vouches for itself.
+            let before = self.entries[..at].iter();
+            let old = before.rev().find(|old| old.id == predecessor.id);
+            let old = old.ok_or_else(|| KeyringError::NoPredecessor(name()))?;
+            let message = succession(old.id, entry.key(), entry.valid_from())?;
+            let signature = BASE64.decode(predecessor.signature.as_bytes()).ok();
+            let signature = signature
+                .and_then(|signature| Signature::new(old.key().name(), &signature))
+                .filter(|signature| old.key().verifies(&message, signature));
+            if signature.is_none() {
+                return Err(KeyringError::NoPredecessor(name()));
+            }
+            if old
+                .in_others_hands()
+                .is_some_and(|at| at <= entry.valid_from())
+            {
+                return Err(KeyringError::HandedOnByOthers(old.key().name().to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a key signs to let another take over: never mistaken for a statement, since its type is signed too.
+fn succession(
+    predecessor: KeyId,
+    successor: &PublicKey,
+    valid_from: Time,
+) -> Result<Vec<u8>, KeyringError> {
+    let value: Value = json!({
+        "predecessor": predecessor.to_string(),
+        "successor": successor.to_string(),
+        "valid_from": valid_from.to_string(),
+    });
+    let payload = canonical::to_bytes(&value)
+        .map_err(|error| KeyringError::Write(serde::ser::Error::custom(error)))?;
+    Ok(dsse::pae(SUCCESSION, &payload))
+}
+
+/// Why a document is no keyring, or why something cannot be done with one.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// It cannot be read.
+    #[error("read the keyring at `{place}`")]
+    Malformed {
+        /// Where.
+        place: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// It cannot be written.
+    #[error("write the keyring")]
+    Write(#[source] serde_json::Error),
+    /// It is another document, or of another version.
+    #[error("it is `{0}`, not `{SCHEMA}`")]
+    OtherSchema(String),
+    /// It has more than a keyring may.
+    #[error("the keyring is larger than a keyring may be")]
+    TooLarge,
+    /// A key or a name is in it twice.
+    #[error("the key {0}, or its name, is in the keyring already")]
+    Twice(String),
+    /// A key is not in it.
+    #[error("the keyring has no key {0}")]
+    NotHere(String),
+    /// A key would end before it begins.
+    #[error("the key {0} would end before it begins")]
+    Order(String),
+    /// A key is said to take over, and is not signed by one before it.
+    #[error("the key {0} is not signed by the key that it takes over from")]
+    NoPredecessor(String),
+    /// A key that others may have had cannot hand on.
+    #[error("the key {0} may have been in others' hands, so that no key can take over from it")]
+    HandedOnByOthers(String),
+    /// A key that has ended cannot hand on.
+    #[error("the key {name} has ended at {end}")]
+    Ended {
+        /// Its name.
+        name: String,
+        /// When.
+        end: Time,
+    },
+    /// A later edition lacks a key.
+    #[error("the key {0} is gone from it")]
+    Gone(String),
+    /// A later edition says something else of a key than the earlier.
+    #[error("it says otherwise of the key {0} than before, or takes back what was said")]
+    Changed(String),
+    /// A later edition has a key that no earlier one signed.
+    #[error("no key of the keyring has signed the new key {0}")]
+    Unvouched(String),
+}
+
+impl KeyringError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::HandedOnByOthers(_) => Some(
+                "make a key that takes over from none, and let people know of it in another way",
+            ),
+            Self::Unvouched(_) => Some(
+                "if you know from elsewhere that it is right, put the new file in the place of the old",
+            ),
+            Self::Gone(_) | Self::Changed(_) => Some(
+                "a keyring only grows; ask who keeps it why this one does not, before you take it over",
+            ),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::judge::{Times, Verdict};
+
+    fn key(name: &str, seed: u8) -> SecretKey {
+        SecretKey::from_seed(name, &[seed; 32]).unwrap()
+    }
+
+    /// The second day of a month of 2026, at noon.
+    fn month(month: u8) -> Time {
+        format!("2026-{month:02}-02T12:00:00Z").parse().unwrap()
+    }
+
+    fn revocation(at: u8, reason: RevocationReason) -> Revocation {
+        Revocation {
+            at: month(at),
+            reason,
+            recorded_at: month(at),
+            note: None,
+        }
+    }
+
+    fn judged(keyring: &Keyring, made: u8, existed_by: Option<u8>) -> String {
+        let times = Times {
+            now: month(12),
+            existed_by: existed_by.map(month),
+        };
+        let entry = keyring.named("ci-1").unwrap();
+        entry.judge(month(made), &times).to_string()
+    }
+
+    #[test]
+    fn a_key_that_was_put_away_keeps_what_it_signed() {
+        let (one, two) = (key("ci-1", 1), key("ci-2", 2));
+        let mut keyring = Keyring::default();
+        keyring.add(one.public().clone(), month(1)).unwrap();
+        keyring
+            .rotate(&one, two.public().clone(), month(5), month(6))
+            .unwrap();
+        assert_eq!(
+            keyring.entries()[1].predecessor(),
+            Some(KeyId::of(one.public()))
+        );
+        insta::assert_snapshot!([
+            judged(&keyring, 1, None),
+            judged(&keyring, 5, None),
+            judged(&keyring, 6, None),
+        ].join("\n"), @"
+        valid: ci-1: the key was in force then, until 2026-06-02T12:00:00Z, and never in others' hands
+        valid: ci-1: the key was in force then, until 2026-06-02T12:00:00Z, and never in others' hands
+        not valid: ci-1: it says that it was made at 2026-06-02T12:00:00Z, and the key was in force until 2026-06-02T12:00:00Z
+        ");
+        let before = "2025-12-31T00:00:00Z".parse().unwrap();
+        let times = Times {
+            now: month(12),
+            existed_by: None,
+        };
+        let judgement = keyring.entries()[0].judge(before, &times);
+        assert_eq!(judgement.verdict, Verdict::NotValid);
+        let future = keyring.entries()[1].judge("2027-01-01T00:00:00Z".parse().unwrap(), &times);
+        assert_eq!(future.verdict, Verdict::Undecided);
+    }
+
+    #[test]
+    fn a_key_that_others_had_needs_a_trusted_time() {
+        let mut keyring = Keyring::default();
+        keyring
+            .add(key("ci-1", 1).public().clone(), month(1))
+            .unwrap();
+        let compromised = revocation(6, RevocationReason::Compromised);
+        keyring.revoke("ci-1", compromised.clone()).unwrap();
+        insta::assert_snapshot!([
+            judged(&keyring, 3, None),
+            judged(&keyring, 3, Some(5)),
+            judged(&keyring, 3, Some(7)),
+            judged(&keyring, 7, None),
+            judged(&keyring, 7, Some(5)),
+        ].join("\n"), @"
+        cannot be decided: ci-1: the key may have been in others' hands from 2026-06-02T12:00:00Z, and who has it can write any time; when it existed for certain is not known
+        valid: ci-1: it existed by 2026-05-02T12:00:00Z, before the key was in others' hands (2026-06-02T12:00:00Z)
+        cannot be decided: ci-1: the key may have been in others' hands from 2026-06-02T12:00:00Z, and who has it can write any time; it is known from 2026-07-02T12:00:00Z on only
+        not valid: ci-1: it says that it was made at 2026-07-02T12:00:00Z, and the key was in force until 2026-06-02T12:00:00Z
+        not valid: ci-1: it says that it was made at 2026-07-02T12:00:00Z, and the key was in force until 2026-06-02T12:00:00Z
+        ");
+        // A word that is milder takes nothing back; an earlier time counts.
+        keyring
+            .revoke("ci-1", revocation(8, RevocationReason::Retired))
+            .unwrap();
+        assert!(judged(&keyring, 3, None).starts_with("cannot be decided"));
+        let earlier = Revocation {
+            at: month(4),
+            ..compromised
+        };
+        keyring.revoke("ci-1", earlier).unwrap();
+        assert!(judged(&keyring, 3, Some(5)).starts_with("cannot be decided"));
+        assert_eq!(keyring.entries()[0].revocations().len(), 3);
+    }
+
+    #[test]
+    fn others_cannot_hand_a_key_on() {
+        let (one, two) = (key("ci-1", 1), key("ci-2", 2));
+        let mut keyring = Keyring::default();
+        keyring.add(one.public().clone(), month(1)).unwrap();
+        keyring
+            .revoke("ci-1", revocation(6, RevocationReason::Compromised))
+            .unwrap();
+        for at in [3, 7] {
+            let error = keyring
+                .rotate(&one, two.public().clone(), month(at), month(at + 1))
+                .unwrap_err();
+            assert!(matches!(
+                error,
+                KeyringError::HandedOnByOthers(_) | KeyringError::Ended { .. }
+            ));
+        }
+        // Handed on before, and revoked later for a time that was earlier still.
+        let mut keyring = Keyring::default();
+        keyring.add(one.public().clone(), month(1)).unwrap();
+        keyring
+            .rotate(&one, two.public().clone(), month(5), month(6))
+            .unwrap();
+        let error = keyring
+            .revoke("ci-1", revocation(4, RevocationReason::Compromised))
+            .unwrap_err();
+        assert!(matches!(error, KeyringError::HandedOnByOthers(_)));
+        keyring
+            .revoke("ci-1", revocation(6, RevocationReason::Compromised))
+            .unwrap();
+    }
+
+    #[test]
+    fn a_later_edition_only_grows() {
+        let (one, two, stranger) = (key("ci-1", 1), key("ci-2", 2), key("x-1", 3));
+        let mut earlier = Keyring::default();
+        earlier.add(one.public().clone(), month(1)).unwrap();
+        let mut later = earlier.clone();
+        later
+            .rotate(&one, two.public().clone(), month(5), month(6))
+            .unwrap();
+        later.follows(&earlier).unwrap();
+        later.follows(&later).unwrap();
+        assert!(matches!(
+            earlier.follows(&later),
+            Err(KeyringError::Changed(_))
+        ));
+        assert!(matches!(
+            Keyring::default().follows(&earlier),
+            Err(KeyringError::Gone(_))
+        ));
+        let mut other = earlier.clone();
+        other.add(stranger.public().clone(), month(2)).unwrap();
+        assert!(matches!(
+            other.follows(&earlier),
+            Err(KeyringError::Unvouched(_))
+        ));
+        let mut revoked = later.clone();
+        revoked
+            .revoke("ci-1", revocation(6, RevocationReason::Compromised))
+            .unwrap();
+        revoked.follows(&later).unwrap();
+        assert!(later.follows(&revoked).is_err());
+        // Whoever stole the key cannot hand it on to those who know an earlier edition only.
+        assert!(matches!(
+            revoked.follows(&earlier),
+            Err(KeyringError::HandedOnByOthers(_))
+        ));
+    }
+
+    #[test]
+    fn a_document_is_read_as_it_was_written_and_not_bent() {
+        let (one, two) = (key("ci-1", 1), key("ci-2", 2));
+        let mut keyring = Keyring::default();
+        keyring.add(one.public().clone(), month(1)).unwrap();
+        keyring
+            .rotate(&one, two.public().clone(), month(5), month(6))
+            .unwrap();
+        keyring
+            .revoke(
+                "ci-1",
+                Revocation {
+                    note: Some("laptop lost".into()),
+                    ..revocation(7, RevocationReason::Compromised)
+                },
+            )
+            .unwrap();
+        let json = keyring.to_json().unwrap();
+        assert_eq!(Keyring::read(&json).unwrap(), keyring);
+        let text = String::from_utf8(json).unwrap();
+        let told = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from}");
+            let error = Keyring::read(text.replacen(from, to, 1).as_bytes()).unwrap_err();
+            let source = std::error::Error::source(&error);
+            let source = source
+                .map(|source| format!(": {source}"))
+                .unwrap_or_default();
+            format!("{error}{source}")
+        };
+        let mark = text.find("\"signature\": \"").unwrap() + 14;
+        let signature = &text[mark..mark + 8];
+        insta::assert_snapshot!([
+            told("keyring/1", "keyring/2"),
+            told("ci-2:", "ci-1:"),
+            told("ci-2:", "ci-3:"),
+            told(signature, "AAAAAAAA"),
+            told("2026-05-02", "2026-05-03"),
+            told("2026-06-02", "2025-06-02"),
+            told("\"note\"", "\"scope\""),
+            told("compromised", "lost"),
+            told("2026-01-02T12:00:00Z", "2026-01-02"),
+        ].join("\n"), @"
+        it is `snowguard-keyring/2`, not `snowguard-keyring/1`
+        the key ci-1, or its name, is in the keyring already
+        the key ci-3 is not signed by the key that it takes over from
+        the key ci-2 is not signed by the key that it takes over from
+        the key ci-2 is not signed by the key that it takes over from
+        the key ci-1 would end before it begins
+        read the keyring at `keys[0].revocations[0].scope`: unknown field `scope`, expected one of `at`, `reason`, `recorded_at`, `note` at line 13 column 17
+        read the keyring at `keys[0].revocations[0].reason`: unknown variant `lost`, expected one of `compromised`, `retired`, `superseded` at line 11 column 26
+        read the keyring at `keys[0].valid_from`: not a time such as 2026-01-31T12:00:00Z at line 6 column 32
+        ");
+        assert!(Keyring::read(&vec![b' '; MAX_BYTES + 1]).is_err());
+    }
+
+    proptest! {
+        /// A signature never gains by what is revoked.
+        #[test]
+        fn revocations_never_add_trust(
+            at in 1_u8..12, made in 1_u8..12, existed in prop::option::of(1_u8..12),
+            more in prop::collection::vec((1_u8..12, 0_u8..3), 0..4),
+        ) {
+            let mut keyring = Keyring::default();
+            keyring.add(key("ci-1", 1).public().clone(), month(at)).unwrap();
+            let times = Times { now: month(12), existed_by: existed.map(month) };
+            let judge = |keyring: &Keyring| keyring.entries()[0].judge(month(made), &times).verdict;
+            let mut before = judge(&keyring);
+            for (at, reason) in more {
+                let reason = [
+                    RevocationReason::Compromised, RevocationReason::Retired, RevocationReason::Superseded,
+                ][usize::from(reason)];
+                let earlier = keyring.clone();
+                keyring.revoke("ci-1", revocation(at, reason)).unwrap();
+                keyring.follows(&earlier).unwrap();
+                let now = judge(&keyring);
+                prop_assert!(now <= before);
+                before = now;
+            }
+        }
+    }
+}
