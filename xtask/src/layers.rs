@@ -44,6 +44,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-triage", Floor::Knowledge),
     ("snowguard-db", Floor::Outside),
     ("snowguard-child", Floor::Outside),
+    ("snowguard-confine", Floor::Outside),
     ("snowguard-feeds", Floor::Outside),
     ("snowguard-http", Floor::Outside),
     ("snowguard-secrets", Floor::Outside),
