@@ -51,6 +51,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-send", Floor::Outside),
     ("snowguard-sources", Floor::Outside),
     ("snowguard-notify", Floor::Services),
+    ("snowguard-proxy", Floor::Services),
     ("snowguard-tracker", Floor::Services),
     ("snowguard-watch", Floor::Services),
     ("snowguard-web", Floor::Services),

@@ -50,6 +50,11 @@ pub(crate) const NIX: Requirement = Requirement {
     from: From::Debian("nix-bin"),
     why: "Nix itself is the oracle of the tests, and parses flake.nix",
 };
+pub(crate) const CURL: Requirement = Requirement {
+    program: "curl",
+    from: From::Debian("curl"),
+    why: "fetchers go through the proxy as they are",
+};
 pub(crate) const CHROMIUM: Requirement = Requirement {
     program: "chromium",
     from: From::Debian("chromium"),

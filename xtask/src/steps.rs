@@ -10,8 +10,8 @@ use crate::fuzz;
 use crate::layers;
 use crate::process::Log;
 use crate::requirement::{
-    self, BZIP2, CARGO_DENY, CHROMIUM, CLIPPY, CXX, DBUS, GIT, NIX, POSTGRES, RUSTFMT, Requirement,
-    SYSTEMD, UNZIP, XZ, ZIP, ZSTD,
+    self, BZIP2, CARGO_DENY, CHROMIUM, CLIPPY, CURL, CXX, DBUS, GIT, NIX, POSTGRES, RUSTFMT,
+    Requirement, SYSTEMD, UNZIP, XZ, ZIP, ZSTD,
 };
 use crate::tree;
 use crate::units;
@@ -77,7 +77,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "test",
         about: "unit and integration tests, and no snapshot without a test",
         needs: &[
-            NIX, CHROMIUM, DBUS, SYSTEMD, POSTGRES, GIT, UNZIP, ZIP, XZ, BZIP2, ZSTD,
+            NIX, CHROMIUM, DBUS, SYSTEMD, POSTGRES, CURL, GIT, UNZIP, ZIP, XZ, BZIP2, ZSTD,
         ],
         run: tests,
     },

@@ -17,5 +17,6 @@ pub use address::{Address, AddressError};
 pub use client::{Client, Get, Page, Post};
 pub use download::{Download, Event, Expected, Whole};
 pub use error::HttpError;
+pub use public::is_public;
 pub use settings::{Conditions, Settings};
 pub use stream::{Stream, Told};

@@ -53,7 +53,7 @@ pub(crate) fn may_be_public(url: &Url) -> bool {
 }
 
 /// Whether an address is one of the public network.
-pub(crate) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

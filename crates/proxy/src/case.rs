@@ -1,0 +1,202 @@
+//! One request: what is said of it, what it is counted on, and what will be written down.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use crate::build::{Active, Group, Judgement, judge};
+use crate::connection::NoBody;
+use crate::evidence::{self, shown};
+use crate::exchange::Destination;
+use crate::metrics::add;
+use crate::serve::Shared;
+use crate::upstream::Fault;
+use crate::who::Who;
+
+/// A request on its way: what is judged, and what will be written down.
+pub(crate) struct Case<'s> {
+    pub(crate) shared: &'s Shared,
+    pub(crate) group: Option<Arc<Group>>,
+    pub(crate) judgement: Judgement,
+    pub(crate) record: Box<evidence::Request>,
+    /// Whether a part of the body of the request was left unread: nothing more can come on that connection.
+    pub(crate) spoilt: bool,
+    began: Instant,
+    _active: Option<Active>,
+}
+
+impl<'s> Case<'s> {
+    /// Judges a request.
+    pub(crate) fn open(
+        shared: &'s Shared,
+        who: &Who,
+        method: &str,
+        to: &Destination,
+        url: &str,
+    ) -> Self {
+        let mut judgement = judge(&who.builds, &to.wanted());
+        if let Some(group) = &who.group {
+            let denial = group.ask().and_then(|()| group.follows(digest(url))).err();
+            judgement.denial = judgement.denial.or(denial);
+        }
+        let builds = &judgement.builds;
+        let own: Vec<Box<str>> = builds
+            .iter()
+            .flat_map(|build| build.fod.urls.iter().cloned())
+            .collect();
+        let mut record = Box::new(evidence::Request {
+            session: who.group.as_ref().map(|group| group.id),
+            derivations: builds
+                .iter()
+                .take(8)
+                .map(|build| build.drv.clone())
+                .collect(),
+            attributed: who.how,
+            pid: who.pid,
+            method: method.into(),
+            url: shown(url, &own),
+            protocol: to.protocol.as_str(),
+            host: to.authority.host.clone(),
+            port: to.port(),
+            verdict: "allowed",
+            because: judgement.because.clone(),
+            ..evidence::Request::default()
+        });
+        if let [one] = &**builds {
+            record.name = Some(one.fod.name.clone());
+        }
+        for build in builds {
+            build.tally().requests += 1;
+        }
+        let mut case = Self {
+            shared,
+            group: who.group.clone(),
+            judgement,
+            record,
+            spoilt: false,
+            began: Instant::now(),
+            _active: who.group.as_ref().map(Group::enter),
+        };
+        if let Some(denial) = case.judgement.denial.take() {
+            case.deny(&denial);
+        } else if who.group.is_none() && shared.is_lenient() {
+            case.record.verdict = "would-deny";
+            case.record.reason = Some("unattributed".to_owned());
+        }
+        case
+    }
+
+    /// Notes that it is denied, or would be.
+    pub(crate) fn deny(&mut self, denial: &snowguard_fod::policy::Denial) {
+        self.note_denial(
+            denial.as_str(),
+            &format!("{denial}\nhint: {}", denial.remedy()),
+        );
+    }
+
+    pub(crate) fn note_denial(&mut self, reason: &str, detail: &str) {
+        let lenient = self.shared.is_lenient();
+        self.record.verdict = if lenient { "would-deny" } else { "denied" };
+        self.record.reason = Some(reason.to_owned());
+        self.record.detail = Some(detail.to_owned());
+    }
+
+    pub(crate) fn is_denied(&self) -> bool {
+        self.record.verdict == "denied"
+    }
+
+    /// Notes that it failed on the way.
+    pub(crate) fn fault(&mut self, fault: &Fault) {
+        if let Fault::Denied(denial) = fault {
+            self.deny(denial);
+            return;
+        }
+        let untrusted = matches!(fault, Fault::Untrusted(_));
+        for build in &self.judgement.builds {
+            let mut tally = build.tally();
+            if untrusted {
+                tally.untrusted += 1;
+            } else {
+                tally.faults += 1;
+            }
+        }
+        add(&self.shared.metrics.faults, 1);
+        self.record
+            .reason
+            .get_or_insert_with(|| fault.as_str().to_owned());
+        self.record.detail.get_or_insert_with(|| fault.to_string());
+    }
+
+    /// What is said to who asked: what happened and what to do.
+    pub(crate) fn text(&self) -> String {
+        let record = &self.record;
+        let what = if self.is_denied() { "denied" } else { "failed" };
+        format!(
+            "snowguard: {what}: {} {}: {}",
+            record.method,
+            record.url,
+            record.detail.as_deref().unwrap_or("no reason is known")
+        )
+    }
+
+    /// Counts bytes that came or went; a limit is an end where limits hold.
+    pub(crate) fn take(&mut self, sent: u64, received: u64) -> Result<(), NoBody> {
+        self.record.sent += sent;
+        self.record.received += received;
+        let Some(group) = &self.group else {
+            return Ok(());
+        };
+        match group.take(sent + received) {
+            Ok(()) => Ok(()),
+            Err(denial) => {
+                if self.record.verdict == "allowed" {
+                    self.deny(&denial);
+                }
+                if self.shared.is_lenient() {
+                    Ok(())
+                } else {
+                    Err(NoBody::Denied(denial))
+                }
+            }
+        }
+    }
+
+    /// Writes it down.
+    pub(crate) async fn close(mut self) {
+        self.record.milliseconds =
+            u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let metrics = &self.shared.metrics;
+        let verdict = match self.record.verdict {
+            "denied" => &metrics.denied,
+            "would-deny" => &metrics.would_deny,
+            "refused" => &metrics.refused,
+            _ => &metrics.allowed,
+        };
+        add(verdict, 1);
+        add(&metrics.sent, self.record.sent);
+        add(&metrics.received, self.record.received);
+        for build in &self.judgement.builds {
+            let mut tally = build.tally();
+            tally.sent += self.record.sent;
+            tally.received += self.record.received;
+            tally.denied += u64::from(self.record.verdict == "denied");
+            tally.would_deny += u64::from(self.record.verdict == "would-deny");
+            if let Some(status) = self.record.status
+                && !self.is_denied()
+                && self.record.method.as_ref() != "CONNECT"
+            {
+                *tally.statuses.entry(status).or_default() += 1;
+            }
+        }
+        self.shared
+            .sink
+            .tell(evidence::Record::Request(self.record))
+            .await;
+    }
+}
+
+/// The key of an address, among redirects.
+pub(crate) fn digest(url: &str) -> [u8; 32] {
+    Sha256::digest(url.as_bytes()).into()
+}

@@ -1,0 +1,206 @@
+//! Where a proxy listens, and how connections are taken.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::build::Group;
+use crate::connection::Buffered;
+use crate::metrics::add;
+use crate::requests::{say, serve};
+use crate::serve::{Session, Shared};
+use crate::upstream::Stream;
+use crate::who::{At, End};
+
+/// How long is waited where no connection can be taken.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a proxy listens.
+pub struct Listener {
+    pub(crate) socket: Socket,
+    /// Whose every connection is.
+    pub(crate) group: Option<Arc<Group>>,
+}
+
+pub(crate) enum Socket {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Listener {
+    /// At an address.
+    pub fn tcp(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self::of(Socket::Tcp(std::net::TcpListener::bind(address)?)))
+    }
+
+    /// At a socket, which only its owner reaches.
+    pub fn unix(path: &Utf8Path) -> io::Result<Self> {
+        Ok(Self::of(Socket::Unix(bind_private(path)?)))
+    }
+
+    /// At a socket that listens already, made by another process, perhaps in another network.
+    pub fn inherited(socket: OwnedFd) -> io::Result<Self> {
+        let is_unix =
+            rustix::net::getsockname(&socket)?.address_family() == rustix::net::AddressFamily::UNIX;
+        Ok(Self::of(if is_unix {
+            Socket::Unix(socket.into())
+        } else {
+            Socket::Tcp(socket.into())
+        }))
+    }
+
+    /// Lets every connection be one of a session: whoever reaches it needs no token.
+    #[must_use]
+    pub fn for_session(mut self, session: &Session) -> Self {
+        self.group = Some(Arc::clone(&session.group));
+        self
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> String {
+        match &self.socket {
+            Socket::Tcp(socket) => match socket.local_addr() {
+                Ok(address) => address.to_string(),
+                Err(_) => "?".to_owned(),
+            },
+            Socket::Unix(socket) => match socket.local_addr() {
+                Ok(address) => match address.as_pathname() {
+                    Some(path) => format!("unix:{}", path.display()),
+                    None => "unix".to_owned(),
+                },
+                Err(_) => "?".to_owned(),
+            },
+        }
+    }
+
+    fn of(socket: Socket) -> Self {
+        Self {
+            socket,
+            group: None,
+        }
+    }
+}
+
+/// A socket that only its owner may use; one of a process before this one is replaced.
+pub(crate) fn bind_private(path: &Utf8Path) -> io::Result<std::os::unix::net::UnixListener> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    if path
+        .symlink_metadata()
+        .is_ok_and(|data| data.file_type().is_socket())
+    {
+        std::fs::remove_file(path)?;
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+pub(crate) async fn accept_tcp(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    group: Option<Arc<Group>>,
+    mut stopping: watch::Receiver<bool>,
+    room: Arc<Semaphore>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.changed() => break,
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Out of files: those that end make room.
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let end = stream
+            .local_addr()
+            .map_or(End::Unknown, |local| End::Tcp(peer, local));
+        let at = At {
+            group: group.clone(),
+            end,
+        };
+        connections.spawn(admitted(
+            Arc::clone(&shared),
+            stream,
+            at,
+            Arc::clone(&room),
+            stopping.clone(),
+        ));
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+pub(crate) async fn accept_unix(
+    shared: Arc<Shared>,
+    listener: UnixListener,
+    group: Option<Arc<Group>>,
+    mut stopping: watch::Receiver<bool>,
+    room: Arc<Semaphore>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.changed() => break,
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let pid = rustix::net::sockopt::socket_peercred(stream.as_fd())
+            .ok()
+            .and_then(|who| u32::try_from(who.pid.as_raw_nonzero().get()).ok());
+        let at = At {
+            group: group.clone(),
+            end: pid.map_or(End::Unknown, End::Pid),
+        };
+        connections.spawn(admitted(
+            Arc::clone(&shared),
+            stream,
+            at,
+            Arc::clone(&room),
+            stopping.clone(),
+        ));
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves a connection if there is room.
+async fn admitted<C: Stream>(
+    shared: Arc<Shared>,
+    stream: C,
+    at: At,
+    room: Arc<Semaphore>,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut client = Buffered::new(stream);
+    add(&shared.metrics.connections, 1);
+    let Ok(_place) = room.try_acquire() else {
+        add(&shared.metrics.turned_away, 1);
+        say(
+            &shared,
+            &mut client,
+            503,
+            "no-room",
+            "snowguard: there are too many connections",
+            false,
+        )
+        .await;
+        return client.close().await;
+    };
+    shared.metrics.open.fetch_add(1, Ordering::Relaxed);
+    serve(&shared, client, &at, stopping).await;
+    shared.metrics.open.fetch_sub(1, Ordering::Relaxed);
+}

@@ -1,0 +1,235 @@
+//! Bodies by their hash and answers by their address, in a directory; written by `inspect`, read by `replay`.
+//!
+//! `DIR/sha256/HEX` are bodies. `DIR/index.jsonl` has a line for each answer, with the schema
+//! [`SCHEMA`]: `key` is the SHA-256 of method, address and body of the request, so that no secret of an address
+//! stands there; `to` and the kept headers are as the server sent them, which is why the directory is for its owner
+//! alone.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// The schema of every line.
+const SCHEMA: &str = "snowguard-fod-record/1";
+/// So many answers are read at most.
+const MOST_ANSWERS: usize = 1_000_000;
+/// Headers that matter to a fetcher.
+pub(crate) const KEPT: [&str; 5] = [
+    "content-type",
+    "content-encoding",
+    "content-disposition",
+    "last-modified",
+    "etag",
+];
+
+/// An answer that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    schema: Box<str>,
+    key: Box<str>,
+    /// The address as evidence shows it, for people.
+    url: String,
+    pub(crate) status: u16,
+    /// Where it redirects to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    /// The SHA-256 of the body, in hexadecimal.
+    pub(crate) sha256: Box<str>,
+    pub(crate) bytes: u64,
+}
+
+/// The key of a request.
+pub(crate) fn key(method: &str, url: &str, body: Option<&[u8; 32]>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(method.as_bytes());
+    hash.update(b"\n");
+    hash.update(url.as_bytes());
+    hash.update(b"\n");
+    hash.update(body.map_or(&[][..], |body| body));
+    HEXLOWER.encode(&hash.finalize())
+}
+
+/// Writes a record.
+pub(crate) struct Recorder {
+    directory: Utf8PathBuf,
+    index: Mutex<std::fs::File>,
+    number: AtomicU64,
+}
+
+impl Recorder {
+    pub(crate) fn open(directory: &Utf8Path) -> Result<Self, RecordError> {
+        let failed = |source| RecordError::Use {
+            directory: directory.to_owned(),
+            source,
+        };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(directory.join("sha256")).map_err(failed)?;
+        let index = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(directory.join("index.jsonl"))
+            .map_err(failed)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            index: Mutex::new(index),
+            number: AtomicU64::new(0),
+        })
+    }
+
+    /// Begins a body.
+    pub(crate) async fn begin(&self) -> io::Result<Take> {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let path = self
+            .directory
+            .join(format!(".{}-{number}.part", std::process::id()));
+        let mut options = tokio::fs::OpenOptions::new();
+        options.create_new(true).write(true).mode(0o600);
+        Ok(Take {
+            file: options.open(&path).await?,
+            path,
+        })
+    }
+
+    /// Keeps an answer whose body is whole.
+    pub(crate) async fn keep(&self, mut take: Take, answer: Kept) -> io::Result<()> {
+        use tokio::io::AsyncWriteExt as _;
+        take.file.flush().await?;
+        take.file.sync_all().await?;
+        let sha256 = HEXLOWER.encode(&answer.sha256);
+        tokio::fs::rename(&take.path, self.directory.join("sha256").join(&sha256)).await?;
+        let line = Answer {
+            schema: SCHEMA.into(),
+            key: answer.key.into(),
+            url: answer.url,
+            status: answer.status,
+            to: answer.to,
+            headers: answer.headers,
+            sha256: sha256.into(),
+            bytes: answer.bytes,
+        };
+        let mut bytes = serde_json::to_vec(&line).map_err(io::Error::other)?;
+        bytes.push(b'\n');
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index.write_all(&bytes)
+    }
+}
+
+/// A body that is being recorded; gone unless it is kept.
+pub(crate) struct Take {
+    pub(crate) file: tokio::fs::File,
+    path: Utf8PathBuf,
+}
+
+impl Drop for Take {
+    fn drop(&mut self) {
+        // After it is kept, it is elsewhere.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// What is kept of an answer.
+pub(crate) struct Kept {
+    pub(crate) key: String,
+    pub(crate) url: String,
+    pub(crate) status: u16,
+    pub(crate) to: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) sha256: [u8; 32],
+    pub(crate) bytes: u64,
+}
+
+/// Reads a record.
+pub(crate) struct Player {
+    directory: Utf8PathBuf,
+    answers: BTreeMap<Box<str>, Answer>,
+}
+
+impl Player {
+    pub(crate) fn open(directory: &Utf8Path) -> Result<Self, RecordError> {
+        let failed = |source| RecordError::Use {
+            directory: directory.to_owned(),
+            source,
+        };
+        let file = open(&directory.join("index.jsonl")).map_err(failed)?;
+        let mut answers = BTreeMap::new();
+        for line in io::BufReader::new(file).lines() {
+            let line = line.map_err(failed)?;
+            // The end of a line that was being written when the machine stopped.
+            let Ok(answer) = serde_json::from_str::<Answer>(&line) else {
+                continue;
+            };
+            if *answer.schema != *SCHEMA {
+                return Err(RecordError::Schema(directory.to_owned()));
+            }
+            if answers.len() == MOST_ANSWERS {
+                return Err(RecordError::TooLarge(directory.to_owned()));
+            }
+            answers.insert(answer.key.clone(), answer);
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            answers,
+        })
+    }
+
+    /// The answer to a request; the one to GET stands for HEAD.
+    pub(crate) fn answer(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<&[u8; 32]>,
+    ) -> Option<&Answer> {
+        let of = |method| self.answers.get(&*key(method, url, body));
+        of(method).or_else(|| (method == "HEAD").then(|| of("GET")).flatten())
+    }
+
+    /// The body with a hash; none if it was not recorded.
+    pub(crate) async fn body(&self, sha256: &[u8; 32]) -> Option<(tokio::fs::File, u64)> {
+        let path = self.directory.join("sha256").join(HEXLOWER.encode(sha256));
+        let file = tokio::fs::File::open(path).await.ok()?;
+        let data = file.metadata().await.ok()?;
+        data.is_file().then_some((file, data.len()))
+    }
+}
+
+impl Answer {
+    /// The hash of its body.
+    pub(crate) fn digest(&self) -> Option<[u8; 32]> {
+        let bytes = HEXLOWER.decode(self.sha256.as_bytes()).ok()?;
+        bytes.try_into().ok()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this room reads records")]
+fn open(path: &Utf8Path) -> io::Result<std::fs::File> {
+    std::fs::File::open(path)
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The directory cannot be read or written.
+    #[error("cannot use the record in {directory}")]
+    Use {
+        /// Which.
+        directory: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is of another version.
+    #[error("the record in {0} is not of the schema {SCHEMA}")]
+    Schema(Utf8PathBuf),
+    /// It is too large.
+    #[error("the record in {0} has more than {MOST_ANSWERS} answers")]
+    TooLarge(Utf8PathBuf),
+}
