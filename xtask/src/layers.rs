@@ -52,6 +52,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-sources", Floor::Outside),
     ("snowguard-notify", Floor::Services),
     ("snowguard-proxy", Floor::Services),
+    ("snowguard-refetch", Floor::Services),
     ("snowguard-tracker", Floor::Services),
     ("snowguard-watch", Floor::Services),
     ("snowguard-web", Floor::Services),

@@ -38,6 +38,15 @@ pub enum StripError {
 }
 
 impl<S> Tree<S> {
+    /// Without what begins with a dot at the top: older `fetchzip` does not see it, and leaves it behind.
+    #[must_use]
+    pub fn without_hidden(mut self) -> Self {
+        if let Node::Directory(children) = &mut self.nodes[self.root] {
+            children.retain(|name, _| !name.starts_with(b"."));
+        }
+        self
+    }
+
     /// The only directory of the root in its place. A file that is the only entry stays in the root.
     pub fn strip_root(mut self) -> Result<Self, StripError> {
         let top = self.top();
@@ -68,5 +77,21 @@ impl<S> Tree<S> {
             }
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Builder, Duplicates, Limits, Memory};
+
+    #[test]
+    fn what_is_hidden_at_the_top_can_be_left_out() {
+        let mut builder = Builder::new(Memory::default(), Limits::default(), Duplicates::Refused);
+        builder.file(b".hidden", false, 0, &mut &b""[..]).unwrap();
+        builder.file(b"pkg/.kept", false, 0, &mut &b""[..]).unwrap();
+        let mut tree = builder.finish().without_hidden().strip_root().unwrap();
+        let members = tree.members().unwrap();
+        let paths: Vec<&[u8]> = members.iter().map(|member| &*member.path).collect();
+        assert_eq!(paths, [b".kept"]);
     }
 }

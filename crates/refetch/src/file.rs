@@ -1,0 +1,435 @@
+//! What one address sends, and what the fetcher makes of it: a file, a NAR, an unpacked archive.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use snowguard_archive::{
+    ArchiveError, ContentHasher, FileSpool, Tree, TreeError, read_tar, read_zip,
+};
+use snowguard_fod::outcome::{Attempt, Difference, Got, Try};
+use snowguard_fod::place::{Place, Scheme};
+use snowguard_fod::plan::{Form, Packing, Root};
+use snowguard_http::{Address, Stream};
+use snowguard_store::nar::{NarEvent, NarReader, NarWriter};
+use snowguard_store::{ContentAddress, ContentAddressMethod, Hash, HashAlgo, Hasher};
+
+use crate::compare::{self, Beside};
+use crate::tried::{self, failed, shown};
+use crate::verify::{Halt, Verifier};
+
+/// How many redirects `curl` follows for `fetchurl`.
+const REDIRECTS: usize = 20;
+
+/// What came of one address.
+pub(crate) struct Came {
+    pub(crate) tried: Try,
+    pub(crate) got: Option<Got>,
+    pub(crate) difference: Option<Difference>,
+}
+
+impl Came {
+    pub(crate) fn not(tried: Try) -> Self {
+        Self {
+            tried,
+            got: None,
+            difference: None,
+        }
+    }
+}
+
+/// What was made of what came: its hash, how long what is hashed is, and by what Software Heritage knows it.
+struct Made {
+    hash: Hash,
+    size: u64,
+    swhid: Option<String>,
+    difference: Option<Difference>,
+}
+
+/// Fetches from one address and compares.
+pub(crate) fn fetch(
+    verifier: &Verifier<'_>,
+    url: &str,
+    form: &Form,
+    address: &ContentAddress,
+    old: Option<&Path>,
+) -> Result<Came, Halt> {
+    let place = Place::of(url);
+    let skipped = |why: String| Ok(Came::not(failed(url, Attempt::Skipped, why)));
+    match place.scheme {
+        Scheme::Https | Scheme::Http => {}
+        Scheme::Mirror => {
+            return skipped(format!(
+                "what mirror {} stands for is not known",
+                place.host
+            ));
+        }
+        other => return skipped(format!("{other} is not spoken here")),
+    }
+    let Ok(from) = url.parse::<Address>() else {
+        return Ok(Came::not(failed(url, Attempt::Failed, "it is no address")));
+    };
+    let mut sink = Sink::new(verifier, form, address, old)?;
+    let mut hops = Vec::new();
+    let outcome = {
+        let _pass = verifier
+            .gate
+            .enter(&from.host(), verifier.client.interrupted())
+            .ok_or(Halt::Interrupted)?;
+        let stream = Stream {
+            address: &from,
+            limit: verifier.limits.download,
+            headers: &[],
+            redirects: REDIRECTS,
+        };
+        verifier
+            .client
+            .stream(&stream, &mut hops, &mut |told, piece| {
+                sink.take(told.length, piece)
+            })
+    };
+    let redirects: Vec<String> = hops.iter().map(ToString::to_string).collect();
+    let tried = |result, detail: String, bytes| Try {
+        url: shown(url),
+        result,
+        detail,
+        redirects: redirects.clone(),
+        bytes,
+    };
+    let length = match outcome {
+        Err(error) => {
+            let (result, detail) = tried::of_error(&error)?;
+            return Ok(Came::not(tried(result, detail, None)));
+        }
+        Ok(Some(length)) => length,
+        // The sink broke off.
+        Ok(None) => sink.received,
+    };
+    let made = match sink.finish(verifier, form, address, old, length) {
+        Ok(made) => made,
+        Err(Unmade::Halt(halt)) => return Err(halt),
+        Err(Unmade::Cannot(why)) => {
+            return Ok(Came::not(tried(Attempt::Failed, why, Some(length))));
+        }
+        Err(Unmade::NotHere(why)) => {
+            return Ok(Came::not(tried(Attempt::Skipped, why, Some(length))));
+        }
+    };
+    let is_right = made.hash == address.hash;
+    Ok(Came {
+        tried: if is_right {
+            tried(Attempt::Ok, String::new(), Some(length))
+        } else {
+            let detail = format!("it sends {}, not {}", made.hash, address.hash);
+            tried(Attempt::Mismatch, detail, Some(length))
+        },
+        got: Some(Got {
+            hash: made.hash.to_string(),
+            size: Some(made.size),
+            swhid: made.swhid,
+        }),
+        difference: made.difference.filter(|_| !is_right),
+    })
+}
+
+/// Where the pieces go: hashed at once where that is all, else kept.
+struct Sink {
+    received: u64,
+    error: Option<io::Error>,
+    kind: Kind,
+}
+
+enum Kind {
+    Hashed(Box<Hashed>),
+    Kept(BufWriter<File>),
+}
+
+struct Hashed {
+    hasher: Hasher,
+    /// Once the length is told.
+    swhid: Option<ContentHasher>,
+    beside: Option<Beside>,
+}
+
+enum Unmade {
+    /// Nobody can.
+    Cannot(String),
+    /// We cannot.
+    NotHere(String),
+    Halt(Halt),
+}
+
+impl From<Halt> for Unmade {
+    fn from(halt: Halt) -> Self {
+        Self::Halt(halt)
+    }
+}
+
+impl Sink {
+    fn new(
+        verifier: &Verifier<'_>,
+        form: &Form,
+        address: &ContentAddress,
+        old: Option<&Path>,
+    ) -> Result<Self, Halt> {
+        let flat = address.method == ContentAddressMethod::Flat;
+        let kind = if flat && matches!(form, Form::File { .. }) {
+            Kind::Hashed(Box::new(Hashed {
+                hasher: hasher(address.hash.algo())?,
+                swhid: None,
+                beside: old.and_then(Beside::of),
+            }))
+        } else {
+            let file = tempfile::tempfile_in(verifier.scratch).map_err(Halt::scratch)?;
+            Kind::Kept(BufWriter::new(file))
+        };
+        Ok(Self {
+            received: 0,
+            error: None,
+            kind,
+        })
+    }
+
+    fn take(&mut self, length: Option<u64>, piece: &[u8]) -> ControlFlow<()> {
+        match &mut self.kind {
+            Kind::Hashed(hashed) => {
+                if self.received == 0 {
+                    hashed.swhid = length.and_then(ContentHasher::new);
+                }
+                hashed.hasher.update(piece);
+                if let Some(swhid) = &mut hashed.swhid {
+                    swhid.update(piece);
+                }
+                if let Some(beside) = &mut hashed.beside {
+                    beside.take(piece);
+                }
+            }
+            Kind::Kept(file) => {
+                if let Err(error) = file.write_all(piece) {
+                    self.error = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        self.received += piece.len() as u64;
+        ControlFlow::Continue(())
+    }
+
+    fn finish(
+        self,
+        verifier: &Verifier<'_>,
+        form: &Form,
+        address: &ContentAddress,
+        old: Option<&Path>,
+        length: u64,
+    ) -> Result<Made, Unmade> {
+        if let Some(error) = self.error {
+            return Err(Halt::scratch(error).into());
+        }
+        let kept = match self.kind {
+            Kind::Hashed(hashed) => {
+                let empty = || ContentHasher::new(0).filter(|_| length == 0);
+                return Ok(Made {
+                    hash: hashed.hasher.finish(),
+                    size: length,
+                    swhid: hashed
+                        .swhid
+                        .or_else(empty)
+                        .map(|swhid| swhid.finish().to_string()),
+                    difference: hashed.beside.and_then(|beside| beside.end(length)),
+                });
+            }
+            Kind::Kept(file) => file,
+        };
+        let mut file = kept
+            .into_inner()
+            .map_err(|error| Halt::scratch(error.into_error()))?;
+        file.seek(SeekFrom::Start(0)).map_err(Halt::scratch)?;
+        let algo = address.hash.algo();
+        match form {
+            Form::File { executable } => single(file, *executable, length, algo, old),
+            Form::Nar { xz } => nar(file, *xz, verifier.limits.archive.bytes, algo),
+            Form::Archive { kind, root } => {
+                let tree = unpack(verifier, file, *kind, *root)?;
+                of_tree(verifier, tree, algo, old)
+            }
+            Form::Git(_) => Err(Unmade::Cannot("a repository is no file".to_owned())),
+        }
+    }
+}
+
+fn hasher(algo: HashAlgo) -> Result<Hasher, Halt> {
+    Hasher::new(algo).ok_or_else(|| Halt::Network(format!("{algo} cannot be computed")))
+}
+
+/// The NAR of one file.
+fn single(
+    file: File,
+    executable: bool,
+    size: u64,
+    algo: HashAlgo,
+    old: Option<&Path>,
+) -> Result<Made, Unmade> {
+    let mut swhid = ContentHasher::new(size);
+    let mut beside = old.and_then(Beside::of);
+    let mut out = NarWriter::new(Counted::new(hasher(algo)?)).map_err(cannot)?;
+    let event = NarEvent::File {
+        name: b"",
+        executable,
+        size,
+    };
+    out.event(event).map_err(cannot)?;
+    let mut file = BufReader::with_capacity(1 << 17, file);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = file.read(&mut buffer).map_err(Halt::scratch)?;
+        if count == 0 {
+            break;
+        }
+        let piece = &buffer[..count];
+        out.contents(piece).map_err(cannot)?;
+        if let Some(swhid) = &mut swhid {
+            swhid.update(piece);
+        }
+        if let Some(beside) = &mut beside {
+            beside.take(piece);
+        }
+    }
+    let counted = out.finish().map_err(cannot)?;
+    Ok(Made {
+        size: counted.length,
+        hash: counted.hasher.finish(),
+        swhid: swhid.map(|swhid| swhid.finish().to_string()),
+        difference: beside.and_then(|beside| beside.end(size)),
+    })
+}
+
+fn cannot(error: impl std::error::Error) -> Unmade {
+    Unmade::Cannot(tried::text(&error))
+}
+
+/// A NAR as it was sent: what Nix would unpack and pack again is the same bytes, if they are one.
+fn nar(file: File, xz: bool, most: u64, algo: HashAlgo) -> Result<Made, Unmade> {
+    let file = BufReader::new(file);
+    let plain: Box<dyn Read> = if xz {
+        Box::new(lzma_rust2::XzReader::new(file, true))
+    } else {
+        Box::new(file)
+    };
+    let counted = Counted::new(hasher(algo)?);
+    let tee = Tee {
+        input: plain.take(most),
+        out: counted,
+    };
+    let mut tee = BufReader::new(tee);
+    let mut reader = NarReader::new(&mut tee).map_err(cannot)?;
+    let mut drain = vec![0; 1 << 16];
+    while let Some(event) = reader.next().map_err(cannot)? {
+        if matches!(event, NarEvent::File { .. }) {
+            let mut contents = reader.contents();
+            while contents.read(&mut drain).map_err(cannot)? > 0 {}
+        }
+    }
+    reader.end().map_err(cannot)?;
+    let counted = tee.into_inner().out;
+    Ok(Made {
+        size: counted.length,
+        hash: counted.hasher.finish(),
+        swhid: None,
+        difference: None,
+    })
+}
+
+fn unpack(
+    verifier: &Verifier<'_>,
+    file: File,
+    kind: Packing,
+    root: Root,
+) -> Result<Tree<FileSpool<File>>, Unmade> {
+    let limits = verifier.limits.archive;
+    let spool = FileSpool::new(tempfile::tempfile_in(verifier.scratch).map_err(Halt::scratch)?);
+    let read = match kind {
+        Packing::Tar => read_tar(BufReader::new(file), spool, &limits),
+        Packing::Zip => read_zip(BufReader::new(file), spool, &limits),
+    };
+    let tree = match read {
+        Ok(tree) => tree,
+        // What only we do not unpack says nothing of what Nix would.
+        Err(error @ (ArchiveError::Limit(_) | ArchiveError::Unsupported { .. })) => {
+            return Err(Unmade::NotHere(tried::text(&error)));
+        }
+        Err(error) if error.is_of_the_archive() => return Err(cannot(error)),
+        Err(error) => return Err(Halt::Network(tried::text(&error)).into()),
+    };
+    match root {
+        Root::Kept => Ok(tree),
+        Root::Stripped { hidden: true } => tree.strip_root().map_err(cannot),
+        Root::Stripped { hidden: false } => tree.without_hidden().strip_root().map_err(cannot),
+    }
+}
+
+/// The NAR of a tree.
+pub(crate) fn got_of_tree(
+    tree: &mut Tree<FileSpool<File>>,
+    algo: HashAlgo,
+) -> Result<(Hash, u64, Option<String>), TreeError> {
+    let (hash, size) = tree.nar_digest(algo)?;
+    Ok((hash, size, Some(tree.swhid()?.to_string())))
+}
+
+fn of_tree(
+    verifier: &Verifier<'_>,
+    mut tree: Tree<FileSpool<File>>,
+    algo: HashAlgo,
+    old: Option<&Path>,
+) -> Result<Made, Unmade> {
+    let (hash, size, swhid) =
+        got_of_tree(&mut tree, algo).map_err(|error| Halt::Network(tried::text(&error)))?;
+    let limits = verifier.limits.archive;
+    let difference = old.and_then(|old| compare::tree(&mut tree, old, verifier.scratch, limits));
+    Ok(Made {
+        hash,
+        size,
+        swhid,
+        difference,
+    })
+}
+
+/// Hashes and counts.
+struct Counted {
+    hasher: Hasher,
+    length: u64,
+}
+
+impl Counted {
+    fn new(hasher: Hasher) -> Self {
+        Self { hasher, length: 0 }
+    }
+}
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is read goes on.
+struct Tee<R, W> {
+    input: R,
+    out: W,
+}
+
+impl<R: Read, W: io::Write> Read for Tee<R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.out.write_all(&buffer[..count])?;
+        Ok(count)
+    }
+}

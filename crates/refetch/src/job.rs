@@ -1,0 +1,74 @@
+//! What is to be verified, as it lies in a queue.
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use snowguard_fod::plan::{Form, Plan};
+use snowguard_fod::{Fod, Place};
+use snowguard_store::ContentAddress;
+
+/// One fixed-output derivation that is to be verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The derivation; one of those that fetch the same.
+    pub drv: String,
+    /// The store path of its output.
+    pub output: String,
+    /// What is promised.
+    pub address: ContentAddress,
+    /// How it is verified.
+    pub way: Way,
+    /// From where, mirrors resolved, in the order in which they are tried.
+    pub urls: Vec<String>,
+}
+
+/// How one is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// Fetched, and compared without a builder.
+    Fetch(Form),
+    /// Built by Nix; with the reason.
+    Build(String),
+    /// Not at all; with the reason.
+    Never(String),
+}
+
+impl Job {
+    /// What is to be done for one. `urls` are its own with mirrors resolved.
+    pub fn of(fod: &Fod, drv: &str, urls: &[String]) -> Self {
+        let way = match &fod.plan {
+            Plan::Fetch(form) => Way::Fetch(form.clone()),
+            Plan::Build(reason) => Way::Build(reason.to_string()),
+            plan @ (Plan::Nothing | Plan::Manual) => Way::Never(plan.why()),
+        };
+        Self {
+            drv: drv.to_owned(),
+            output: fod.output.to_string(),
+            address: fod.address,
+            way,
+            urls: urls.to_vec(),
+        }
+    }
+
+    /// What is the same for those that fetch the same from the same place and promise the same. What is built is
+    /// the same only if it is one derivation.
+    pub fn key(&self) -> String {
+        let built = matches!(self.way, Way::Build(_)).then_some(&self.drv);
+        let same = (self.address.to_string(), &self.way, &self.urls, built);
+        let bytes = serde_json::to_vec(&same).unwrap_or_default();
+        HEXLOWER.encode(&Sha256::digest(bytes))
+    }
+
+    /// Who is asked first; nobody for what is not fetched here.
+    pub fn host(&self) -> String {
+        match &self.way {
+            Way::Fetch(_) => self
+                .urls
+                .first()
+                .map_or_else(String::new, |url| Place::of(url).host),
+            Way::Build(_) => "nix".to_owned(),
+            Way::Never(_) => String::new(),
+        }
+    }
+}

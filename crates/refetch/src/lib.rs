@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod build;
+mod compare;
+mod file;
+mod gate;
+mod git;
+mod job;
+mod tree;
+mod tried;
+mod verify;
+mod work;
+
+pub use build::Builder;
+pub use gate::{Gate, HostLimits};
+pub use git::Git;
+pub use job::{Job, Way};
+pub use verify::{Halt, Limits, Verifier};
+pub use work::{Notice, Work, WorkError, Worked};

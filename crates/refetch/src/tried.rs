@@ -1,0 +1,78 @@
+//! What an error on the way means, and how addresses are shown.
+
+use snowguard_fod::outcome::{Attempt, Try};
+use snowguard_http::{Address, HttpError};
+
+use crate::verify::Halt;
+
+/// A try that did not bring the promised bytes.
+pub(crate) fn failed(url: &str, result: Attempt, detail: impl Into<String>) -> Try {
+    Try {
+        url: shown(url),
+        result,
+        detail: detail.into(),
+        redirects: Vec::new(),
+        bytes: None,
+    }
+}
+
+/// An address without user, password and query: any of these may be a secret.
+pub(crate) fn shown(url: &str) -> String {
+    match url.parse::<Address>() {
+        Ok(address) => address.to_string(),
+        Err(_) => match (url.find("://"), url.rfind('@')) {
+            (Some(scheme), Some(at)) if at > scheme => {
+                format!("{}{}", &url[..scheme + 3], &url[at + 1..])
+            }
+            _ => url.to_owned(),
+        },
+    }
+}
+
+/// What an error of the client means for the address. What concerns this machine or its user ends all.
+pub(crate) fn of_error(error: &HttpError) -> Result<(Attempt, String), Halt> {
+    let attempt = match error {
+        HttpError::Interrupted => return Err(Halt::Interrupted),
+        HttpError::Certificates { .. } | HttpError::Setup(_) | HttpError::File { .. } => {
+            return Err(Halt::Network(text(error)));
+        }
+        HttpError::NotPublic { .. } => Attempt::Denied,
+        HttpError::Redirect { why, .. } if why.contains("public") => Attempt::Denied,
+        HttpError::Redirect { .. } => Attempt::Redirect,
+        HttpError::Certificate { .. } => Attempt::Tls,
+        HttpError::Status { status, .. } if matches!(status.as_u16(), 404 | 410) => Attempt::Gone,
+        error if error.is_passing() => Attempt::Transient,
+        _ => Attempt::Failed,
+    };
+    Ok((attempt, text(error)))
+}
+
+/// An error with what caused it.
+pub(crate) fn text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_an_address_is_shown() {
+        for (url, expected) in [
+            ("https://me:secret@x.org/a?token=1", "https://x.org/a"),
+            ("ftp://me:secret@x.org/a", "ftp://x.org/a"),
+            ("mirror://gnu/a", "mirror://gnu/a"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+    }
+}

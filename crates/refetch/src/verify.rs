@@ -1,0 +1,155 @@
+//! One after the other: what its plan says is done, and what follows.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use snowguard_fod::outcome::{Attempt, Outcome, Try, Verdict, of_tries};
+use snowguard_fod::plan::Form;
+use snowguard_http::Client;
+
+use crate::build::Builder;
+use crate::file::{self, Came};
+use crate::gate::Gate;
+use crate::git::Git;
+use crate::job::{Job, Way};
+
+/// With what is verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Verifier<'v> {
+    /// Fetches. It is to try once: what passes is tried again later. If it keeps to the public network, so do
+    /// `git` and everything else here; a build does not.
+    pub client: &'v Client,
+    /// How many ask one host at once.
+    pub gate: &'v Gate,
+    /// Fetches repositories.
+    pub git: &'v Git,
+    /// Builds what nothing less is exact for.
+    pub builder: Option<&'v Builder>,
+    /// Where files are put for a while.
+    pub scratch: &'v Path,
+    /// What is taken at most.
+    pub limits: Limits,
+    /// Where the store paths of this machine lie, to tell what differs; none, and it is not told.
+    pub store: Option<&'v Path>,
+}
+
+/// What is taken at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one download.
+    pub download: u64,
+    /// What an archive may become.
+    pub archive: snowguard_archive::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            download: 32 << 30,
+            archive: snowguard_archive::Limits::default(),
+        }
+    }
+}
+
+/// Why nothing can be said of any: not of this one, but of the machine, or since somebody wants an end.
+#[derive(Debug, thiserror::Error)]
+pub enum Halt {
+    /// Somebody wants an end.
+    #[error("interrupted")]
+    Interrupted,
+    /// Files cannot be put anywhere.
+    #[error("cannot keep what is fetched")]
+    Scratch(#[source] io::Error),
+    /// The network cannot be used at all, or what was fetched cannot be read again.
+    #[error("{0}")]
+    Network(String),
+}
+
+impl Halt {
+    pub(crate) fn scratch(error: io::Error) -> Self {
+        Self::Scratch(error)
+    }
+}
+
+impl Verifier<'_> {
+    /// Verifies one.
+    pub fn verify(&self, job: &Job) -> Result<Outcome, Halt> {
+        match &job.way {
+            Way::Never(why) => Ok(outcome(Verdict::NotFetchable, why.clone())),
+            Way::Build(why) => match self.builder {
+                Some(builder) => builder.verify(job, self.client.interrupted()),
+                None => Ok(outcome(Verdict::NeedsBuilder, why.clone())),
+            },
+            Way::Fetch(form) => {
+                let outcome = self.fetch(job, form)?;
+                match self.builder {
+                    // Something of it is only known to a fetcher itself: a scheme, a kind of member.
+                    Some(builder) if outcome.verdict == Verdict::NeedsBuilder => {
+                        let built = builder.verify(job, self.client.interrupted())?;
+                        let tries = outcome.tries;
+                        Ok(Outcome { tries, ..built })
+                    }
+                    _ => Ok(outcome),
+                }
+            }
+        }
+    }
+
+    /// In the order of the addresses. As with `fetchurl`, the first that sends something decides.
+    fn fetch(&self, job: &Job, form: &Form) -> Result<Outcome, Halt> {
+        let old = self.old(job);
+        let mut tries: Vec<Try> = Vec::new();
+        for url in &job.urls {
+            let came = match form {
+                Form::Git(tree) => self.git.fetch(self, tree, &job.address, old.as_deref())?,
+                _ => file::fetch(self, url, form, &job.address, old.as_deref())?,
+            };
+            let Came {
+                tried,
+                got,
+                difference,
+            } = came;
+            let result = tried.result;
+            tries.push(tried);
+            if matches!(result, Attempt::Ok | Attempt::Mismatch) || got.is_some() {
+                let (verdict, reason) = of_tries(&tries[tries.len() - 1..]);
+                return Ok(Outcome {
+                    verdict,
+                    reason,
+                    got,
+                    difference,
+                    tries,
+                });
+            }
+            // Something came, and the fetcher would have taken it: the others are not asked.
+            if tries.last().is_some_and(|tried| tried.bytes.is_some()) {
+                break;
+            }
+            // Of a repository there is one address.
+            if matches!(form, Form::Git(_)) {
+                break;
+            }
+        }
+        let (verdict, reason) = of_tries(&tries);
+        Ok(Outcome {
+            tries,
+            ..outcome(verdict, reason)
+        })
+    }
+
+    /// Where its output lies on this machine, if it does.
+    fn old(&self, job: &Job) -> Option<PathBuf> {
+        let name = job.output.rsplit('/').next()?;
+        Some(self.store?.join(name))
+    }
+}
+
+pub(crate) fn outcome(verdict: Verdict, reason: String) -> Outcome {
+    Outcome {
+        verdict,
+        reason,
+        got: None,
+        difference: None,
+        tries: Vec::new(),
+    }
+}

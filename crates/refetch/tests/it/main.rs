@@ -1,0 +1,12 @@
+//! The whole, against servers on the loopback interface and the real Nix.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests start programs and servers, write scratch files, and fail where they cannot go on"
+)]
+
+mod corpus;
+mod fetched;
+mod oracle;
+mod support;
