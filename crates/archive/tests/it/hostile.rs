@@ -3,9 +3,11 @@
 use std::io::{self, Read, Write as _};
 
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
 use snowguard_archive::{
     ArchiveError, Exceeded, Limits, Memory, first_difference, read_tar, read_zip,
 };
+use snowguard_store::nar::{NarEvent, NarReader};
 
 use crate::tars::{END, header, member};
 use crate::tools;
@@ -281,4 +283,59 @@ fn where_two_trees_differ() {
     a: nothing | directory
     l: symbolic link to `x` | symbolic link to `y`
     ");
+}
+
+/// Archives of the fuzz targets' corpora.
+fn corpora() -> Vec<Vec<u8>> {
+    let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    let mut files = Vec::new();
+    for directory in ["archive_tar", "archive_zip"] {
+        for entry in fuzz.join(directory).read_dir().unwrap() {
+            files.push(entry.unwrap().path());
+        }
+    }
+    files.sort();
+    files.iter().map(|file| tools::bytes(file)).collect()
+}
+
+#[test]
+fn what_targets_begin_with_is_read() {
+    let read = corpora()
+        .iter()
+        .filter(|archive| tools::read(archive).is_ok())
+        .count();
+    // All but the empty zip, on which unzip fails.
+    assert_eq!(read, corpora().len() - 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_is_read_is_a_tree(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 0..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let corpora = corpora();
+        let mut archive = which.get(&corpora).clone();
+        for (at, byte, is_bit) in changes {
+            let at = at.index(archive.len());
+            archive[at] = if is_bit { archive[at] ^ (1 << (byte % 8)) } else { byte };
+        }
+        if let Some(cut) = cut {
+            archive.truncate(cut.index(archive.len()));
+        }
+        let limits = Limits { bytes: 1 << 20, entries: 1000, window: 1 << 20, ..Limits::default() };
+        let cursor = io::Cursor::new(&archive);
+        if let Ok(mut tree) = snowguard_archive::read(cursor, Memory::default(), &limits) {
+            let nar = tree.write_nar(Vec::new()).unwrap();
+            let mut reader = NarReader::new(&nar[..]).unwrap();
+            let mut objects = 0;
+            while let Some(event) = reader.next().unwrap() {
+                objects += usize::from(!matches!(event, NarEvent::DirectoryEnd));
+            }
+            prop_assert_eq!(tree.members().unwrap().len() + 1, objects);
+            tree.swhid().unwrap();
+        }
+    }
 }
