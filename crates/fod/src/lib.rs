@@ -9,6 +9,7 @@ pub mod plan;
 pub mod policy;
 pub mod rule;
 pub mod stale;
+pub mod waiver;
 
 pub use self::class::{Class, Tool};
 pub use self::fod::{After, Fod, Proxy, Tls};
@@ -18,3 +19,4 @@ pub use self::place::{Host, Place, Reference, Scheme};
 pub use self::plan::Plan;
 pub use self::policy::Policy;
 pub use self::rule::Rule;
+pub use self::waiver::{Waiver, Waivers};

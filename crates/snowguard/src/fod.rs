@@ -1,5 +1,7 @@
 //! `snowguard fod`.
 
+mod gate;
+
 use camino::Utf8PathBuf;
 use snowguard_inventory::Subject;
 use snowguard_report::escape;
@@ -20,6 +22,7 @@ pub(crate) fn run(command: &Fod, terminal: &Terminal) -> Result<Findings, Failur
     match command {
         Fod::List(args) => list(args, terminal),
         Fod::Diff(args) => diff(args, terminal),
+        Fod::Gate(args) => gate::run(args, terminal),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod column;
 mod difference;
+pub mod gate;
 mod html;
 mod listing;
 mod text;

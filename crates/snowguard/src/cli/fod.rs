@@ -1,5 +1,7 @@
 //! The commands about fixed-output derivations.
 
+pub(crate) mod gate;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use snowguard_report::fod::{Column, Condition};
@@ -10,6 +12,8 @@ pub(crate) enum Fod {
     List(List),
     /// Tells which were added, removed, and changed their source without changing their hash
     Diff(Diff),
+    /// Says whether a change may pass: what it adds and alters, and what speaks against that
+    Gate(gate::Gate),
 }
 
 /// Where derivations are read from.

@@ -58,14 +58,14 @@ drv {
 "#;
 
 /// A store of the real Nix with these derivations.
-fn store(version: &str) -> NixStore {
+pub(crate) fn store(version: &str) -> NixStore {
     let store = Nix::find().unwrap().store_at("nix/store").unwrap();
     let expression = FETCHERS.replace("@VERSION@", version);
     store.instantiate(&expression, &[]).unwrap();
     store
 }
 
-fn directory(store: &NixStore) -> &str {
+pub(crate) fn directory(store: &NixStore) -> &str {
     store.dir().to_str().unwrap()
 }
 

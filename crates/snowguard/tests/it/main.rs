@@ -17,6 +17,7 @@ mod deep;
 mod diff;
 mod explain;
 mod fod;
+mod fod_gate;
 mod formats;
 mod hostile;
 mod index;

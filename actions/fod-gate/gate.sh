@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The gate for what a change fetches, for any CI: says whether it may pass, and leaves its reports behind.
+#
+#   BASE=base/ HEAD=head/ WAIVERS=base-checkout/ci/fod-waivers.toml actions/fod-gate/gate.sh
+#
+# Everything comes in by the environment, so that no text of whoever makes the change becomes code:
+#   BASE, HEAD   derivations before and after, in any form that `snowguard fod list` reads
+#   WAIVERS      what is accepted; take it from the base, not from the change    [default: none]
+#   VERIFIED     results of fetching again, snowguard-fod-verify/1               [default: none]
+#   FAIL_ON      error, warning, note or never                                   [default: warning]
+#   REPORTS      where reports go: summary.md, gate.sarif, gate.json             [default: fod-gate]
+#   SNOWGUARD    the program                                                     [default: snowguard]
+# Exit status: 0 it may pass, 1 it may not, 2 the check itself failed.
+set -u
+
+fail() {
+  printf 'fod-gate: %s\n' "$1" >&2
+  exit 2
+}
+[ -n "${BASE:-}" ] && [ -n "${HEAD:-}" ] || fail 'BASE and HEAD must say what to compare'
+reports=${REPORTS:-fod-gate}
+mkdir -p -- "$reports" || fail 'cannot make the directory of the reports'
+# What an earlier run left must not be taken for the result of this one.
+rm -f -- "$reports/summary.md" "$reports/gate.sarif" "$reports/gate.json"
+
+arguments=(
+  --fail-on "${FAIL_ON:-warning}"
+  --summary "$reports/summary.md" --sarif "$reports/gate.sarif" --json "$reports/gate.json"
+)
+[ -z "${WAIVERS:-}" ] || arguments+=(--waivers "$WAIVERS")
+[ -z "${VERIFIED:-}" ] || arguments+=(--verified "$VERIFIED")
+
+# A runner of GitHub takes lines of a log for commands; from here to the end it takes none.
+token=
+if [ "${GITHUB_ACTIONS:-}" = true ]; then
+  token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+  printf '::stop-commands::%s\n' "$token"
+fi
+"${SNOWGUARD:-snowguard}" fod gate "${arguments[@]}" -- "$BASE" "$HEAD"
+status=$?
+[ -z "$token" ] || printf '::%s::\n' "$token"
+
+if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
+  if [ -s "$reports/summary.md" ]; then
+    cat -- "$reports/summary.md" >>"$GITHUB_STEP_SUMMARY"
+  else
+    printf '## What this change fetches: the check failed\n\nIt says nothing about the change; its log says why.\n' \
+      >>"$GITHUB_STEP_SUMMARY"
+  fi
+fi
+case $status in
+  0 | 1) exit "$status" ;;
+  *) fail 'the check itself failed: nothing is known of the change' ;;
+esac

@@ -1,0 +1,231 @@
+//! The reviewed file of a gate: which finding about which output is accepted, why, and until when.
+//!
+//! ```toml
+//! [[waiver]]
+//! rule = "stale-hash"
+//! output = "/nix/store/00000000000000000000000000000000-nix-2.24.15.tar.gz"
+//! url = "https://example.org/nix-2.24.15.tar.gz"
+//! reason = "released again without a change; the maintainers said so in their announcement"
+//! expires = 2027-01-31
+//! ```
+//!
+//! The output's path follows from its name and its hash, so that a waiver holds for these bytes under this
+//! name and for nothing else. There are no patterns.
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The largest file, in bytes.
+const MOST_BYTES: usize = 4 << 20;
+/// So many waivers a file holds at most: more are reviewed by nobody.
+const MOST: usize = 10_000;
+
+/// A finding that is accepted for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiver {
+    /// Which rule.
+    pub rule: Box<str>,
+    /// The store path of the output.
+    pub output: Box<str>,
+    /// Only while it is fetched from here, if given.
+    pub url: Option<Box<str>>,
+    /// Why.
+    pub reason: Box<str>,
+    /// Until which day, that day included.
+    pub expires: Date,
+    /// In which line of the file it begins.
+    pub line: usize,
+}
+
+impl Waiver {
+    /// Whether it is about a finding.
+    pub fn covers<'a>(
+        &self,
+        rule: &str,
+        output: &str,
+        mut urls: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let here = |url: &str| urls.any(|one| one == url);
+        *self.rule == *rule && *self.output == *output && self.url.as_deref().is_none_or(here)
+    }
+
+    /// Whether its day has passed.
+    pub fn is_expired(&self, today: Date) -> bool {
+        self.expires < today
+    }
+}
+
+/// A file of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waivers(Vec<Waiver>);
+
+impl Waivers {
+    /// Reads a file. `is_rule` says which rules there are. One waiver that is wrong makes the whole file
+    /// wrong: what is reviewed is what holds.
+    pub fn parse(text: &str, is_rule: impl Fn(&str) -> bool) -> Result<Self, WaiversError> {
+        if text.len() > MOST_BYTES {
+            return Err(WaiversError::TooLarge);
+        }
+        let file: File = toml::from_str(text)?;
+        if file.waiver.len() > MOST {
+            return Err(WaiversError::TooLarge);
+        }
+        let all = file.waiver.into_iter().map(|entry| {
+            let start = entry.span().start;
+            let line = 1 + text
+                .get(..start)
+                .map_or(0, |before| before.matches('\n').count());
+            let entry = entry.into_inner();
+            entry
+                .check(line, &is_rule)
+                .map_err(|what| WaiversError::Wrong { line, what })
+        });
+        Ok(Self(all.collect::<Result<_, _>>()?))
+    }
+
+    /// All of them, in the order of the file.
+    pub fn all(&self) -> &[Waiver] {
+        &self.0
+    }
+}
+
+/// Why a file of waivers cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WaiversError {
+    /// It is no TOML, or holds what it must not.
+    #[error("cannot read the waivers")]
+    Toml(#[from] toml::de::Error),
+    /// A waiver says too little or something that cannot be.
+    #[error("the waiver in line {line}: {what}")]
+    Wrong {
+        /// Where it begins.
+        line: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Nobody reviews that much.
+    #[error("the file of waivers is larger than {MOST_BYTES} bytes, or has more than {MOST}")]
+    TooLarge,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    waiver: Vec<Spanned<Entry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    rule: Box<str>,
+    output: Box<str>,
+    url: Option<Box<str>>,
+    reason: String,
+    expires: toml::value::Datetime,
+}
+
+impl Entry {
+    fn check(self, line: usize, is_rule: impl Fn(&str) -> bool) -> Result<Waiver, &'static str> {
+        if !is_rule(&self.rule) {
+            return Err("there is no such rule");
+        }
+        let is_path = self
+            .output
+            .rsplit_once('/')
+            .is_some_and(|(dir, name)| dir.starts_with('/') && name.contains('-'));
+        if !is_path {
+            return Err("`output` is the store path of the output, as the finding names it");
+        }
+        if self.reason.trim().is_empty() {
+            return Err("it has no reason");
+        }
+        let (Some(day), None) = (self.expires.date, self.expires.time) else {
+            return Err("`expires` is a day, as in 2027-01-31");
+        };
+        let whole = (
+            i16::try_from(day.year),
+            i8::try_from(day.month),
+            i8::try_from(day.day),
+        );
+        let expires = match whole {
+            (Ok(year), Ok(month), Ok(day)) => Date::new(year, month, day).ok(),
+            _ => None,
+        };
+        Ok(Waiver {
+            rule: self.rule,
+            output: self.output,
+            url: self.url,
+            reason: self.reason.trim().into(),
+            expires: expires.ok_or("there is no such day")?,
+            line,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    const ONE: &str = r#"
+[[waiver]]
+rule = "stale-hash"
+output = "/nix/store/00000000000000000000000000000000-x"
+url = "https://x.org/x"
+reason = " because "
+expires = 2026-12-31
+"#;
+
+    fn parse(text: &str) -> Result<Waivers, WaiversError> {
+        Waivers::parse(text, |rule| rule == "stale-hash")
+    }
+
+    #[test]
+    fn it_covers_what_it_names() {
+        let waivers = parse(ONE).unwrap();
+        let waiver = &waivers.all()[0];
+        assert_eq!((&*waiver.reason, waiver.line), ("because", 2));
+        let output = "/nix/store/00000000000000000000000000000000-x";
+        let covers = |rule: &str, output: &str, url: &str| {
+            waiver.covers(rule, output, ["https://y.org/y", url].into_iter())
+        };
+        assert!(covers("stale-hash", output, "https://x.org/x"));
+        assert!(!covers("weak-hash", output, "https://x.org/x"));
+        assert!(!covers("stale-hash", &output[1..], "https://x.org/x"));
+        assert!(!covers("stale-hash", output, "https://x.org/x2"));
+        assert!(!waiver.is_expired(date(2026, 12, 31)));
+        assert!(waiver.is_expired(date(2027, 1, 1)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let told = |from: &str, to: &str| {
+            let text = ONE.replacen(from, to, 1);
+            assert_ne!(text, ONE);
+            parse(&text).unwrap_err().to_string()
+        };
+        let all = [
+            told("stale-hash", "stale"),
+            told("/nix/store/", ""),
+            told(" because ", " "),
+            told("2026-12-31", "2026-12-31T00:00:00"),
+            told("2026-12-31", "2026-02-30"),
+            told("url", "urls"),
+            told("reason = \" because \"\n", ""),
+            told("expires = 2026-12-31\n", ""),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @r"
+        the waiver in line 2: there is no such rule
+        the waiver in line 2: `output` is the store path of the output, as the finding names it
+        the waiver in line 2: it has no reason
+        the waiver in line 2: `expires` is a day, as in 2027-01-31
+        cannot read the waivers
+        cannot read the waivers
+        cannot read the waivers
+        cannot read the waivers
+        ");
+    }
+}

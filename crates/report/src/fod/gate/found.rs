@@ -1,0 +1,337 @@
+//! What is found about a change.
+
+use jiff::civil::Date;
+use serde::{Serialize, Serializer};
+use snowguard_fod::rule::{Level, Rule};
+use snowguard_fod::{Outcome, Verdict, Waiver};
+
+use super::{Changed, How, ToldWaiver, with_revision};
+
+/// By which rule something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GateRule {
+    /// The source changed, and its hash did not.
+    StaleHash,
+    /// What it is fetched for changed, and its hash did not.
+    VendoredHash,
+    /// The hash changed, and its source did not.
+    ChangedHash,
+    /// What became of verifying it.
+    Verified(Verdict),
+    /// It is not among what was verified.
+    NotVerified,
+    /// What speaks against it by itself.
+    Policy(Rule),
+    /// A waiver whose day has passed.
+    ExpiredWaiver,
+}
+
+impl GateRule {
+    /// All that can be found.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let verdicts = Verdict::ALL.into_iter().map(Self::Verified);
+        [Self::StaleHash, Self::VendoredHash, Self::ChangedHash]
+            .into_iter()
+            .chain(verdicts.filter(|rule| rule.level().is_some()))
+            .chain([Self::NotVerified])
+            .chain(Rule::ALL.into_iter().map(Self::Policy))
+            .chain([Self::ExpiredWaiver])
+    }
+
+    /// Whether a waiver can name it.
+    pub fn can_be_waived(word: &str) -> bool {
+        Self::all().any(|rule| rule != Self::ExpiredWaiver && rule.as_str() == word)
+    }
+
+    /// The word of interfaces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StaleHash => "stale-hash",
+            Self::VendoredHash => "vendored-hash",
+            Self::ChangedHash => "changed-hash",
+            Self::Verified(verdict) => verdict.as_str(),
+            Self::NotVerified => "not-verified",
+            Self::Policy(rule) => rule.as_str(),
+            Self::ExpiredWaiver => "expired-waiver",
+        }
+    }
+
+    /// How much it says; none if it says nothing, or if that depends on the derivation.
+    pub const fn level(self) -> Option<Level> {
+        match self {
+            Self::StaleHash | Self::Verified(Verdict::Mismatch | Verdict::Gone) => {
+                Some(Level::Error)
+            }
+            Self::VendoredHash
+            | Self::ChangedHash
+            | Self::NotVerified
+            | Self::ExpiredWaiver
+            | Self::Verified(
+                Verdict::Redirect
+                | Verdict::Tls
+                | Verdict::Denied
+                | Verdict::Failed
+                | Verdict::Transient,
+            ) => Some(Level::Warning),
+            Self::Verified(Verdict::NeedsBuilder) => Some(Level::Note),
+            Self::Verified(Verdict::Ok | Verdict::NotFetchable) | Self::Policy(_) => None,
+        }
+    }
+
+    /// What it means, in one sentence.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::StaleHash => {
+                "the source changed and its hash did not, so that the old source is built"
+            }
+            Self::VendoredHash => {
+                "what its dependencies are fetched for changed, and their hash did not"
+            }
+            Self::ChangedHash => "the hash changed, and nothing says that the source did",
+            Self::Verified(verdict) => verdict.what(),
+            Self::NotVerified => "it is not among those that were fetched again",
+            Self::Policy(rule) => rule.what(),
+            Self::ExpiredWaiver => "a waiver has expired",
+        }
+    }
+
+    /// What to do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::StaleHash => {
+                "set the hash to an empty string, build it, put in the hash that Nix tells, and look at what came"
+            }
+            Self::VendoredHash => {
+                "set the hash to an empty string and build it; if Nix tells the same hash, the lock file did not change"
+            }
+            Self::ChangedHash => {
+                "say in the change why the bytes are others: a moved tag or a replaced file needs its author's word"
+            }
+            Self::Verified(Verdict::Mismatch) => {
+                "build it with an empty hash and see what Nix tells; if the file was replaced, its author should say why"
+            }
+            Self::Verified(Verdict::Transient) => {
+                "run the check again; it says nothing about the change"
+            }
+            Self::Verified(Verdict::Denied) => "use an address on the public network",
+            Self::Verified(Verdict::NeedsBuilder) => {
+                "whoever reviews it should build it once without a cache"
+            }
+            Self::Verified(Verdict::Tls) => "use a server whose certificate is trusted",
+            Self::Verified(verdict) => verdict.remedy(),
+            Self::NotVerified => "whoever runs the check should verify all that it changes",
+            Self::Policy(rule) => rule.remedy(),
+            Self::ExpiredWaiver => {
+                "whoever keeps the waivers should renew it with a reason, or delete it"
+            }
+        }
+    }
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    /// By which rule.
+    #[serde(serialize_with = "as_rule")]
+    pub rule: GateRule,
+    /// How much it says.
+    #[serde(serialize_with = "as_level")]
+    pub level: Level,
+    /// What it means.
+    pub what: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+    /// Whether it stops the change.
+    pub blocks: bool,
+    /// The name of the output.
+    pub name: String,
+    /// The derivation.
+    pub drv: String,
+    /// The store path of its output.
+    pub output: String,
+    /// The attribute that needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// Where that is defined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// From where it is fetched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// What was, where something was altered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
+    /// What is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is: Option<String>,
+    /// What was met while it was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Why it is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Waived>,
+}
+
+/// Why something is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waived {
+    /// The reason.
+    pub reason: String,
+    /// Until when.
+    pub expires: Date,
+    /// In which line of the file.
+    pub line: usize,
+}
+
+impl Waived {
+    pub(super) fn of(waiver: &Waiver) -> Self {
+        Self {
+            reason: waiver.reason.to_string(),
+            expires: waiver.expires,
+            line: waiver.line,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn as_rule<S: Serializer>(rule: &GateRule, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(rule.as_str())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn as_level<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(level.as_str())
+}
+
+/// What is known from verifying one.
+#[derive(Clone, Copy)]
+pub(super) enum Known<'a> {
+    /// Nothing was verified at all.
+    Nothing,
+    /// It is not among what was verified.
+    Missing,
+    /// This.
+    Is(&'a Outcome),
+}
+
+/// All that is to be said of one.
+pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
+    let row = &change.row;
+    let sources = if row.urls.is_empty() {
+        &row.sources
+    } else {
+        &row.urls
+    };
+    let is_source = with_revision(sources, row.rev.as_deref())
+        .into_iter()
+        .next();
+    let found = |rule: GateRule, level: Level| Found {
+        rule,
+        level,
+        what: rule.what(),
+        remedy: rule.remedy(),
+        blocks: false,
+        name: row.name.clone(),
+        drv: row.drv.clone(),
+        output: row.output.clone(),
+        attribute: row.attributes.first().or(row.needed_by.first()).cloned(),
+        position: row.position.clone(),
+        urls: row.urls.clone(),
+        was: None,
+        is: is_source.clone(),
+        detail: None,
+        waived: None,
+    };
+    let mut all = Vec::new();
+    let changed = match change.how {
+        How::Added | How::Moved => None,
+        How::Stale => Some(GateRule::StaleHash),
+        How::Vendored => Some(GateRule::VendoredHash),
+        How::Rehashed => Some(GateRule::ChangedHash),
+    };
+    if let Some((rule, level)) = changed.and_then(|rule| Some((rule, rule.level()?))) {
+        let (was, is) = match change.how {
+            How::Rehashed => (change.was_hash.clone(), Some(row.hash.clone())),
+            _ => (change.was_urls.first().cloned(), is_source.clone()),
+        };
+        all.push(Found {
+            was,
+            is,
+            ..found(rule, level)
+        });
+    }
+    match known {
+        Known::Nothing => {}
+        Known::Missing => all.extend(
+            GateRule::NotVerified
+                .level()
+                .map(|level| found(GateRule::NotVerified, level)),
+        ),
+        Known::Is(outcome) => {
+            let rule = GateRule::Verified(outcome.verdict);
+            all.extend(rule.level().map(|level| Found {
+                detail: Some(outcome.reason.clone()).filter(|reason| !reason.is_empty()),
+                was: outcome.got.as_ref().map(|_| row.hash.clone()),
+                is: match &outcome.got {
+                    Some(got) => Some(got.hash.clone()),
+                    None => is_source.clone(),
+                },
+                ..found(rule, level)
+            }));
+        }
+    }
+    all.extend(
+        row.findings
+            .iter()
+            .map(|finding| found(GateRule::Policy(finding.rule), finding.level)),
+    );
+    all
+}
+
+/// That a waiver has expired.
+pub(super) fn expired(waiver: &ToldWaiver) -> Found {
+    let rule = GateRule::ExpiredWaiver;
+    let name = waiver.output.rsplit('/').next().unwrap_or_default();
+    Found {
+        rule,
+        level: Level::Warning,
+        what: rule.what(),
+        remedy: rule.remedy(),
+        blocks: false,
+        name: name.split_once('-').map_or(name, |(_, name)| name).into(),
+        drv: String::new(),
+        output: waiver.output.clone(),
+        attribute: None,
+        position: None,
+        urls: Vec::new(),
+        was: None,
+        is: None,
+        detail: Some(format!(
+            "line {}: {} until {}: {}",
+            waiver.line, waiver.rule, waiver.expires, waiver.reason
+        )),
+        waived: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_rule_has_a_word_of_its_own() {
+        let words: Vec<&str> = GateRule::all().map(GateRule::as_str).collect();
+        let different: BTreeSet<&str> = words.iter().copied().collect();
+        assert_eq!(words.len(), different.len());
+        assert!(GateRule::can_be_waived("weak-hash") && GateRule::can_be_waived("mismatch"));
+        assert!(!GateRule::can_be_waived("expired-waiver") && !GateRule::can_be_waived("ok"));
+        for rule in GateRule::all() {
+            assert!(
+                !rule.what().is_empty() && !rule.remedy().is_empty(),
+                "{rule:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What a change does to fixed-output derivations, and whether it may pass: `snowguard fod gate`.
+//!
+//! The change is whoever's: names, URLs and revisions are its author's text. Only the words of this module
+//! stand outside of quotes in what is written.
+
+mod found;
+mod markdown;
+mod sarif;
+mod text;
+mod verified;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde::{Serialize, Serializer};
+use snowguard_fod::rule::Level;
+use snowguard_fod::{Verdict, Waiver};
+
+use super::difference::Difference;
+use super::listing::Row;
+
+use self::found::Known;
+pub use self::found::{Found, GateRule, Waived};
+pub use self::markdown::summary;
+pub use self::sarif::log;
+pub use self::text::gated;
+pub use self::verified::{Verified, VerifiedError};
+pub use snowguard_fod::waiver::{Waivers, WaiversError};
+
+/// What is decided.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gate {
+    /// `snowguard-fod-gate/1`.
+    pub schema: &'static str,
+    /// Whether nothing blocks it.
+    pub passed: bool,
+    /// What was looked at before.
+    pub base: String,
+    /// What was looked at after.
+    pub head: String,
+    /// How many are the same.
+    pub same: usize,
+    /// How many are gone.
+    pub removed: usize,
+    /// Those that were added or altered.
+    pub changes: Vec<Changed>,
+    /// What was found about these, what blocks first.
+    pub findings: Vec<Found>,
+    /// Waivers whose day has passed.
+    pub expired_waivers: Vec<ToldWaiver>,
+    /// Waivers that met nothing.
+    pub unused_waivers: Vec<ToldWaiver>,
+    /// How often each verdict was given; none if nothing was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<BTreeMap<Verdict, usize>>,
+    /// What could not be known.
+    pub gaps: Vec<String>,
+}
+
+/// One that was added or altered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Changed {
+    /// How.
+    #[serde(serialize_with = "as_how")]
+    pub how: How,
+    /// What became of verifying it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The derivation as it is now.
+    #[serde(flatten)]
+    pub row: Row,
+    /// Where it was fetched from before, where something was altered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was_urls: Vec<String>,
+    /// The hash before, where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was_hash: Option<String>,
+}
+
+/// How one was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// It is new.
+    Added,
+    /// Another source, the same hash.
+    Stale,
+    /// Something else to fetch for, the same hash.
+    Vendored,
+    /// The same file from another place.
+    Moved,
+    /// The same source, another hash.
+    Rehashed,
+}
+
+impl How {
+    /// The word of interfaces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Stale => "stale",
+            Self::Vendored => "vendored",
+            Self::Moved => "moved",
+            Self::Rehashed => "rehashed",
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn as_how<S: Serializer>(how: &How, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(how.as_str())
+}
+
+/// A waiver, to be told.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToldWaiver {
+    /// Which rule.
+    pub rule: String,
+    /// Which output.
+    pub output: String,
+    /// Why it was given.
+    pub reason: String,
+    /// Until when.
+    pub expires: Date,
+    /// Where in the file.
+    pub line: usize,
+}
+
+impl ToldWaiver {
+    fn of(waiver: &Waiver) -> Self {
+        Self {
+            rule: waiver.rule.to_string(),
+            output: waiver.output.to_string(),
+            reason: waiver.reason.to_string(),
+            expires: waiver.expires,
+            line: waiver.line,
+        }
+    }
+}
+
+/// What decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// From which level on a finding blocks; none if nothing does.
+    pub fail_on: Option<Level>,
+    /// Which day it is.
+    pub today: Date,
+    /// What was accepted.
+    pub waivers: &'a Waivers,
+    /// What became of verifying; none if nothing was verified.
+    pub verified: Option<&'a Verified>,
+}
+
+/// Judges a change.
+pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
+    let mut changes = changes(difference);
+    let mut findings = Vec::new();
+    let mut verdicts = BTreeMap::new();
+    for change in &mut changes {
+        let known = match terms.verified {
+            None => Known::Nothing,
+            Some(verified) => verified.of(&change.row).map_or(Known::Missing, Known::Is),
+        };
+        if let Known::Is(outcome) = known {
+            *verdicts.entry(outcome.verdict).or_default() += 1;
+            change.verdict = Some(outcome.verdict);
+        }
+        findings.extend(found::of(change, known));
+    }
+    let waivers = terms.waivers.all();
+    let mut used = vec![false; waivers.len()];
+    for finding in &mut findings {
+        let covers = |waiver: &Waiver| {
+            let urls = finding.urls.iter().map(String::as_str);
+            waiver.covers(finding.rule.as_str(), &finding.output, urls)
+        };
+        for (at, waiver) in waivers.iter().enumerate().filter(|(_, one)| covers(one)) {
+            used[at] = true;
+            if !waiver.is_expired(terms.today) {
+                finding.waived.get_or_insert_with(|| Waived::of(waiver));
+            }
+        }
+    }
+    let told = |takes: &dyn Fn(usize, &Waiver) -> bool| {
+        let some = waivers.iter().enumerate();
+        some.filter(|(at, waiver)| takes(*at, waiver))
+            .map(|(_, waiver)| ToldWaiver::of(waiver))
+            .collect::<Vec<_>>()
+    };
+    let expired_waivers = told(&|_, waiver| waiver.is_expired(terms.today));
+    let unused_waivers = told(&|at, waiver| !used[at] && !waiver.is_expired(terms.today));
+    findings.extend(expired_waivers.iter().map(found::expired));
+    for finding in &mut findings {
+        finding.blocks =
+            finding.waived.is_none() && terms.fail_on.is_some_and(|least| finding.level >= least);
+    }
+    findings.sort_by_cached_key(|finding| {
+        (
+            Reverse(finding.blocks),
+            finding.waived.is_some(),
+            Reverse(finding.level),
+            finding.rule,
+            finding.name.clone(),
+            finding.drv.clone(),
+        )
+    });
+    Gate {
+        schema: "snowguard-fod-gate/1",
+        passed: findings.iter().all(|finding| !finding.blocks),
+        base: difference.base.clone(),
+        head: difference.head.clone(),
+        same: difference.same,
+        removed: difference.removed.len(),
+        changes,
+        findings,
+        expired_waivers,
+        unused_waivers,
+        verdicts: terms.verified.map(|_| verdicts),
+        gaps: difference.gaps.clone(),
+    }
+}
+
+impl Gate {
+    /// How many findings block.
+    pub fn blocking(&self) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.blocks)
+            .count()
+    }
+
+    /// The changed ones of which nobody knows whether they can be fetched.
+    pub(crate) fn unverified(&self) -> usize {
+        let known = |change: &&Changed| match change.verdict {
+            Some(verdict) => matches!(verdict, Verdict::Transient | Verdict::NeedsBuilder),
+            None => true,
+        };
+        self.changes.iter().filter(known).count()
+    }
+}
+
+fn changes(difference: &Difference) -> Vec<Changed> {
+    let mut changes: Vec<Changed> = Vec::new();
+    for unchanged in &difference.unchanged_hash {
+        let how = match unchanged.kind {
+            "moved" => How::Moved,
+            "vendored" => How::Vendored,
+            _ => How::Stale,
+        };
+        let was = &unchanged.base;
+        let sources = if was.urls.is_empty() {
+            &was.sources
+        } else {
+            &was.urls
+        };
+        changes.push(Changed {
+            how,
+            verdict: None,
+            row: unchanged.head.clone(),
+            was_urls: with_revision(sources, was.rev.as_deref()),
+            was_hash: None,
+        });
+    }
+    for rehashed in &difference.changed_hash {
+        changes.push(Changed {
+            how: How::Rehashed,
+            verdict: None,
+            row: rehashed.head.clone(),
+            was_urls: Vec::new(),
+            was_hash: Some(rehashed.base.hash.clone()),
+        });
+    }
+    changes.extend(difference.added.iter().map(|row| Changed {
+        how: How::Added,
+        verdict: None,
+        row: row.clone(),
+        was_urls: Vec::new(),
+        was_hash: None,
+    }));
+    changes
+}
+
+/// URLs, with the revision where it is not in them.
+fn with_revision(urls: &[String], rev: Option<&str>) -> Vec<String> {
+    let told = |url: &String| match rev {
+        Some(rev) if !url.contains(rev) => format!("{url} at {rev}"),
+        _ => url.clone(),
+    };
+    urls.iter().map(told).collect()
+}

@@ -1,0 +1,119 @@
+//! The same for a terminal, and for the log of a CI job.
+//!
+//! Runners take lines of a log for commands that begin with `::` after spaces, or have `##[` in them. So none
+//! of another's text begins a line, and `##[` is broken up.
+
+use std::fmt::Write as _;
+
+use snowguard_fod::rule::Level;
+
+use super::Gate;
+use crate::escape::{fit, line};
+use crate::text::{Paint, number, wrap};
+use crate::words::counted;
+
+/// What is decided, and why.
+pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
+    let width = width.clamp(60, 160);
+    let mut out = String::new();
+    let title = format!("change: {} → {}", line(&gate.base), line(&gate.head));
+    let _ = writeln!(out, "{}", paint.heading(&fit(&quiet(&title), width)));
+    let verdict = match gate.blocking() {
+        0 if gate.gaps.is_empty() => "passed".to_owned(),
+        0 => "passed, as far as is known".to_owned(),
+        blocking => format!("not passed: {}", counted(blocking, "finding", "findings")),
+    };
+    let _ = writeln!(out, "{verdict}");
+    let _ = writeln!(
+        out,
+        "fixed-output derivations: {} added or altered, {} removed, {} the same",
+        number(gate.changes.len()),
+        number(gate.removed),
+        number(gate.same),
+    );
+    match &gate.verdicts {
+        None => out.push_str("nothing was fetched: whether hashes are right is not known\n"),
+        Some(verdicts) => {
+            let told: Vec<String> = verdicts
+                .iter()
+                .map(|(verdict, count)| format!("{verdict} {}", number(*count)))
+                .collect();
+            let _ = writeln!(out, "fetched again: {}", told.join(", "));
+        }
+    }
+    for found in &gate.findings {
+        let level = match (&found.waived, found.level) {
+            (Some(_), _) => paint.quiet("accepted"),
+            (None, Level::Error) => paint.rating("high", "error"),
+            (None, Level::Warning) => paint.rating("medium", "warning"),
+            (None, Level::Note) => paint.rating("low", "note"),
+        };
+        let name = quiet(&line(&found.name));
+        let _ = writeln!(
+            out,
+            "\n{level} {}: {}",
+            found.rule.as_str(),
+            paint.name(&fit(&name, width.saturating_sub(30)))
+        );
+        wrap(
+            &mut out,
+            2,
+            &format!("{}; {}", found.what, found.remedy),
+            width,
+        );
+        let mut fact = |name: &str, text: Option<&str>| {
+            if let Some(text) = text {
+                let _ = writeln!(out, "  {name:<7} {}", whole(text, width - 10));
+            }
+        };
+        fact("for", found.attribute.as_deref());
+        match &found.was {
+            Some(was) => {
+                fact("was", Some(was));
+                fact("is", found.is.as_deref());
+            }
+            None => fact("from", found.is.as_deref()),
+        }
+        fact("told", found.detail.as_deref());
+        fact("defined", found.position.as_deref());
+        fact("output", Some(&found.output));
+        if let Some(waived) = &found.waived {
+            let reason = format!("until {}: {}", waived.expires, waived.reason);
+            fact("waived", Some(&reason));
+        }
+    }
+    for waiver in &gate.unused_waivers {
+        let told = format!(
+            "note: the waiver in line {} met nothing ({}, {})",
+            waiver.line, waiver.rule, waiver.output
+        );
+        let _ = writeln!(out, "{}", paint.quiet(&quiet(&line(&told))));
+    }
+    for gap in &gate.gaps {
+        let _ = writeln!(
+            out,
+            "{}",
+            paint.quiet(&format!("note: {}", quiet(&line(gap))))
+        );
+    }
+    out
+}
+
+/// A text that is copied is not cut, if it is one word and not beyond all measure.
+fn whole(text: &str, width: usize) -> String {
+    let text = quiet(&line(text));
+    let is_word = text.len() <= LONGEST && !text.contains(' ');
+    if is_word {
+        text
+    } else {
+        fit(&text, width).into_owned()
+    }
+}
+
+/// The longest word that is shown whole, in bytes.
+const LONGEST: usize = 300;
+
+/// Without what a runner would obey.
+fn quiet(text: &str) -> String {
+    text.replace("##[", "#\\u{23}[")
+}

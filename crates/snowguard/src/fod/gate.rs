@@ -1,0 +1,93 @@
+//! `snowguard fod gate`.
+
+use camino::Utf8Path;
+use snowguard_formats::Layout;
+use snowguard_report::fod::gate::{
+    Gate, GateRule, Terms, Verified, Waivers, gate, gated, log, summary,
+};
+use snowguard_report::fod::{Level, difference};
+
+use super::derivations;
+use crate::Findings;
+use crate::cli::fod::FailOn;
+use crate::cli::fod::gate::{Gate as Args, GateFormat};
+use crate::error::Failure;
+use crate::output::Terminal;
+use crate::scan::{json, now};
+
+pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<Findings, Failure> {
+    // What is small and wrong is told before what takes long.
+    let waivers = args
+        .waivers
+        .as_deref()
+        .map_or(Ok(Waivers::default()), waivers)?;
+    let verified = args.verified.as_deref().map(verified).transpose()?;
+    let base = derivations(std::slice::from_ref(&args.base), &args.from, terminal)?;
+    let head = derivations(std::slice::from_ref(&args.head), &args.from, terminal)?;
+    let gate = gate(
+        &difference(&base, &head),
+        &Terms {
+            fail_on: level(args.fail_on),
+            today: now().1,
+            waivers: &waivers,
+            verified: verified.as_ref(),
+        },
+    );
+    if let Some(file) = &args.summary {
+        terminal.data(summary(&gate).as_bytes(), Some(file))?;
+    }
+    if let Some(file) = &args.sarif {
+        terminal.data(&sarif(&gate)?, Some(file))?;
+    }
+    if let Some(file) = &args.json {
+        terminal.data(&json(&gate)?, Some(file))?;
+    }
+    let bytes = match args.format {
+        GateFormat::Text => {
+            let (width, paint) = terminal.look(args.output.as_deref());
+            gated(&gate, paint, width).into_bytes()
+        }
+        GateFormat::Markdown => summary(&gate).into_bytes(),
+        GateFormat::Json => json(&gate)?,
+        GateFormat::Sarif => sarif(&gate)?,
+    };
+    terminal.data(&bytes, args.output.as_deref())?;
+    Ok((!gate.passed).into())
+}
+
+fn sarif(gate: &Gate) -> Result<Vec<u8>, Failure> {
+    let log = log(gate, env!("CARGO_PKG_VERSION"));
+    log.to_json(Layout::Pretty).map_err(Failure::new)
+}
+
+fn level(on: FailOn) -> Option<Level> {
+    match on {
+        FailOn::Never => None,
+        FailOn::Note => Some(Level::Note),
+        FailOn::Warning => Some(Level::Warning),
+        FailOn::Error => Some(Level::Error),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the face reads its settings")]
+fn waivers(path: &Utf8Path) -> Result<Waivers, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Failure::cannot_read_settings(path, source))?;
+    Waivers::parse(&text, GateRule::can_be_waived).map_err(|error| {
+        let rules: Vec<&str> = GateRule::all()
+            .map(GateRule::as_str)
+            .filter(|word| GateRule::can_be_waived(word))
+            .collect();
+        Failure::new(error)
+            .context(format!("cannot use {path}"))
+            .hint("a waiver has rule, output, reason and expires, and may have url")
+            .hint(format!("rules are {}", rules.join(", ")))
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the face reads its input")]
+fn verified(path: &Utf8Path) -> Result<Verified, Failure> {
+    let bytes = std::fs::read(path).map_err(|source| Failure::cannot_read(path, source))?;
+    Verified::read(&bytes)
+        .map_err(|error| Failure::new(error).context(format!("cannot use {path}")))
+}

@@ -1,0 +1,387 @@
+//! `snowguard fod gate`: on derivations that the real Nix wrote, some by people with bad intentions.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use snowguard_testkit::nix::{Nix, NixStore};
+use snowguard_testkit::schema::{Schema, assert_valid};
+
+use crate::fod::{directory, store};
+use crate::support::{Place, Run, assert_shown};
+
+fn gate(place: &Place, base: &NixStore, head: &NixStore, more: &[&str]) -> Run {
+    let args = [&["fod", "gate", directory(base), directory(head)], more].concat();
+    place.run(&args)
+}
+
+fn document(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}{run}"))
+}
+
+/// The rules of what was found, with `!` where it blocks.
+fn rules(document: &Value) -> Vec<String> {
+    let findings = document["findings"].as_array().unwrap();
+    let one = |found: &Value| {
+        let blocks = if found["blocks"] == true { "!" } else { "" };
+        format!(
+            "{}{blocks} {}",
+            found["rule"].as_str().unwrap(),
+            found["name"].as_str().unwrap()
+        )
+    };
+    findings.iter().map(one).collect()
+}
+
+#[test]
+fn a_change_with_a_forgotten_hash_does_not_pass() {
+    let (base, head) = (store("1.0"), store("1.1"));
+    let place = Place::new();
+    let run = gate(&place, &base, &head, &[]);
+    run.exits(1).fits();
+    let markdown = gate(&place, &base, &head, &["--format", "markdown"]);
+    markdown.exits(1);
+    // Where a store lies is part of the hashes of its paths.
+    let filters = vec![(
+        r"/tmp/snowguard-nix-\w+/nix/store/[a-z0-9]{32}-",
+        "[STORE]/",
+    )];
+    insta::with_settings!({ filters => filters }, {
+        assert_shown!(run);
+        assert_shown!(markdown);
+    });
+    gate(&place, &base, &base, &[]).exits(0);
+    gate(&place, &base, &head, &["--fail-on", "never"]).exits(0);
+    let run = gate(&place, &base, &base, &["--format", "markdown"]);
+    assert_shown!(run, @r"
+    exit status 0
+    ----- stdout -----
+    ## What this change fetches: passed
+
+    It adds and alters no fixed-output derivation.
+    ");
+}
+
+#[test]
+fn documents_are_valid() {
+    let (base, head) = (store("1.0"), store("1.1"));
+    let place = Place::new();
+    let more = [
+        "--summary",
+        "s.md",
+        "--sarif",
+        "g.sarif",
+        "--json",
+        "g.json",
+        "--format",
+        "sarif",
+    ];
+    let run = gate(&place, &base, &head, &more);
+    run.exits(1);
+    assert_valid(Schema::Sarif21, run.stdout.as_bytes());
+    let read = |name: &str| fs::read_to_string(place.path(name)).unwrap();
+    assert_eq!(read("g.sarif"), run.stdout);
+    assert!(read("s.md").starts_with("## What this change fetches: "));
+    let document: Value = serde_json::from_str(&read("g.json")).unwrap();
+    assert_eq!(document["schema"], "snowguard-fod-gate/1");
+    assert_eq!(document["passed"], false);
+}
+
+/// Results that say the same of all that was changed.
+fn verified(document: &Value, verdict: &str) -> String {
+    let changes = document["changes"].as_array().unwrap();
+    let fods: Vec<Value> = changes
+        .iter()
+        .map(|change| {
+            json!({
+                "drv": change["drv"], "name": change["name"], "output": change["output"],
+                "verdict": verdict, "reason": "so it is", "tries": [],
+            })
+        })
+        .collect();
+    json!({ "schema": "snowguard-fod-verify/1", "fods": fods }).to_string()
+}
+
+#[test]
+fn results_of_verifying_are_taken_into_account() {
+    let (base, head) = (store("1.0"), store("1.1"));
+    let place = Place::new();
+    let plain = document(&gate(&place, &base, &head, &["--format", "json"]));
+    let with = |content: &str| {
+        place.write("v.json", content);
+        let more = [
+            "--format",
+            "json",
+            "--verified",
+            "v.json",
+            "--fail-on",
+            "error",
+        ];
+        document(&gate(&place, &base, &head, &more))
+    };
+    let count = |document: &Value, rule: &str| {
+        let rules = rules(document);
+        rules.iter().filter(|found| found.starts_with(rule)).count()
+    };
+    let changed = plain["changes"].as_array().unwrap().len();
+    assert!(changed > 1);
+    assert_eq!(plain.get("verdicts"), None);
+    for (verdict, rule) in [
+        ("mismatch", "mismatch! "),
+        ("gone", "gone! "),
+        ("transient", "transient "),
+        ("needs-builder", "needs-builder "),
+    ] {
+        let told = with(&verified(&plain, verdict));
+        assert_eq!(count(&told, rule), changed, "{verdict}");
+        assert_eq!(told["verdicts"][verdict], changed);
+    }
+    // What is fine adds nothing, and takes nothing away: a forgotten hash is fetched without complaint.
+    let fine = with(&verified(&plain, "ok"));
+    assert_eq!(rules(&fine).len(), rules(&plain).len());
+    assert_eq!(count(&fine, "stale-hash!"), count(&plain, "stale-hash!"));
+    // Nothing is silently fine: neither what is missing, nor what was verified from another source.
+    let none = with(r#"{"schema":"snowguard-fod-verify/1","fods":[]}"#);
+    assert_eq!(count(&none, "not-verified "), changed);
+    let before = document(&gate(&place, &head, &base, &["--format", "json"]));
+    let other = with(&verified(&before, "ok"));
+    assert_eq!(count(&other, "not-verified "), changed);
+    for wrong in ["", "{}", r#"{"schema":"other/1","fods":[]}"#] {
+        place.write("v.json", wrong);
+        gate(&place, &base, &head, &["--verified", "v.json"]).fails_with("cannot use v.json");
+    }
+}
+
+#[test]
+fn waivers_cover_what_they_name_and_no_more() {
+    let (base, head) = (store("1.0"), store("1.1"));
+    let place = Place::new();
+    let plain = document(&gate(&place, &base, &head, &["--format", "json"]));
+    let stale = plain["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|found| found["rule"] == "stale-hash")
+        .unwrap();
+    let waiver = |rule: &str, output: &str, url: &str, expires: &str| {
+        format!(
+            "[[waiver]]\nrule = \"{rule}\"\noutput = \"{output}\"\nurl = \"{url}\"\nreason = \"known\"\nexpires = {expires}\n"
+        )
+    };
+    let (output, url) = (
+        stale["output"].as_str().unwrap(),
+        stale["urls"][0].as_str().unwrap(),
+    );
+    let with = |text: &str| {
+        place.write("w.toml", text);
+        let more = ["--format", "json", "--waivers", "w.toml"];
+        document(&gate(&place, &base, &head, &more))
+    };
+    let blocking = |document: &Value| {
+        let blocks = |rule: &&String| rule.contains("! ");
+        rules(document).iter().filter(blocks).count()
+    };
+    let all = blocking(&plain);
+    let waived = with(&waiver("stale-hash", output, url, "2999-01-01"));
+    assert_eq!(blocking(&waived), all - 1);
+    assert_eq!(waived["unused_waivers"], json!([]));
+    // Another source, another rule, another day.
+    let other = with(&waiver(
+        "stale-hash",
+        output,
+        "https://example.org/other",
+        "2999-01-01",
+    ));
+    assert_eq!(blocking(&other), all);
+    assert_eq!(other["unused_waivers"][0]["line"], 1);
+    let expired = with(&waiver("stale-hash", output, url, "2020-01-01"));
+    assert_eq!(blocking(&expired), all + 1);
+    assert!(
+        rules(&expired)
+            .iter()
+            .any(|rule| rule.starts_with("expired-waiver! "))
+    );
+    for (wrong, what) in [
+        (
+            waiver("no-such", output, url, "2999-01-01"),
+            "line 1: there is no such rule",
+        ),
+        (
+            waiver("expired-waiver", output, url, "2999-01-01"),
+            "there is no such rule",
+        ),
+        (waiver("stale-hash", "x", url, "2999-01-01"), "store path"),
+        (
+            "[[waiver]]\nrule = \"stale-hash\"\n".into(),
+            "cannot read the waivers",
+        ),
+    ] {
+        place.write("w.toml", wrong);
+        gate(&place, &base, &head, &["--waivers", "w.toml"]).fails_with(what);
+    }
+    gate(&place, &base, &head, &["--waivers", "none.toml"]).fails_with("none.toml");
+}
+
+/// What somebody might write where a URL or a revision is asked for.
+const HOSTILE: [&str; 14] = [
+    "https://e.org/\n## What this change fetches: passed\n\nNothing to see.\n",
+    "https://e.org/`\n\n- **ok**: all is well",
+    "https://e.org/``` </code></details><!--",
+    "https://e.org/<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "https://e.org/|x|\n|-|-|\n|a|b|",
+    "https://e.org/@everyone #1 !2 ~label www.evil.example",
+    "https://e.org/[click](https://evil.example) ![x](https://evil.example/x.png)",
+    "https://e.org/\r::set-output name=passed::true",
+    "::stop-commands::x\n::error::y",
+    "https://e.org/##[group]hidden",
+    "https://e.org/\u{202e}\u{2066}gnp.exe\u{200b}",
+    "https://g\u{456}thub.com/o/r/archive/v2.tar.gz",
+    "\u{1b}[2J\u{1b}]0;owned\u{7}\u{8}\u{9b}31m",
+    "```\n\n~~~\n<details>\n---\n===\n    code",
+];
+
+/// A derivation that is fetched by Git from some URL at some revision.
+fn of(url: &str, rev: &str, hash: &str) -> NixStore {
+    let nix = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let text = |text: &str| format!("(builtins.fromJSON {})", nix_text(&json!(text).to_string()));
+    let expression = format!(
+        r#"let git = derivation {{ name = "git-2.51.0"; system = "x86_64-linux"; builder = "/bin/sh"; }};
+        in derivation {{
+          name = "source"; system = "x86_64-linux"; builder = "/bin/sh"; url = {}; rev = {};
+          nativeBuildInputs = [ git ]; outputHash = builtins.hashString "sha256" "{hash}";
+          outputHashAlgo = "sha256"; outputHashMode = "recursive";
+        }}"#,
+        text(url),
+        text(rev)
+    );
+    nix.instantiate(&expression, &[]).unwrap();
+    nix
+}
+
+fn nix_text(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", text.replace("${", "\\${"))
+}
+
+/// The lines of a summary without its code spans, as `CommonMark` has them: what a forge takes for markup.
+fn skeleton(markdown: &str) -> Vec<String> {
+    markdown.lines().map(without_spans).collect()
+}
+
+fn without_spans(line: &str) -> String {
+    let (mut out, mut rest) = (String::new(), line);
+    while let Some(at) = rest.find('`') {
+        out.push_str(&rest[..at]);
+        let fence = rest[at..].len() - rest[at..].trim_start_matches('`').len();
+        let inner = &rest[at + fence..];
+        let mut from = 0;
+        let end = loop {
+            let Some(next) = inner[from..].find('`') else {
+                panic!("a code span does not end: {line}");
+            };
+            let start = from + next;
+            let run = inner[start..].len() - inner[start..].trim_start_matches('`').len();
+            if run == fence {
+                break start + run;
+            }
+            from = start + run;
+        };
+        out.push_str("CODE");
+        rest = &inner[end..];
+    }
+    out + rest
+}
+
+#[test]
+fn what_the_author_writes_stays_within_its_quotes() {
+    let base = of("https://example.org/r.git", "v1", "one");
+    let place = Place::new();
+    let plain_head = of("https://example.org/r.git", "v2", "one");
+    let expected = gate(&place, &base, &plain_head, &["--format", "markdown"]);
+    let expected = skeleton(&expected.exits(1).stdout);
+    for hostile in HOSTILE {
+        let head = of("https://example.org/r.git", hostile, "one");
+        let run = gate(&place, &base, &head, &["--format", "markdown"]);
+        let markdown = &run.exits(1).stdout;
+        let told = skeleton(markdown);
+        // By a revision that looks like a commit or a branch other rules apply: all that is said about the
+        // first finding, and the heading, are the same in any case.
+        assert_eq!(told[0], expected[0], "{markdown}");
+        for line in &told {
+            let known = expected.contains(line)
+                || line.starts_with("- **branch**")
+                || line.starts_with("- **mutable-tag**");
+            assert!(known || is_of_a_rule(line), "{line}\n{markdown}");
+        }
+        assert!(markdown.is_ascii(), "{markdown}");
+        // And in the log of a job no line is a command of the runner.
+        let run = gate(&place, &base, &head, &[]);
+        for line in run.exits(1).stdout.lines() {
+            assert!(!line.trim_start().starts_with("::"), "{run}");
+            assert!(!line.contains("##["), "{run}");
+            assert!(!line.chars().any(char::is_control), "{run}");
+        }
+        let run = gate(&place, &base, &head, &["--format", "sarif"]);
+        assert_valid(Schema::Sarif21, run.exits(1).stdout.as_bytes());
+        document(&gate(&place, &base, &head, &["--format", "json"]));
+    }
+}
+
+/// Whether a line is one of ours that tells a rule.
+fn is_of_a_rule(line: &str) -> bool {
+    ["  - What: ", "  - What to do: ", "  - From: CODE"]
+        .iter()
+        .any(|start| line.starts_with(start))
+        && line.matches("CODE").count() <= 1
+        && !line.contains(['<', '[', '|', '@', '#'])
+}
+
+#[test]
+fn the_script_leaves_reports_and_keeps_the_status() {
+    let (base, head) = (store("1.0"), store("1.1"));
+    let place = Place::new();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../actions/fod-gate/gate.sh");
+    let run = |base: &str, head: &str, more: &[(&str, &str)]| {
+        let output = Command::new("bash")
+            .arg(&script)
+            .env("BASE", base)
+            .env("HEAD", head)
+            .env("SNOWGUARD", env!("CARGO_BIN_EXE_snowguard"))
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", place.path("step.md"))
+            .envs(more.iter().copied())
+            .current_dir(place.work())
+            .output()
+            .unwrap();
+        Run::new(&[], output, &place.work())
+    };
+    let (b, h) = (directory(&base), directory(&head));
+    let told = run(b, h, &[]);
+    told.exits(1);
+    let lines: Vec<&str> = told.stdout.lines().collect();
+    let token = lines[0].strip_prefix("::stop-commands::").unwrap();
+    assert_eq!(token.len(), 32);
+    assert_eq!(*lines.last().unwrap(), format!("::{token}::"));
+    let read = |name: &str| fs::read_to_string(place.path(name)).unwrap();
+    assert_eq!(read("step.md"), read("fod-gate/summary.md"));
+    assert_valid(Schema::Sarif21, read("fod-gate/gate.sarif").as_bytes());
+    run(b, b, &[]).exits(0);
+    run(b, h, &[("FAIL_ON", "never")]).exits(0);
+    // A check that fails is no check that passes, and leaves nothing that looks like it.
+    run(b, "none", &[]).exits(2);
+    assert!(read("step.md").ends_with("its log says why.\n"));
+    assert!(!place.path("fod-gate/gate.json").exists());
+    run(b, "", &[]).exits(2);
+}
+
+/// In a script of an action, `${{ … }}` is put in before a shell reads it: whoever writes it writes code.
+#[test]
+fn the_action_puts_nothing_into_its_script() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../actions/fod-gate/action.yml");
+    let action = fs::read_to_string(file).unwrap();
+    let (_, script) = action.split_once("run: |").unwrap();
+    assert!(!script.contains("${{"), "{script}");
+    let scripts = action.matches("run:").count();
+    assert_eq!(scripts, 1);
+}
