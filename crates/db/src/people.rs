@@ -206,8 +206,9 @@ pub struct GitHubUser<'a> {
 /// The room of people.
 pub trait People {
     /// The account of somebody whom GitHub has named, made where it is their first login. Its name follows
-    /// theirs, and so does the maintainer as whom they act, unless somebody else of that name acts as them
-    /// already: a login can be given up and taken by others. None if the account is disabled.
+    /// theirs. They act as the maintainer whose number at GitHub a package set tells to be theirs; where it tells
+    /// none, as the one of their name, unless somebody else of that name acts as them already: a login can be given
+    /// up and taken by others. Nobody acts as a team by its name. None if the account is disabled.
     fn sign_in(&mut self, user: GitHubUser<'_>, now: Timestamp)
     -> Result<Option<Account>, DbError>;
 
@@ -306,11 +307,16 @@ impl<S: Session + ?Sized> People for S {
         )?;
         let rows = self.query(
             "INSERT INTO account (name, role, github_id, maintainer, created, seen)
-             VALUES ($1, $2, $3, (SELECT m.id FROM maintainer m WHERE lower(m.name) = lower($1)
-                AND NOT EXISTS (SELECT 1 FROM account o WHERE o.maintainer = m.id
-                    AND (o.github_id IS NULL OR o.github_id <> $3))), $4, $4)
+             VALUES ($1, $2, $3, COALESCE(
+                (SELECT m.id FROM maintainer m WHERE m.github_id = $3 AND m.kind = 0 ORDER BY m.id LIMIT 1),
+                (SELECT m.id FROM maintainer m WHERE lower(m.name) = lower($1) AND m.kind = 0
+                    AND m.github_id IS NULL
+                    AND NOT EXISTS (SELECT 1 FROM account o WHERE o.maintainer = m.id
+                        AND (o.github_id IS NULL OR o.github_id <> $3)))), $4, $4)
              ON CONFLICT (github_id) DO UPDATE
-             SET name = excluded.name, maintainer = COALESCE(excluded.maintainer, account.maintainer),
+             SET name = excluded.name, maintainer = COALESCE(excluded.maintainer,
+                    (SELECT m.id FROM maintainer m WHERE m.id = account.maintainer AND m.kind = 0
+                        AND m.github_id IS NULL)),
                  seen = excluded.seen
              RETURNING id, name, role, maintainer, seen, github_id, disabled",
             &[

@@ -7,6 +7,8 @@
 //!
 //! Descriptions are texts of others: they are kept to be shown, and never shipped.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::cpe::{Cpe, Value};
 use snowguard_advisory::id::CveId;
@@ -49,6 +51,9 @@ pub struct Fact {
     /// GitHub names of its maintainers, those of its teams among them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub maintainers: Vec<Box<str>>,
+    /// Numbers of maintainers at GitHub, which stay when a name is another's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub github_ids: BTreeMap<Box<str>, i64>,
     /// Its teams.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub teams: Vec<Team>,
@@ -154,6 +159,8 @@ pub enum FactToolchain {
 pub struct About {
     /// One line on what it is.
     pub description: Option<Box<str>>,
+    /// Numbers of maintainers at GitHub, by their names there.
+    pub github_ids: BTreeMap<Box<str>, i64>,
     /// Its teams.
     pub teams: Vec<Team>,
     /// What speaks against building it.
@@ -189,6 +196,12 @@ impl Fact {
             purls: few(meta.purls.iter().cloned()),
             known_vulnerabilities: texts(&meta.known_vulnerabilities),
             maintainers: texts(&meta.maintainers),
+            github_ids: about
+                .github_ids
+                .iter()
+                .take(Self::MOST)
+                .map(|(name, id)| (cut(name), *id))
+                .collect(),
             teams: few(about.teams.iter().map(|team| Team {
                 name: cut(&team.name),
                 github: team.github.as_deref().map(cut),
@@ -413,6 +426,7 @@ mod tests {
         let built = Builds::of(subject).get(object).unwrap();
         let about = About {
             description: Some("A library".into()),
+            github_ids: BTreeMap::from([("someone".into(), 7)]),
             teams: vec![Team {
                 name: "Crypto".into(),
                 github: None,
@@ -475,7 +489,7 @@ mod tests {
 
     #[test]
     fn its_bytes() {
-        insta::assert_snapshot!(String::from_utf8(fact(&subject()).encode()).unwrap(), @r#"{"pname":"openssl","description":"A library","position":"pkgs/openssl/default.nix:89","homepages":["https://www.openssl.org/"],"cpes":[["openssl","openssl"]],"purls":["github/openssl/openssl"],"known_vulnerabilities":["CVE-2020-1"],"maintainers":["someone"],"teams":[{"name":"Crypto"}],"marks":["insecure"],"build":{"sources":[{"name":"src.tar.gz","urls":["https://github.com/openssl/openssl/archive/x.tar.gz"]}],"patches":[{"name":"fix.patch","path":"/nix/store/00000000000000000000000000000000-fix.patch","urls":["https://github.com/openssl/openssl/commit/43913f2f4fbd7dcff930b8a809e709591e4dd79e.patch"],"text":{"cves":["CVE-2020-1967"]}}],"phase_cves":["CVE-2019-1543"]}}"#);
+        insta::assert_snapshot!(String::from_utf8(fact(&subject()).encode()).unwrap(), @r#"{"pname":"openssl","description":"A library","position":"pkgs/openssl/default.nix:89","homepages":["https://www.openssl.org/"],"cpes":[["openssl","openssl"]],"purls":["github/openssl/openssl"],"known_vulnerabilities":["CVE-2020-1"],"maintainers":["someone"],"github_ids":{"someone":7},"teams":[{"name":"Crypto"}],"marks":["insecure"],"build":{"sources":[{"name":"src.tar.gz","urls":["https://github.com/openssl/openssl/archive/x.tar.gz"]}],"patches":[{"name":"fix.patch","path":"/nix/store/00000000000000000000000000000000-fix.patch","urls":["https://github.com/openssl/openssl/commit/43913f2f4fbd7dcff930b8a809e709591e4dd79e.patch"],"text":{"cves":["CVE-2020-1967"]}}],"phase_cves":["CVE-2019-1543"]}}"#);
     }
 
     #[test]

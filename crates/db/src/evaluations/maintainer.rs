@@ -10,7 +10,8 @@ use super::limit_of;
 use crate::search::{Document, Search as _};
 use crate::{Bulk, DbError, Row, Session};
 
-/// A person or a team. People are called as at GitHub: whoever is renamed there is another one here.
+/// A person or a team. People are called as at GitHub: whoever is renamed there is another one here, but acts as
+/// before where the package set tells their number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Maintainer {
     /// Its number.
@@ -98,6 +99,7 @@ pub(super) fn update<S: Session + ?Sized>(
         heads.write_words(session, packages)?;
         let said = heads.said();
         let numbers = numbers(session, &said)?;
+        heads.bind(session, &numbers)?;
         let mut wanted: BTreeSet<(i64, i64)> = BTreeSet::new();
         for (who, of) in &said {
             if let Some(maintainer) = numbers.get(&(who.kind, who.name.to_ascii_lowercase())) {
@@ -187,6 +189,50 @@ impl Heads {
             }
         }
         said
+    }
+
+    /// Keeps the numbers of people at GitHub as they are said last; what is said in two ways at once is none. Whoever
+    /// acts as one of them and has another number came by a name that was somebody else's, and does so no longer.
+    fn bind<S: Session + ?Sized>(&self, session: &mut S, numbers: &Numbers) -> Result<(), DbError> {
+        let mut said: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        for (fact, _) in self.each() {
+            for (name, number) in &fact.github_ids {
+                let key = (MaintainerKind::Person, name.to_ascii_lowercase());
+                if let Some(maintainer) = numbers.get(&key) {
+                    said.entry(*maintainer).or_default().insert(*number);
+                }
+            }
+        }
+        let mut rows: Vec<(i64, i64)> = said
+            .into_iter()
+            .filter(|(_, numbers)| numbers.len() == 1)
+            .filter_map(|(maintainer, numbers)| Some((maintainer, *numbers.first()?)))
+            .collect();
+        let ids: Vec<i64> = rows.iter().map(|(maintainer, _)| *maintainer).collect();
+        let sql = "SELECT id, github_id FROM maintainer WHERE id {in:1} AND github_id IS NOT NULL";
+        let known: BTreeSet<(i64, i64)> = session
+            .query(sql, &[ids.into()])?
+            .map(|row| Ok((row.get(0)?, row.get(1)?)))?
+            .into_iter()
+            .collect();
+        rows.retain(|row| !known.contains(row));
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let bulk = Bulk::new("maintainer").int("id").key().int("github_id");
+        let values: Vec<Vec<_>> = rows
+            .iter()
+            .map(|(maintainer, number)| vec![(*maintainer).into(), (*number).into()])
+            .collect();
+        session.update_many(&bulk, &values)?;
+        let ids: Vec<i64> = rows.iter().map(|(maintainer, _)| *maintainer).collect();
+        session.execute(
+            "UPDATE account SET maintainer = NULL WHERE maintainer {in:1} AND EXISTS \
+             (SELECT 1 FROM maintainer m WHERE m.id = account.maintainer \
+             AND (account.github_id IS NULL OR m.github_id <> account.github_id))",
+            &[ids.into()],
+        )?;
+        Ok(())
     }
 
     /// Packages are found by the words of their descriptions.

@@ -12,6 +12,7 @@ use snowguard_db::evaluations::{
     Evaluations, MaintainerKind, NewAttribute, NewEvaluation, NewFact, NewPackage, Outcome, Poll,
     Set, Shrinking, paths,
 };
+use snowguard_db::people::{GitHubUser, People as _};
 use snowguard_db::search::{Found, Search as _};
 use snowguard_db::{Database, DbError, Session};
 use snowguard_inventory::Fact;
@@ -359,6 +360,32 @@ on_both_engines! {
             assert_eq!(db.read(|session| session.failures(id)).unwrap(), []);
         }
         assert_eq!(db.read(|session| session.evaluation(first)).unwrap().unwrap().failed, 2);
+    }
+
+    fn who_came_by_a_maintainers_name_is_not_the_one_whose_number_is_told(db) {
+        let channel = channel(db, "unstable");
+        taken(db, &new(channel, 1, "a", &[attribute("a", "1", 1, &["one"])]));
+        let sign_in = |id, login| {
+            db.write(|session| session.sign_in(GitHubUser { id, login }, day(1))).unwrap().unwrap()
+        };
+        let acts = |account| db.read(|session| session.account(account)).unwrap().unwrap().maintainer.is_some();
+        let taker = sign_in(99, "one");
+        assert!(taker.maintainer.is_some(), "nobody says otherwise");
+        let told = |path, number, round, id: i64| {
+            let mut attribute = attribute(path, number, round, &["one"]);
+            let mut fact = Fact::decode(&attribute.fact.json).unwrap();
+            fact.github_ids.insert("one".into(), id);
+            let json = fact.encode();
+            attribute.fact = NewFact { digest: Fact::digest(&json), json: json.into() };
+            attribute
+        };
+        taken(db, &new(channel, 2, "b", &[told("a", "1", 1, 11)]));
+        assert!(!acts(taker.id), "the package set does");
+        assert!(sign_in(11, "renamed").maintainer.is_some());
+        // Two that say different things at once change nothing.
+        taken(db, &new(channel, 3, "c", &[told("a", "2", 2, 12), told("b", "2", 2, 13)]));
+        assert!(sign_in(11, "renamed").maintainer.is_some());
+        assert!(sign_in(12, "one").maintainer.is_none());
     }
 
     fn nothing_that_is_asked_reads_a_table_to_its_end(db) {

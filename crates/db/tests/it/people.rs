@@ -73,6 +73,27 @@ on_both_engines! {
         assert_eq!(other.maintainer, None, "who takes the old login takes nothing with it");
     }
 
+    /// A package set tells who its maintainers are by their numbers.
+    fn a_maintainer_with_a_number_is_nobody_else(db) {
+        write(db, |s| s.execute("INSERT INTO maintainer (id, name, kind, github_id) VALUES (1, 'alice', 0, 11), (2, 'bob', 0, NULL)", &[]));
+        let taker = write(db, |s| s.sign_in(user(99, "alice"), now())).unwrap();
+        assert_eq!(taker.maintainer, None, "the name alone is not enough");
+        let alice = write(db, |s| s.sign_in(user(11, "alice-renamed"), now())).unwrap();
+        assert_eq!(alice.maintainer, Some(1), "the number is");
+        // Who came by a name acts no longer once the number is told and is another's.
+        let bob = write(db, |s| s.sign_in(user(98, "bob"), now())).unwrap();
+        assert_eq!(bob.maintainer, Some(2));
+        write(db, |s| s.execute("UPDATE maintainer SET github_id = 22 WHERE id = 2", &[]));
+        assert_eq!(write(db, |s| s.sign_in(user(98, "bob"), now())).unwrap().maintainer, None);
+    }
+
+    /// A team's short name is nobody's login, and whoever takes it at GitHub is not the team.
+    fn nobody_acts_as_a_team_by_its_name(db) {
+        write(db, |s| s.execute("INSERT INTO maintainer (id, name, kind) VALUES (1, 'python', 1), (2, 'rust', 1), (3, 'Rust', 0)", &[]));
+        assert_eq!(write(db, |s| s.sign_in(user(1, "python"), now())).unwrap().maintainer, None);
+        assert_eq!(write(db, |s| s.sign_in(user(2, "rust"), now())).unwrap().maintainer, Some(3));
+    }
+
     fn the_one_person_is_one(db) {
         let one = write(db, |s| s.local_account(now()));
         assert_eq!(one.role, Role::Admin);

@@ -98,10 +98,11 @@ impl Entry<'_> {
             .value::<Identifiers>()
             .unwrap_or_default()
             .read();
-        let mut maintainers = names_of(raw.maintainers.list());
+        let people: Vec<Maintainer> = raw.maintainers.list();
+        let mut maintainers = names_of(&people);
         let about = match detail {
             Detail::Matching => About::default(),
-            Detail::Whole => raw.about(&mut maintainers),
+            Detail::Whole => raw.about(people, &mut maintainers),
         };
         // Without the derivation's path, its outputs say which one it is.
         let outputs = match (&self.drv_path.0, detail) {
@@ -130,10 +131,10 @@ impl Entry<'_> {
     }
 }
 
-fn names_of(maintainers: Vec<Maintainer>) -> Vec<Box<str>> {
+fn names_of(maintainers: &[Maintainer]) -> Vec<Box<str>> {
     maintainers
-        .into_iter()
-        .filter_map(|maintainer| maintainer.github.map(Into::into))
+        .iter()
+        .filter_map(|maintainer| maintainer.github.as_deref().map(Into::into))
         .collect()
 }
 
@@ -167,14 +168,15 @@ struct RawMeta<'j> {
 impl RawMeta<'_> {
     /// What matching does not need. Members of teams are maintainers, whether or not the evaluation
     /// lists them there as well.
-    fn about(&self, maintainers: &mut Vec<Box<str>>) -> About {
+    fn about(&self, mut people: Vec<Maintainer>, maintainers: &mut Vec<Box<str>>) -> About {
         let mut teams = Vec::new();
         for team in self.teams.list::<RawTeam>() {
-            for member in names_of(team.members.0) {
+            for member in names_of(&team.members.0) {
                 if !maintainers.contains(&member) {
                     maintainers.push(member);
                 }
             }
+            people.extend(team.members.0);
             if let Some(name) = team.short_name.filter(|name| !name.is_empty()) {
                 teams.push(Team {
                     name: name.into(),
@@ -190,6 +192,13 @@ impl RawMeta<'_> {
         ];
         About {
             description: self.description.boxed(),
+            github_ids: people
+                .into_iter()
+                .filter_map(|person| {
+                    let number = person.number()?;
+                    Some((person.github?.into(), number))
+                })
+                .collect(),
             teams,
             marks: marks
                 .into_iter()
@@ -269,8 +278,21 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for List<T> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Maintainer {
     github: Option<String>,
+    /// Whatever stands there, so that a name is read even where this is no number.
+    #[serde(default)]
+    github_id: Option<serde_json::Value>,
+}
+
+impl Maintainer {
+    fn number(&self) -> Option<i64> {
+        self.github_id
+            .as_ref()?
+            .as_i64()
+            .filter(|number| *number > 0)
+    }
 }
 
 /// A member of `meta.teams`, as Nixpkgs defines teams (maintainers/team-list.nix).

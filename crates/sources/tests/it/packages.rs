@@ -139,8 +139,8 @@ fn a_broken_line_of_jobs_is_told_and_skipped() {
 
 const WHOLE: &str = r#"{"attr":"app","attrPath":["app"],"name":"app-1.2","pname":"app","version":"1.2","system":"x86_64-linux",
 "drvPath":"/nix/store/00000000000000000000000000000000-app-1.2.drv","outputs":{"out":"/nix/store/00000000000000000000000000000000-app-1.2","dev":null},
-"meta":{"description":"An app","broken":false,"insecure":true,"unfree":"no","maintainers":[{"github":"one"},"two",{"name":"three"}],
-"teams":[{"shortName":"Team A","github":"team-a","members":[{"github":"one"},{"github":"four"}]},{"members":[{"github":"five"}]},7]}}"#;
+"meta":{"description":"An app","broken":false,"insecure":true,"unfree":"no","maintainers":[{"github":"one","githubId":11},"two",{"name":"three","githubId":33}],
+"teams":[{"shortName":"Team A","github":"team-a","members":[{"github":"one"},{"github":"four","githubId":"none"}]},{"members":[{"github":"five","githubId":55}]},7]}}"#;
 
 #[test]
 fn an_evaluation_is_read_as_a_whole() {
@@ -160,6 +160,13 @@ fn an_evaluation_is_read_as_a_whole() {
         };
         assert_eq!((&*app.name, &*app.meta.attr), ("app-1.2", "app"));
         assert_eq!(app.meta.maintainers, ["one", "four", "five"].map(Box::from));
+        let numbers: Vec<_> = app
+            .about
+            .github_ids
+            .iter()
+            .map(|(name, id)| (&**name, *id))
+            .collect();
+        assert_eq!(numbers, [("five", 55), ("one", 11)]);
         assert_eq!(app.about.teams[0].github.as_deref(), Some("team-a"));
         assert_eq!(app.about.teams.len(), 1);
         assert_eq!(app.about.marks, [Mark::Insecure]);
