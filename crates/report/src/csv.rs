@@ -17,7 +17,7 @@ use crate::escape::line;
 use crate::model::{Finding, Package, Report};
 
 /// The columns of a scan.
-pub const COLUMNS: [&str; 22] = [
+pub const COLUMNS: [&str; 24] = [
     "id",
     "package",
     "version",
@@ -40,6 +40,8 @@ pub const COLUMNS: [&str; 22] = [
     "url",
     "published",
     "title",
+    "triage",
+    "triage_url",
 ];
 
 /// The columns of a difference.
@@ -111,6 +113,16 @@ fn fields<'r>(package: &'r Package, finding: &'r Finding) -> [Cow<'r, str>; COLU
         (&*finding.url).into(),
         shown(finding.published),
         finding.title.as_deref().unwrap_or_default().into(),
+        finding
+            .triage
+            .as_ref()
+            .map_or("", |triaged| triaged.state)
+            .into(),
+        finding
+            .triage
+            .as_ref()
+            .map_or("", |triaged| triaged.url.as_str())
+            .into(),
     ]
 }
 
