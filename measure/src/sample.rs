@@ -3,7 +3,8 @@
 //!
 //! The rule: packages outside of any set within the set that both have, or that people run most
 //! (`data/most-run.txt`). Descriptions and licences are texts and judgements of others and are left out; of
-//! derivations stay those of the packages, of their sources and of their patches.
+//! derivations stay those of the packages, of their sources and of their patches. What packages are built with stays
+//! as far as it is among the chosen, whatever lies between, and once: what one of the others brings is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,7 +98,7 @@ fn reduce(package: &Value) -> Value {
         .into_iter()
         .flatten()
         .filter(|person| person["github"].is_string())
-        .map(|person| json!({ "github": person["github"] }))
+        .map(|person| Value::Object(kept(person, &["github", "githubId"])))
         .collect();
     if !maintainers.is_empty() {
         meta.insert("maintainers".to_owned(), json!(maintainers));
@@ -137,6 +138,7 @@ fn derivations(data: &Utf8Path, set: &str, wanted: BTreeSet<String>) -> Result<M
         }
     }
     let mut chosen = Map::new();
+    let mut inputs = inputs(&all, &wanted);
     for path in wanted {
         let Some(derivation) = all.get(&path) else {
             continue;
@@ -147,12 +149,81 @@ fn derivations(data: &Utf8Path, set: &str, wanted: BTreeSet<String>) -> Result<M
                 chosen.insert((*maker).to_owned(), bare(&all[*maker]));
             }
         }
-        chosen.insert(path, bare(derivation));
+        let mut derivation = bare(derivation);
+        derivation["inputDrvs"] = inputs
+            .remove(&path)
+            .into_iter()
+            .flatten()
+            .map(|input| (input, json!(["out"])))
+            .collect::<Map<_, _>>()
+            .into();
+        chosen.insert(path, derivation);
     }
     Ok(chosen)
 }
 
-/// A derivation without its inputs and without what does not tell sources, patches and ids.
+/// Of each wanted derivation those among the wanted that it is built with, without those that come with another.
+fn inputs(
+    all: &Map<String, Value>,
+    wanted: &BTreeSet<String>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let near: BTreeMap<&str, BTreeSet<&str>> = wanted
+        .iter()
+        .map(|path| {
+            (
+                path.as_str(),
+                reached(path, |at| next(all, at), |at| !wanted.contains(at)),
+            )
+        })
+        .map(|(path, mut found)| {
+            found.retain(|at| wanted.contains(*at));
+            (path, found)
+        })
+        .collect();
+    let beyond = |path: &&str| {
+        let next = |at: &str| near.get(at).into_iter().flatten().copied().collect();
+        reached(path, next, |_| true)
+    };
+    let far: BTreeMap<&str, BTreeSet<&str>> =
+        near.keys().map(|path| (*path, beyond(path))).collect();
+    near.iter()
+        .map(|(path, direct)| {
+            let comes_with = |at: &str| direct.iter().any(|other| far[other].contains(at));
+            let own = direct.iter().filter(|at| !comes_with(at));
+            ((*path).to_owned(), own.map(|at| (*at).to_owned()).collect())
+        })
+        .collect()
+}
+
+/// The inputs of a derivation.
+fn next<'a>(all: &'a Map<String, Value>, path: &str) -> Vec<&'a str> {
+    let inputs = all
+        .get(path)
+        .and_then(|derivation| derivation["inputDrvs"].as_object());
+    inputs
+        .into_iter()
+        .flatten()
+        .map(|(input, _)| input.as_str())
+        .collect()
+}
+
+/// What is reached from a place, itself apart; only what `leads_on` is gone through.
+fn reached<'a>(
+    from: &str,
+    next: impl Fn(&str) -> Vec<&'a str>,
+    leads_on: impl Fn(&str) -> bool,
+) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut open = next(from);
+    while let Some(at) = open.pop() {
+        if found.insert(at) && leads_on(at) {
+            open.extend(next(at));
+        }
+    }
+    found
+}
+
+/// A derivation without its inputs, and without what does not tell sources, patches and ids.
 fn bare(derivation: &Value) -> Value {
     const FACTS: &[&str] = &[
         "name",
