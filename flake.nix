@@ -147,7 +147,7 @@
             touch "$out"
           '';
           layout = pkgs.runCommand "snowguard-flake-layout" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
-            nixfmt --check ${./flake.nix} ${./nix/module.nix} ${./nix/tracker.nix}
+            nixfmt --check ${./flake.nix} ${./nix/module.nix} ${./nix/tracker.nix} ${./nix/types.nix}
             touch "$out"
           '';
         }

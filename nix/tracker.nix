@@ -26,16 +26,7 @@ let
   format = pkgs.formats.toml { };
   configFile = format.generate "snowguard-tracker.toml" cfg.settings;
 
-  # As in module.nix.
-  length = types.strMatching "[0-9]+[smhdw]" // {
-    description = "length of time: a number and one of s, m, h, d, w";
-  };
-  secret = types.nullOr (
-    types.addCheck types.str (path: hasPrefix "/" path && !hasPrefix builtins.storeDir path)
-    // {
-      description = "absolute path outside of the Nix store, as text";
-    }
-  );
+  inherit (import ./types.nix { inherit lib; }) length secret;
 
   isPostgres = hasPrefix "postgres" cfg.database || cfg.databaseFile != null;
   credentials =

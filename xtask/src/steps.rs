@@ -148,7 +148,13 @@ fn whole_tree(job: &mut Job<'_>) -> Result<String> {
 
 fn flake(job: &mut Job<'_>) -> Result<String> {
     let mut nix = job.workspace.command("nix-instantiate");
-    job.run(nix.args(["--parse", "flake.nix", "nix/module.nix", "nix/tracker.nix"]))?;
+    job.run(nix.args([
+        "--parse",
+        "flake.nix",
+        "nix/module.nix",
+        "nix/tracker.nix",
+        "nix/types.nix",
+    ]))?;
     Ok(String::new())
 }
 
