@@ -24,6 +24,7 @@ const SERVICES: &[&str] = &[
     "snowguard-notify-journal",
     "snowguard-notify-mail",
     "snowguard-notify-webhook",
+    "snowguard-publish",
     "snowguard-push",
     "snowguard-tracker",
     "snowguard-tracker-worker",
@@ -49,6 +50,7 @@ const OTHERS: &[&str] = &[
     "CacheDirectory",
     "CacheDirectoryMode",
     "DynamicUser",
+    "Environment",
     "ExecStart",
     "Group",
     "IOSchedulingClass",
@@ -345,6 +347,13 @@ fn work(told: &mut String, receiver: &Receiver) -> Result<()> {
     held(
         told,
         "snowguard-tracker: answers, and does what is due in its database",
+    );
+    run(&["advisories", "key", "/etc/snowguard/publish.secret"])?;
+    start("snowguard-publish", told)?;
+    exists("/var/lib/snowguard-publish/repository/metadata/timestamp.json")?;
+    held(
+        told,
+        "snowguard-publish: signs the index with what the tracker decided",
     );
     start("snowguard-tracker-worker", told)?;
     until("a worker at work", || {
