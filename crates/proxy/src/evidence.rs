@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use snowguard_fod::policy::{Proposal, Protocol};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use crate::build::Verdict;
 use crate::settings::EvidenceSettings;
@@ -155,10 +155,17 @@ struct Line<'r> {
     record: &'r Record,
 }
 
+/// What the thread that writes is told.
+enum Message {
+    Write(Record),
+    /// Everything before is written; who asked is told.
+    Written(oneshot::Sender<()>),
+}
+
 /// Takes records from everywhere, and writes them from a thread of its own.
 #[derive(Clone)]
 pub(crate) struct Sink {
-    to: mpsc::Sender<Record>,
+    to: mpsc::Sender<Message>,
     failed: Arc<AtomicBool>,
 }
 
@@ -173,7 +180,15 @@ impl Sink {
         let failed = Arc::new(AtomicBool::new(false));
         let telling = Arc::clone(&failed);
         let thread = std::thread::spawn(move || {
-            while let Some(record) = from.blocking_recv() {
+            while let Some(message) = from.blocking_recv() {
+                let record = match message {
+                    Message::Write(record) => record,
+                    Message::Written(asked) => {
+                        // Who asked may have stopped waiting.
+                        let _ = asked.send(());
+                        continue;
+                    }
+                };
                 let line = Line {
                     schema: SCHEMA,
                     at: Timestamp::now(),
@@ -198,7 +213,15 @@ impl Sink {
     /// Hands a record over; waits where too many wait.
     pub(crate) async fn tell(&self, record: Record) {
         // The thread ends after the last sender.
-        let _ = self.to.send(record).await;
+        let _ = self.to.send(Message::Write(record)).await;
+    }
+
+    /// Waits until all that was handed over is written.
+    pub(crate) async fn written(&self) {
+        let (asked, answer) = oneshot::channel();
+        if self.to.send(Message::Written(asked)).await.is_ok() {
+            let _ = answer.await;
+        }
     }
 
     /// Whether the last record could not be written: then nothing may happen that would not be known.

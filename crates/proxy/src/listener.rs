@@ -57,6 +57,17 @@ impl Listener {
         }))
     }
 
+    /// At the descriptor of that number of this process, which is a socket that listens already; as `inherited`.
+    pub fn inherited_number(number: i32) -> io::Result<Self> {
+        let own = rustix::process::pidfd_open(
+            rustix::process::getpid(),
+            rustix::process::PidfdFlags::empty(),
+        )?;
+        // A copy of it: a number alone cannot be owned without unsafe code.
+        let flags = rustix::process::PidfdGetfdFlags::empty();
+        Self::inherited(rustix::process::pidfd_getfd(own, number, flags)?)
+    }
+
     /// Lets every connection be one of a session: whoever reaches it needs no token.
     #[must_use]
     pub fn for_session(mut self, session: &Session) -> Self {

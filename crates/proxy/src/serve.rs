@@ -15,6 +15,7 @@ use snowguard_fod::policy::Policy;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::build::{Build, Group};
@@ -73,7 +74,6 @@ pub struct Session {
 #[derive(Clone)]
 pub struct Proxy {
     pub(crate) shared: Arc<Shared>,
-    writer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
 
 /// A proxy that serves.
@@ -99,7 +99,7 @@ impl Proxy {
             Mode::Audit | Mode::Tunnel => None,
         };
         let upstream = Upstream::new(&settings)?;
-        let (sink, writer) = Sink::open(&settings.evidence, mode.as_str()).map_err(|source| {
+        let (sink, _) = Sink::open(&settings.evidence, mode.as_str()).map_err(|source| {
             ProxyError::Evidence {
                 file: settings.evidence.file.to_string(),
                 source,
@@ -118,7 +118,6 @@ impl Proxy {
                 looks: Semaphore::new(MOST_LOOKS),
                 settings,
             }),
-            writer: Arc::new(Mutex::new(Some(writer))),
         })
     }
 
@@ -216,7 +215,7 @@ impl Handle {
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         let patience = self.proxy.shared.settings.times.stop;
-        let ended = tokio::time::timeout(patience, async {
+        let ended = timeout(patience, async {
             while self.tasks.join_next().await.is_some() {}
         });
         if ended.await.is_err() {
@@ -226,19 +225,7 @@ impl Handle {
         for group in open.values() {
             self.proxy.shared.verdicts(group).await;
         }
-        let writer = self
-            .proxy
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        drop(self.proxy);
-        if let Some(writer) = writer {
-            // It ends when all who write are gone; who keeps a proxy for metrics is one of them.
-            let _ =
-                tokio::time::timeout(patience, tokio::task::spawn_blocking(move || writer.join()))
-                    .await;
-        }
+        let _ = timeout(patience, self.proxy.shared.sink.written()).await;
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) enum Role {
     Work(WorkAlone),
     /// Keeps the database of the tracker: what goes into it, backups, checks
     Tracker(Tracker),
+    /// The way of fixed-output derivations to the network
+    FodProxy(Box<FodProxy>),
+    /// Looks through what `fod-proxy` wrote down
+    FodEvidence(FodEvidence),
     /// Prints completions for a shell
     Completions(Completions),
     /// Writes the man pages
@@ -471,6 +475,134 @@ pub(crate) struct Fsck {
     /// matched again; changes no decision
     #[arg(long, alias = "recompute")]
     pub(crate) repair: bool,
+}
+
+#[derive(Args)]
+#[command(override_usage = "snowguardd fod-proxy --mode <MODE> --evidence <FILE> [OPTIONS]")]
+#[command(after_help = "\
+Carries what fixed-output derivations fetch, judges each request by what the
+derivation says, and writes down what came of it. Builds are announced at the
+control socket, which gives each a token; a build sends it as the user of the
+proxy's address: http://TOKEN:x@127.0.0.1:3128 in http_proxy and https_proxy.
+
+Examples:
+  snowguardd fod-proxy --mode audit --listen 127.0.0.1:3128 \\
+    --control /run/snowguard-fod-proxy/control.sock \\
+    --evidence /var/lib/snowguard-fod-proxy/evidence.jsonl
+  snowguardd fod-proxy --mode inspect --listen 127.0.0.1:0 --derivations drvs \\
+    --evidence evidence.jsonl --ca-out ca.pem --record ./record
+  snowguardd fod-proxy --mode replay --inherit 3 --derivations drvs --no-token \\
+    --evidence evidence.jsonl --ca-out ca.pem --record ./record")]
+pub(crate) struct FodProxy {
+    /// What becomes of a request
+    #[arg(long, value_enum)]
+    pub(crate) mode: FodMode,
+    /// Listens at an address; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<std::net::SocketAddr>,
+    /// Listens at a socket of this user; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix: Vec<Utf8PathBuf>,
+    /// Takes over a descriptor on which another process listens already; may be repeated
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) inherit: Vec<i32>,
+    /// Exceptions and limits [default: /etc/snowguard/fod-policy.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<Utf8PathBuf>,
+    /// Where it is written down what was fetched, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) evidence: Utf8PathBuf,
+    /// So large that file becomes before it is put aside
+    #[arg(long, value_name = "MIB", default_value = "64")]
+    pub(crate) evidence_size: u32,
+    /// So many that were put aside are kept
+    #[arg(long, value_name = "COUNT", default_value = "7")]
+    pub(crate) evidence_files: u32,
+    /// Where builds are announced: a socket of this user
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<Utf8PathBuf>,
+    /// A file with the paths of derivations, one to a line, that may fetch from the start; their token
+    /// goes to stdout, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) derivations: Option<Utf8PathBuf>,
+    /// Takes every connection for one of --derivations: for a network that only they are in
+    #[arg(long, requires = "derivations")]
+    pub(crate) no_token: bool,
+    /// Certificates in PEM to trust beside the system's; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Vec<Utf8PathBuf>,
+    /// Writes the certificate of this run's authority, which builds have to trust where TLS is taken
+    /// off; its key is written nowhere
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_out: Option<Utf8PathBuf>,
+    /// Where `inspect` keeps bodies, and `replay` has them from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<Utf8PathBuf>,
+    /// An address for a name, in place of what it resolves to; may be repeated
+    #[arg(long, value_name = "HOST=ADDRESS")]
+    pub(crate) resolve: Vec<String>,
+    /// Where `tcp` and `tcp6` of the network of builds lie: /proc/PID/net for another namespace
+    #[arg(long, value_name = "DIR", default_value = "/proc/net")]
+    pub(crate) peer_net: Utf8PathBuf,
+    /// So many connections at a time
+    #[arg(long, value_name = "COUNT", default_value = "4096")]
+    pub(crate) connections: usize,
+    /// Serves metrics at unix:PATH or 127.0.0.1:PORT [default: nowhere]
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) metrics: Option<String>,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FodMode {
+    /// Denies nothing, and says what it would deny
+    Audit,
+    /// Denies what is not allowed, and carries TLS as it is
+    Tunnel,
+    /// As tunnel, and takes TLS off to see bodies
+    Inspect,
+    /// Answers from a record, and nothing goes out
+    Replay,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Prints the lines that fit, the oldest first, from the file and from those that
+were put aside.
+
+Examples:
+  snowguardd fod-evidence evidence.jsonl --verdict denied
+  snowguardd fod-evidence evidence.jsonl --kind build --verdict mismatch
+  snowguardd fod-evidence audit.jsonl --propose 2027-01-31 > fod-policy.toml")]
+pub(crate) struct FodEvidence {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Utf8PathBuf,
+    /// Of this kind
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<EvidenceKind>,
+    /// Of a derivation, by its path, its output or its name
+    #[arg(long, value_name = "WHICH")]
+    pub(crate) derivation: Option<String>,
+    /// With a host
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// With a verdict: of requests allowed, denied, would-deny or refused; of builds ok, mismatch …
+    #[arg(long, value_name = "WORD")]
+    pub(crate) verdict: Option<String>,
+    /// Prints exceptions in their place that would allow what was or would be denied, until that day,
+    /// to be reviewed
+    #[arg(long, value_name = "DAY")]
+    pub(crate) propose: Option<jiff::civil::Date>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvidenceKind {
+    /// Requests
+    Request,
+    /// Builds, when they end
+    Build,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,6 +6,7 @@
 mod cli;
 mod environment;
 mod failure;
+mod fod;
 mod metrics;
 mod notify;
 mod pages;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         Role::Push(args) => push::run(args),
         Role::Serve(args) => serve::run(args),
         Role::Work(args) => work::run(args),
+        Role::FodProxy(args) => fod::proxy(args),
+        Role::FodEvidence(args) => fod::evidence(args),
         Role::Completions(args) => pages::completions(args),
         Role::Man(args) => pages::man(args),
     };

@@ -8,6 +8,7 @@
 mod day;
 mod decisions;
 mod feeds;
+mod fod;
 mod kill;
 mod notify;
 mod pages;

@@ -4,12 +4,14 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::Place;
 
-const ROLES: [&[&str]; 7] = [
+const ROLES: [&[&str]; 9] = [
     &[],
     &["watch"],
     &["notify"],
     &["push"],
     &["serve"],
+    &["fod-proxy"],
+    &["fod-evidence"],
     &["completions"],
     &["man"],
 ];

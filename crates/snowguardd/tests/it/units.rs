@@ -106,4 +106,5 @@ fn what_they_start_is_there() {
     assert!(started.contains(&"push --key-file".to_owned()));
     assert!(started.contains(&"serve --log".to_owned()));
     assert!(started.contains(&"work --log".to_owned()));
+    assert!(started.contains(&"fod-proxy --mode".to_owned()));
 }

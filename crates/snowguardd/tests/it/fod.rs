@@ -1,0 +1,261 @@
+//! `fod-proxy` as a process: announced builds, a socket that it inherits, its end, and `fod-evidence`.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use snowguard_testkit::web::Web;
+
+use crate::support::Place;
+
+fn at(place: &Place, name: &str) -> String {
+    place.path(name).to_str().unwrap().to_owned()
+}
+
+/// A fixed-output derivation of the URL, whose hash is that of `x`.
+fn derivation(place: &Place, url: &str) -> String {
+    let hash = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+    let text = format!(
+        "Derive([(\"out\",\"/nix/store/6r3kfx4sbyq5yvzr9lkd9q0lh5vj2kwh-x\",\"sha256\",\"{hash}\")],[],[],\"x86_64-linux\",\"/bin/sh\",[],[(\"out\",\"/nix/store/6r3kfx4sbyq5yvzr9lkd9q0lh5vj2kwh-x\"),(\"urls\",\"{url}\")])"
+    );
+    place.write("00000000000000000000000000000000-x.drv", &text);
+    at(place, "00000000000000000000000000000000-x.drv")
+}
+
+fn policy(place: &Place, web: &Web) {
+    let host = web.base().replace("http://", "");
+    place.write(
+        "policy.toml",
+        &format!(
+            "[[exception]]\nderivation = \"x\"\nhosts = [\"{host}\"]\nprotocols = [\"http\"]\nprivate = true\n\
+             reason = \"test\"\nexpires = 2999-01-01\n"
+        ),
+    );
+}
+
+/// What it says on stderr until it listens.
+fn until_it_listens(child: &mut Child) -> (String, BufReader<std::process::ChildStderr>) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    assert!(line.starts_with("listening at "), "{line}");
+    let address = line.trim().trim_start_matches("listening at ");
+    (address.to_owned(), lines)
+}
+
+fn get(address: &str, url: &str, token: Option<&str>) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let host = url.split('/').nth(2).unwrap();
+    let authorization = token.map_or_else(String::new, |token| {
+        let basic = data_encoding::BASE64.encode(format!("{token}:x").as_bytes());
+        format!("Proxy-Authorization: Basic {basic}\r\n")
+    });
+    let request =
+        format!("GET {url} HTTP/1.1\r\nHost: {host}\r\n{authorization}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn stop(mut child: Child) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn builds_are_announced_judged_and_told() {
+    let place = Place::new();
+    let web = Web::start().unwrap();
+    web.put("/x", "x");
+    let drv = derivation(&place, &web.url("/x"));
+    policy(&place, &web);
+    let mut child = place
+        .command(&["fod-proxy", "--mode", "tunnel", "--listen", "127.0.0.1:0"])
+        .args(["--policy", at(&place, "policy.toml").as_str()])
+        .args(["--control", at(&place, "control.sock").as_str()])
+        .args(["--evidence", at(&place, "evidence.jsonl").as_str()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (address, _stderr) = until_it_listens(&mut child);
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(place.path("control.sock"))
+            .unwrap()
+            .permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let control = UnixStream::connect(place.path("control.sock")).unwrap();
+    let mut answers = BufReader::new(control.try_clone().unwrap());
+    let mut ask = |request: Value| {
+        writeln!(&control, "{request}").unwrap();
+        let mut line = String::new();
+        answers.read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    assert_eq!(ask(json!({ "status": {} }))["listeners"], json!([address]));
+    let begun = ask(json!({ "begin": { "derivations": [drv] } }));
+    assert_eq!(
+        begun["derivations"][0]["routes"][0]["because"], "exception: test",
+        "{begun}"
+    );
+    let token = begun["token"].as_str().unwrap().to_owned();
+    assert!(get(&address, &web.url("/x"), None).starts_with("HTTP/1.1 407 "));
+    assert!(get(&address, &web.url("/x"), Some(&token)).ends_with("\r\n\r\nx"));
+    assert!(get(&address, "http://evil.example.org/", Some(&token)).starts_with("HTTP/1.1 403 "));
+    let ended = ask(json!({ "end": { "token": token } }));
+    assert_eq!(ended["verdicts"][0]["verdict"], "ok", "{ended}");
+    assert_eq!(
+        ask(json!({ "end": { "token": token } }))["error"],
+        "that token is not in force"
+    );
+    let missing = ask(json!({ "begin": { "derivations": ["/nix/store/x.drv"] } }));
+    assert!(
+        missing["error"]
+            .as_str()
+            .unwrap()
+            .contains("cannot read /nix/store/x.drv"),
+        "{missing}"
+    );
+    assert!(
+        ask(json!({ "forget": {} }))["error"]
+            .as_str()
+            .unwrap()
+            .contains("no request")
+    );
+    stop(child);
+
+    let evidence = |args: &[&str]| {
+        let file = at(&place, "evidence.jsonl");
+        let mut all = vec!["fod-evidence", file.as_str()];
+        all.extend(args);
+        let run = place.command(&all).output().unwrap();
+        assert!(run.status.success(), "{run:?}");
+        String::from_utf8(run.stdout).unwrap()
+    };
+    assert_eq!(evidence(&[]).lines().count(), 4);
+    assert_eq!(
+        evidence(&["--kind", "build", "--verdict", "ok"])
+            .lines()
+            .count(),
+        1
+    );
+    assert_eq!(
+        evidence(&["--derivation", "x", "--verdict", "denied"])
+            .lines()
+            .count(),
+        1
+    );
+    assert_eq!(evidence(&["--host", "evil.example.org"]).lines().count(), 1);
+    insta::assert_snapshot!(evidence(&["--propose", "2027-01-31"]), @r#"
+    [[exception]]
+    derivation = "x"
+    hosts = ["evil.example.org"]
+    protocols = ["http"]
+    reason = "proposed by an audit: say why"
+    expires = 2027-01-31
+    "#);
+}
+
+#[test]
+fn a_socket_that_listens_already_is_taken_over() {
+    let place = Place::new();
+    let web = Web::start().unwrap();
+    web.put("/x", "x");
+    place.write("drvs", &derivation(&place, &web.url("/x")));
+    policy(&place, &web);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut child = place
+        .command(&[
+            "fod-proxy",
+            "--mode",
+            "inspect",
+            "--inherit",
+            "0",
+            "--no-token",
+        ])
+        .args(["--derivations", at(&place, "drvs").as_str()])
+        .args(["--policy", at(&place, "policy.toml").as_str()])
+        .args(["--evidence", at(&place, "evidence.jsonl").as_str()])
+        .args(["--ca-out", at(&place, "ca.pem").as_str()])
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(until_it_listens(&mut child).0, address);
+    let mut told = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut told)
+        .unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["listeners"], json!([address]));
+    assert!(get(&address, &web.url("/x"), None).ends_with("\r\n\r\nx"));
+    let pem = std::fs::read_to_string(place.path("ca.pem")).unwrap();
+    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----") && !pem.contains("PRIVATE"));
+    stop(child);
+    // What was not ended is judged when the proxy ends.
+    let evidence = std::fs::read_to_string(place.path("evidence.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(evidence.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["kind"], &last["verdict"]),
+        (&json!("build"), &json!("ok"))
+    );
+    assert!(evidence.contains("\"attributed\":\"listener\""));
+}
+
+#[test]
+fn what_cannot_work_is_told_before_it_listens() {
+    let place = Place::new();
+    place.write(
+        "wrong.toml",
+        "[[exception]]\nhosts = [\"*\"]\nreason = \"\"\nexpires = 2027-01-01\n",
+    );
+    let told = |args: &[&str]| {
+        let evidence = at(&place, "evidence.jsonl");
+        let mut all = vec!["fod-proxy", "--evidence", evidence.as_str(), "--mode"];
+        all.extend(args);
+        let run = place.command(&all).output().unwrap();
+        assert_eq!(run.status.code(), Some(2), "{run:?}");
+        String::from_utf8(run.stderr)
+            .unwrap()
+            .replace(place.root().as_str(), "DIR")
+    };
+    let wrong = at(&place, "wrong.toml");
+    insta::assert_snapshot!(
+        [
+            told(&["tunnel"]),
+            told(&["tunnel", "--listen", "127.0.0.1:0"]),
+            told(&["replay", "--listen", "127.0.0.1:0"]),
+            told(&["tunnel", "--listen", "127.0.0.1:0", "--policy", wrong.as_str()]),
+            told(&["audit", "--listen", "127.0.0.1:0", "--ca-out", "ca.pem"]),
+            told(&["audit", "--inherit", "99"]),
+        ].join("\n"), @"
+    error: the proxy listens nowhere
+    hint: --listen, --unix or --inherit says where
+
+    error: no build could ever be announced
+    hint: --control or --derivations says which builds there are
+
+    error: replay needs a record
+    hint: --record DIR names one that inspect wrote
+
+    error: cannot use DIR/wrong.toml: exception 1 of the policy file: it names no derivation, output, class or tool
+    hint: the book's page on the proxy says what it may hold
+
+    error: only inspect and replay have an authority
+    hint: leave --ca-out out: TLS is carried as it is
+
+    error: cannot take over descriptor 99: Bad file descriptor (os error 9)
+    hint: it has to be a socket on which somebody listens already
+    ");
+}
