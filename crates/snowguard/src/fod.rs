@@ -1,6 +1,7 @@
 //! `snowguard fod`.
 
 mod gate;
+mod verify;
 
 use camino::Utf8PathBuf;
 use snowguard_inventory::Subject;
@@ -12,17 +13,22 @@ use snowguard_report::fod::{
 
 use crate::Findings;
 use crate::cli::fod::{Diff, FailOn, Fod, From, List, ListFormat};
-use crate::cli::{PlainFormat, Reading};
+use crate::cli::{Global, PlainFormat, Reading};
 use crate::deep::Look;
 use crate::error::Failure;
 use crate::output::Terminal;
 use crate::scan::json;
 
-pub(crate) fn run(command: &Fod, terminal: &Terminal) -> Result<Findings, Failure> {
+pub(crate) fn run(
+    global: &Global,
+    command: &Fod,
+    terminal: &Terminal,
+) -> Result<Findings, Failure> {
     match command {
         Fod::List(args) => list(args, terminal),
         Fod::Diff(args) => diff(args, terminal),
         Fod::Gate(args) => gate::run(args, terminal),
+        Fod::Verify(args) => verify::run(global, args, terminal),
     }
 }
 

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Command::Sbom(args) => scan::sbom(&cli.global, args, &terminal),
         Command::Explain(args) => explain::run(&cli.global, args, &terminal),
         Command::Diff(args) => diff::run(&cli.global, args, &terminal),
-        Command::Fod(command) => fod::run(command, &terminal),
+        Command::Fod(command) => fod::run(&cli.global, command, &terminal),
         Command::Status(args) => status::run(&cli.global, args, &terminal),
         Command::Advisories(Advisories::Update(args)) => {
             advisories::update(&cli.global, args, &terminal)

@@ -4,7 +4,7 @@ use serde::Serialize;
 use snowguard_fod::stale::{Kind, compare};
 use snowguard_inventory::Subject;
 
-use super::listing::{Row, unsorted};
+use super::listing::{Row, listing_with_facts};
 
 /// What differs.
 #[derive(Clone, Debug, Serialize)]
@@ -60,7 +60,8 @@ pub struct Rehashed {
 
 /// Compares two subjects.
 pub fn difference(base: &Subject, head: &Subject) -> Difference {
-    let ((before, base_fods), (after, head_fods)) = (unsorted(base), unsorted(head));
+    let ((before, base_fods), (after, head_fods)) =
+        (listing_with_facts(base), listing_with_facts(head));
     let found = compare(&base_fods, &head_fods);
     let mut gaps = before.gaps.clone();
     for gap in &after.gaps {

@@ -122,14 +122,14 @@ fn as_level<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Err
 
 /// Lists the fixed-output derivations of a subject.
 pub fn listing(subject: &Subject) -> Listing {
-    let (mut listing, _) = unsorted(subject);
+    let (mut listing, _) = listing_with_facts(subject);
     let order = |row: &Row| (row.name.clone(), row.output.clone(), row.drv.clone());
     listing.fods.sort_by_cached_key(order);
     listing
 }
 
 /// The same in the order of the subject, with the facts behind each row.
-pub(super) fn unsorted(subject: &Subject) -> (Listing, Vec<&Fod>) {
+pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
     let mut mirrors = Mirrors::default();
     let mut nodes: Vec<(NodeId, &Fod)> = Vec::new();
     let mut derivations = 0;

@@ -1,4 +1,4 @@
-//! Fixed-output derivations as people and tools read them: `snowguard fod list` and `fod diff`.
+//! Fixed-output derivations as people and tools read them: `snowguard fod list`, `fod diff` and `fod verify`.
 //!
 //! What one is told by its derivation (`snowguard_fod`); here it stands among others: who depends on
 //! it, under which attribute, and how many there are of each kind.
@@ -9,11 +9,13 @@ pub mod gate;
 mod html;
 mod listing;
 mod text;
+mod verified;
 
 pub use self::column::{Column, Condition, ConditionError, Count, counts};
 pub use self::difference::{Difference, Rehashed, Unchanged, difference};
 pub use self::html::page;
-pub use self::listing::{Finding, Listing, Row, listing};
+pub use self::listing::{Finding, Listing, Row, listing, listing_with_facts};
 pub use snowguard_fod::rule::{Level, Rule};
 
 pub use self::text::{counted, differing, listed};
+pub use self::verified::{Verification, Verified, verified, verified_page};

@@ -1,10 +1,13 @@
 //! The commands about fixed-output derivations.
 
 pub(crate) mod gate;
+mod verify;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use snowguard_report::fod::{Column, Condition};
+
+pub(crate) use verify::{Verify, VerifyFormat};
 
 #[derive(Subcommand)]
 pub(crate) enum Fod {
@@ -14,6 +17,8 @@ pub(crate) enum Fod {
     Diff(Diff),
     /// Says whether a change may pass: what it adds and alters, and what speaks against that
     Gate(gate::Gate),
+    /// Fetches them again and compares, or builds them where nothing less is exact
+    Verify(Box<Verify>),
 }
 
 /// Where derivations are read from.

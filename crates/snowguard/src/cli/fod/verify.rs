@@ -1,0 +1,103 @@
+//! `snowguard fod verify`, as it is asked for.
+
+use camino::Utf8PathBuf;
+use clap::{Args, ValueEnum};
+use snowguard_report::fod::Condition;
+
+use super::From;
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  nix path-info --derivation nixpkgs#hello | xargs snowguard fod verify
+  snowguard fod verify --plan drvs/
+  snowguard fod verify --where host=github.com --queue fods.db drvs/
+  snowguard fod verify --queue fods.db --again mismatch,gone drvs/
+  snowguard fod verify --build --where class=vendor system.drv
+  snowguard fod verify --format jsonl drvs/ | jq -r 'select(.verdict == \"gone\").name'
+
+What is exact without a builder is fetched and compared here: files, archives that are
+only unpacked, commits. --plan says which are, and why the others are not. Hashed mirrors
+(tarballs.nixos.org) are not asked: that they have it says nothing of the source.
+
+Verdicts: ok, mismatch, gone, redirect, tls, denied, failed, transient, needs-builder,
+not-fetchable.
+
+Exit status: 0 no mismatch and nothing gone, 1 some are, 2 failure.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a command line"
+)]
+pub(crate) struct Verify {
+    /// What to read: .drv files with what they need, a directory or tar of them, JSON of `nix
+    /// derivation show`, a package set with --derivations; - for stdin [default: the running system]
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<Utf8PathBuf>,
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// Only some, as for list: COLUMN=VALUE,VALUE, or != for the others. Several must all hold
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) conditions: Vec<Condition>,
+    /// Tells how each would be verified, and why; nothing is fetched
+    #[arg(long, conflicts_with_all = ["queue", "again", "build"])]
+    pub(crate) plan: bool,
+    /// How many at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) jobs: u16,
+    /// How many ask one host at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) per_host: u16,
+    /// So many milliseconds between two requests to one host
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) pace: u64,
+    /// How often what passes is tried, with longer and longer pauses
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) tries: u32,
+    /// Keeps what was done, so that it is not done again: a file, or a URL of PostgreSQL, where several
+    /// work together
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) queue: Option<String>,
+    /// With --queue: verifies again what has one of these verdicts, or all
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        value_delimiter = ',',
+        requires = "queue"
+    )]
+    pub(crate) again: Vec<String>,
+    /// Builds with Nix what nothing less is exact for
+    #[arg(long)]
+    pub(crate) build: bool,
+    /// With --build: the store, as Nix's --store takes it; it must have the derivations [default: the
+    /// one that Nix uses]
+    #[arg(long, value_name = "STORE", requires = "build")]
+    pub(crate) build_store: Option<String>,
+    /// Hosts of private networks may be asked as well, and proxies of the environment are used
+    #[arg(long)]
+    pub(crate) allow_private: bool,
+    /// Authorities that are trusted beside the system's, in PEM; git trusts them in their place
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<Utf8PathBuf>,
+    /// How to print
+    #[arg(long, short, value_enum, default_value_t)]
+    pub(crate) format: VerifyFormat,
+    /// Where to print [default: stdout]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<Utf8PathBuf>,
+    /// Shows every one, also those that are as promised
+    #[arg(long, short)]
+    pub(crate) all: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VerifyFormat {
+    /// For people
+    #[default]
+    Text,
+    /// Everything, schema snowguard-fod-verify/1
+    Json,
+    /// One JSON document a line for each
+    Jsonl,
+    /// One page, self-contained
+    Html,
+}

@@ -1,0 +1,299 @@
+//! `snowguard fod verify`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, Timestamp};
+use snowguard_db::DbError;
+use snowguard_db::refetch::{NewTask, RefetchQueue};
+use snowguard_fod::outcome::{Outcome, Verdict};
+use snowguard_http::{Client, Settings};
+use snowguard_refetch::{
+    Alone, Builder, Gate, Git, HostLimits, Job, Limits, Notice, Scratch, Verifier, Way, Work,
+    WorkError, Worked,
+};
+use snowguard_report::fod::{Verification, Verified, listing_with_facts, verified, verified_page};
+use snowguard_report::text::number;
+
+use super::{derivations, lines};
+use crate::Findings;
+use crate::cli::Global;
+use crate::cli::fod::{Verify, VerifyFormat};
+use crate::error::Failure;
+use crate::output::Terminal;
+use crate::scan::json;
+
+/// How long one build may take.
+const LONGEST_BUILD: Duration = Duration::from_hours(3);
+/// The first pause before what passes is tried again, and the longest.
+const PAUSE: SignedDuration = SignedDuration::from_secs(5);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Outcomes by the keys of their tasks, and when each was found.
+type Outcomes = HashMap<String, (Outcome, Option<String>)>;
+
+pub(super) fn run(
+    global: &Global,
+    args: &Verify,
+    terminal: &Terminal,
+) -> Result<Findings, Failure> {
+    let again = verdicts(&args.again)?;
+    let subject = derivations(&args.inputs, &args.from, terminal)?;
+    let (listing, fods) = listing_with_facts(&subject);
+    let taken: Vec<usize> = (0..listing.fods.len())
+        .filter(|at| {
+            let row = &listing.fods[*at];
+            args.conditions.iter().all(|condition| condition.takes(row))
+        })
+        .collect();
+    let jobs: Vec<Job> = taken
+        .iter()
+        .map(|at| Job::of(fods[*at], &listing.fods[*at].drv, &listing.fods[*at].urls))
+        .collect();
+    let outcomes = if args.plan {
+        None
+    } else {
+        Some(outcomes(global, args, again.as_deref(), &jobs, terminal)?)
+    };
+    let rows = taken.iter().zip(&jobs).map(|(at, job)| {
+        let found = outcomes.as_ref().and_then(|found| found.get(&job.key()));
+        let (outcome, checked) = found.cloned().unzip();
+        Verified::of(&listing.fods[*at], fods[*at], outcome, checked.flatten())
+    });
+    let verification = Verification::new(
+        listing.subject.clone(),
+        listing.fixed_output,
+        rows.collect(),
+        listing.gaps.clone(),
+    );
+    print(args, &verification, terminal)?;
+    Ok(verification.has_findings().into())
+}
+
+fn print(args: &Verify, verification: &Verification, terminal: &Terminal) -> Result<(), Failure> {
+    let (width, paint) = terminal.look(args.output.as_deref());
+    let bytes = match args.format {
+        VerifyFormat::Text => verified(verification, paint, width, args.all).into_bytes(),
+        VerifyFormat::Json => json(verification)?,
+        VerifyFormat::Jsonl => lines(&verification.fods)?,
+        VerifyFormat::Html => verified_page(verification).into_bytes(),
+    };
+    terminal.data(&bytes, args.output.as_deref())
+}
+
+/// The verdicts that are to be looked at again; none named stands for all.
+fn verdicts(words: &[String]) -> Result<Option<Vec<&'static str>>, Failure> {
+    if words.is_empty() {
+        return Ok(None);
+    }
+    if words == ["all"] {
+        return Ok(Some(Vec::new()));
+    }
+    let known = |word: &String| {
+        Verdict::of(word).map(Verdict::as_str).ok_or_else(|| {
+            let all = Verdict::ALL.map(Verdict::as_str).join(", ");
+            Failure::message(format!("there is no verdict `{word}`"))
+                .hint(format!("--again takes all, or some of {all}"))
+        })
+    };
+    words.iter().map(known).collect::<Result<_, _>>().map(Some)
+}
+
+/// Does what is to be done, and tells what came of all.
+fn outcomes(
+    global: &Global,
+    args: &Verify,
+    again: Option<&[&'static str]>,
+    jobs: &[Job],
+    terminal: &Terminal,
+) -> Result<Outcomes, Failure> {
+    let scratch = Scratch::new()
+        .map_err(|error| Failure::new(error).context("cannot make a directory for a while"))?;
+    let (todo, mut outcomes) = divide(jobs, args.build);
+    let name = match &args.queue {
+        Some(name) => name.clone(),
+        None => scratch.path().join("queue.db").display().to_string(),
+    };
+    let is_file = !name.contains("://");
+    let alone = if is_file {
+        let taken = Alone::at(Path::new(&name))
+            .map_err(|error| Failure::cannot_write(name.as_str().into(), error))?;
+        let taken = taken.ok_or_else(|| {
+            Failure::message(format!("another process is at the queue {name}"))
+                .hint("wait for it; several work together on a queue in PostgreSQL")
+        })?;
+        Some(taken)
+    } else {
+        None
+    };
+    let queue = RefetchQueue::open(&name).map_err(database)?;
+    let now = Timestamp::now();
+    if alone.is_some() {
+        queue.take_back_all(now).map_err(database)?;
+    }
+    let keys = fill(&queue, &todo, now)?;
+    if let Some(verdicts) = again {
+        queue.again(&keys, verdicts, now).map_err(database)?;
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing.
+    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let worked = work(global, args, &queue, &scratch, &interrupted, jobs, terminal)?;
+    for done in queue.results().map_err(database)? {
+        if let Ok(outcome) = serde_json::from_slice::<Outcome>(&done.result) {
+            outcomes.insert(done.key, (outcome, Some(done.finished.to_string())));
+        }
+    }
+    if worked == Worked::Interrupted {
+        let left = keys.iter().filter(|key| !outcomes.contains_key(*key));
+        let left = number(left.count());
+        return Err(match &args.queue {
+            Some(_) => Failure::message(format!("interrupted; {left} are left"))
+                .hint("run it again with the same --queue: it goes on from there"),
+            None => Failure::message(format!("interrupted; {left} are left, and nothing is kept"))
+                .hint("--queue FILE keeps what was done"),
+        });
+    }
+    Ok(outcomes)
+}
+
+/// What has to be done, and what is known without.
+fn divide(jobs: &[Job], builds: bool) -> (Vec<&Job>, Outcomes) {
+    let mut known = Outcomes::new();
+    let mut todo = Vec::new();
+    for job in jobs {
+        let (verdict, reason) = match &job.way {
+            Way::Never(why) => (Verdict::NotFetchable, why),
+            Way::Build(why) if !builds => (Verdict::NeedsBuilder, why),
+            Way::Build(_) | Way::Fetch(_) => {
+                todo.push(job);
+                continue;
+            }
+        };
+        let outcome = Outcome {
+            verdict,
+            reason: reason.clone(),
+            got: None,
+            difference: None,
+            tries: Vec::new(),
+        };
+        known.insert(job.key(), (outcome, None));
+    }
+    (todo, known)
+}
+
+/// Puts tasks into the queue; their keys.
+fn fill(queue: &RefetchQueue, todo: &[&Job], now: Timestamp) -> Result<Vec<String>, Failure> {
+    let mut tasks: BTreeMap<String, (String, Vec<u8>)> = BTreeMap::new();
+    for job in todo {
+        let payload = serde_json::to_vec(job).map_err(Failure::new)?;
+        tasks.insert(job.key(), (job.host(), payload));
+    }
+    let new: Vec<NewTask<'_>> = tasks
+        .iter()
+        .map(|(key, (host, payload))| NewTask { key, host, payload })
+        .collect();
+    queue.add(&new, now).map_err(database)?;
+    drop(new);
+    Ok(tasks.into_keys().collect())
+}
+
+fn work(
+    global: &Global,
+    args: &Verify,
+    queue: &RefetchQueue,
+    scratch: &Scratch,
+    interrupted: &Arc<AtomicBool>,
+    jobs: &[Job],
+    terminal: &Terminal,
+) -> Result<Worked, Failure> {
+    let mut settings = Settings {
+        // The queue tries again, and does something else meanwhile.
+        attempts: 1,
+        longest_pause: Duration::ZERO,
+        public_only: !args.allow_private,
+        ..Settings::from_environment()
+    };
+    settings.ca_files.extend(args.ca_file.clone());
+    let client = Client::new(settings, Arc::clone(interrupted)).map_err(|error| {
+        let hint = error.hint();
+        Failure::new(error).maybe_hint(hint)
+    })?;
+    let gate = Gate::new(HostLimits {
+        at_once: args.per_host.into(),
+        pace: Duration::from_millis(args.pace),
+    });
+    let git = Git {
+        public_only: !args.allow_private,
+        authorities: args.ca_file.clone().map(Into::into),
+        ..Git::default()
+    };
+    let builder = args.build.then(|| Builder {
+        program: "nix-store".into(),
+        store: args.build_store.clone(),
+        environment: Vec::new(),
+        longest: LONGEST_BUILD,
+        scratch: scratch.path().to_owned(),
+    });
+    let store = jobs
+        .first()
+        .and_then(|job| Some(PathBuf::from(job.output.rsplit_once('/')?.0)));
+    let bar = if terminal.shows_progress() && !global.quiet {
+        ProgressBar::new(0)
+    } else {
+        ProgressBar::hidden()
+    };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left{msg}") {
+        bar.set_style(style);
+    }
+    let worker = format!(
+        "{}-{}",
+        std::process::id(),
+        Timestamp::now().as_nanosecond()
+    );
+    let mut later = 0_usize;
+    let outcome = Work {
+        queue,
+        verifier: Verifier {
+            client: &client,
+            gate: &gate,
+            git: &git,
+            builder: builder.as_ref(),
+            scratch: scratch.path(),
+            limits: Limits::default(),
+            store: store.as_deref(),
+        },
+        worker: &worker,
+        at_once: args.jobs.into(),
+        tries: args.tries,
+        pause: PAUSE,
+        longest_pause: LONGEST_PAUSE,
+        stop: interrupted,
+    }
+    .run(&mut |notice| match notice {
+        Notice::Ended { .. } => bar.inc(1),
+        Notice::Later { .. } => {
+            later += 1;
+            bar.set_message(format!(", {} tried again", number(later)));
+        }
+        Notice::Counts(counts) => {
+            bar.set_length(counts.waiting + counts.running + counts.done);
+            bar.set_position(counts.done);
+        }
+    });
+    bar.finish_and_clear();
+    outcome.map_err(|error| match error {
+        WorkError::Queue(error) => database(error),
+        WorkError::Halt(error) => Failure::new(error),
+    })
+}
+
+fn database(error: DbError) -> Failure {
+    let hint = error.hint();
+    Failure::new(error).maybe_hint(hint)
+}

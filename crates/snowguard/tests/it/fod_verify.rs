@@ -1,0 +1,209 @@
+//! `snowguard fod verify`: on derivations that the real Nix wrote, and servers on the loopback interface.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use snowguard_db::refetch::RefetchQueue;
+use snowguard_store::{Hash, HashAlgo, Notation};
+use snowguard_testkit::nix::{Nix, NixStore};
+use snowguard_testkit::web::{Fault, Web};
+
+use crate::support::{Place, Run};
+
+/// A store with derivations of Nix's own fetcher: name, URL, and the content that is promised.
+fn store(fods: &[(String, String, String)]) -> NixStore {
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let mut all = String::new();
+    for (name, url, content) in fods {
+        let hash = Hash::of(HashAlgo::Sha256, content.as_bytes()).unwrap();
+        let hash = hash.to_notation(Notation::Hex);
+        let _ = writeln!(all, "(fixed \"{name}\" \"{url}\" \"{hash}\")");
+    }
+    let expression = format!(
+        r#"
+let
+  fixed = name: url: outputHash: derivation {{
+    inherit name url outputHash; outputHashAlgo = "sha256"; outputHashMode = "flat";
+    system = "x86_64-linux"; builder = "builtin:fetchurl";
+  }};
+  other = name: args: derivation ({{ inherit name; system = "x86_64-linux"; builder = "/bin/sh"; }} // args);
+in [
+{all}
+(other "vendored" {{
+  tool = other "cargo-1.80" {{ }}; outputHash = builtins.hashString "sha256" "x";
+  outputHashAlgo = "sha256"; outputHashMode = "recursive";
+}})
+(other "bought.bin" {{
+  tool = other "restrict-message" {{ }}; outputHash = builtins.hashString "sha256" "y";
+  outputHashAlgo = "sha256"; outputHashMode = "flat";
+}})
+]
+"#
+    );
+    store.instantiate(&expression, &[]).unwrap();
+    store
+}
+
+fn verify(place: &Place, store: &NixStore, args: &[&str]) -> Run {
+    let directory = store.dir().to_str().unwrap();
+    let all = ["fod", "verify", "--allow-private", directory];
+    place.run(&[&all[..], args].concat())
+}
+
+/// Some of each, on one server.
+fn some(web: &Web) -> NixStore {
+    web.put("/right", "right");
+    web.put("/wrong", "something else");
+    web.fail_always("/away", Fault::Redirect("/right".into()));
+    let fod = |name: &str, path: &str| (name.to_owned(), web.url(path), "right".to_owned());
+    store(&[
+        fod("right.tar.gz", "/right"),
+        fod("moved.tar.gz", "/away"),
+        fod("wrong.tar.gz", "/wrong"),
+        fod("gone.tar.gz", "/gone"),
+    ])
+}
+
+/// What is told, without what differs from run to run.
+fn shown(run: &Run, web: &Web, store: &NixStore) -> String {
+    let base = web.base();
+    let (_, host) = base.split_once("://").unwrap();
+    let text = run.shown().replace(host, "HOST");
+    text.replace(store.dir().to_str().unwrap(), "STORE")
+}
+
+#[test]
+fn what_a_maintainer_reads() {
+    let web = Web::start().unwrap();
+    let (place, store) = (Place::new(), some(&web));
+    let run = verify(&place, &store, &[]);
+    run.exits(1).fits();
+    insta::assert_snapshot!(shown(&run, &web, &store));
+    let plan = verify(&place, &store, &["--plan", "--all"]);
+    plan.exits(0).fits();
+    insta::assert_snapshot!(shown(&plan, &web, &store));
+    let right = verify(&place, &store, &["--where", "name=right.tar.gz"]);
+    right.exits(0);
+}
+
+#[test]
+fn what_tools_read() {
+    let web = Web::start().unwrap();
+    let (place, store) = (Place::new(), some(&web));
+    let run = verify(&place, &store, &["--format", "json"]);
+    let told: Value = serde_json::from_str(&run.exits(1).stdout).unwrap();
+    assert_eq!(told["schema"], "snowguard-fod-verify/1");
+    assert_eq!(
+        told["verdicts"],
+        serde_json::json!({"ok": 2, "mismatch": 1, "gone": 1, "needs-builder": 1, "not-fetchable": 1})
+    );
+    assert_eq!(told["fods"][0]["name"], "wrong.tar.gz");
+    assert_eq!(told["fods"][0]["got"]["size"], 14);
+    let lines = verify(&place, &store, &["--format", "jsonl"]);
+    assert_eq!(lines.exits(1).stdout.lines().count(), 6);
+    let page = verify(&place, &store, &["--format", "html"]);
+    let page = &page.exits(1).stdout;
+    assert!(page.contains("wrong.tar.gz") && !page.contains("<script"));
+    // Who chooses the addresses is a stranger.
+    let directory = store.dir().to_str().unwrap();
+    let denied = place.run(&["fod", "verify", directory, "--format", "json"]);
+    let told: Value = serde_json::from_str(&denied.exits(0).stdout).unwrap();
+    assert_eq!(told["verdicts"]["denied"], 4);
+}
+
+#[test]
+fn what_was_done_is_kept_and_done_again_on_demand() {
+    let web = Web::start().unwrap();
+    let (place, store) = (Place::new(), some(&web));
+    let queue = ["--queue", "fods.db"];
+    verify(&place, &store, &queue).exits(1);
+    web.seen();
+    verify(&place, &store, &queue).exits(1);
+    assert!(web.seen().is_empty());
+    web.put("/gone", "right");
+    let again = [&queue[..], &["--again", "gone,mismatch"]].concat();
+    let run = verify(&place, &store, &again);
+    assert!(run.exits(1).stdout.contains("3 ok"));
+    let asked: Vec<String> = web.seen().into_iter().map(|one| one.path).collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    verify(&place, &store, &[&queue[..], &["--again", "fine"]].concat())
+        .fails_with("there is no verdict `fine`");
+    verify(&place, &store, &["--again", "all"]).fails_with("--queue");
+}
+
+/// Killed at points that are the same in every run, it loses nothing and repeats no more than what was under way.
+#[test]
+fn killed_it_loses_nothing() {
+    const JOBS: usize = 4;
+    let kills: usize = std::env::var("SNOWGUARD_KILLS")
+        .ok()
+        .map_or(12, |text| text.parse().unwrap());
+    let count = 60 + 12 * kills;
+    let web = Web::start().unwrap();
+    let fods: Vec<(String, String, String)> = (0..count)
+        .map(|n| {
+            let path = format!("/{n}");
+            web.put(&path, format!("body {n}"));
+            let promised = if n % 10 == 3 {
+                "other".to_owned()
+            } else {
+                format!("body {n}")
+            };
+            (format!("fod-{n}"), web.url(&path), promised)
+        })
+        .collect();
+    let (place, store) = (Place::new(), store(&fods));
+    let jobs = JOBS.to_string();
+    let directory = store.dir().to_str().unwrap();
+    let args = [
+        "fod",
+        "verify",
+        "--allow-private",
+        directory,
+        "--queue",
+        "fods.db",
+        "--jobs",
+        &jobs,
+        "--per-host",
+        &jobs,
+        "--pace",
+        "3",
+        "--format",
+        "json",
+    ];
+    let mut state: u64 = 42;
+    for _ in 0..kills {
+        let mut running = place
+            .command(&args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Knuth's numbers: the same in every run, wherever they lead.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        std::thread::sleep(Duration::from_millis(40 + (state >> 33) % 160));
+        running.kill().unwrap();
+        running.wait().unwrap();
+    }
+    let run = place.run(&args);
+    let told: Value = serde_json::from_str(&run.exits(1).stdout).unwrap();
+    assert_eq!(told["fods"].as_array().unwrap().len(), count + 2);
+    let wrong = (0..count).filter(|n| n % 10 == 3).count();
+    assert_eq!(told["verdicts"]["mismatch"], wrong);
+    assert_eq!(told["verdicts"]["ok"], count - wrong);
+    let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+    for request in web.seen() {
+        *asked.entry(request.path).or_default() += 1;
+    }
+    assert_eq!(asked.len(), count);
+    let repeated: usize = asked.values().map(|times| times - 1).sum();
+    assert!(repeated <= JOBS * kills, "{repeated} of {kills} kills");
+    // Nobody holds anything any more.
+    let queue = RefetchQueue::open(place.path("fods.db").to_str().unwrap()).unwrap();
+    assert_eq!(queue.counts().unwrap().done, u64::try_from(count).unwrap());
+}
