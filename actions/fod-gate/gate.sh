@@ -7,6 +7,7 @@
 #   BASE, HEAD   derivations before and after, in any form that `snowguard fod list` reads
 #   WAIVERS      what is accepted; take it from the base, not from the change    [default: none]
 #   VERIFIED     results of fetching again, snowguard-fod-verify/1               [default: none]
+#   VERIFY       1: fetch again what the change adds or alters                   [default: nothing]
 #   FAIL_ON      error, warning, note or never                                   [default: warning]
 #   REPORTS      where reports go: summary.md, gate.sarif, gate.json             [default: fod-gate]
 #   SNOWGUARD    the program                                                     [default: snowguard]
@@ -29,6 +30,7 @@ arguments=(
 )
 [ -z "${WAIVERS:-}" ] || arguments+=(--waivers "$WAIVERS")
 [ -z "${VERIFIED:-}" ] || arguments+=(--verified "$VERIFIED")
+[ "${VERIFY:-}" != 1 ] || arguments+=(--verify)
 
 # A runner of GitHub takes lines of a log for commands; from here to the end it takes none.
 token=

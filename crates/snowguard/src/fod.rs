@@ -27,7 +27,7 @@ pub(crate) fn run(
     match command {
         Fod::List(args) => list(args, terminal),
         Fod::Diff(args) => diff(args, terminal),
-        Fod::Gate(args) => gate::run(args, terminal),
+        Fod::Gate(args) => gate::run(global, args, terminal),
         Fod::Verify(args) => verify::run(global, args, terminal),
     }
 }

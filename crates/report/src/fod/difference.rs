@@ -58,6 +58,15 @@ pub struct Rehashed {
     pub head: Row,
 }
 
+impl Difference {
+    /// What was added or altered, as it is now.
+    pub fn changed(&self) -> impl Iterator<Item = &Row> {
+        let unchanged = self.unchanged_hash.iter().map(|found| &found.head);
+        let rehashed = self.changed_hash.iter().map(|found| &found.head);
+        unchanged.chain(rehashed).chain(&self.added)
+    }
+}
+
 /// Compares two subjects.
 pub fn difference(base: &Subject, head: &Subject) -> Difference {
     let ((before, base_fods), (after, head_fods)) =

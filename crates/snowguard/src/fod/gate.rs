@@ -1,31 +1,40 @@
 //! `snowguard fod gate`.
 
+use std::collections::HashSet;
+
 use camino::Utf8Path;
 use snowguard_formats::Layout;
+use snowguard_inventory::Subject;
+use snowguard_refetch::Job;
 use snowguard_report::fod::gate::{
     Gate, GateRule, Terms, Verified, Waivers, gate, gated, log, summary,
 };
-use snowguard_report::fod::{Level, difference};
+use snowguard_report::fod::{Difference, Level, difference, listing_with_facts};
 
-use super::derivations;
+use super::{derivations, verify};
 use crate::Findings;
-use crate::cli::fod::FailOn;
+use crate::cli::Global;
 use crate::cli::fod::gate::{Gate as Args, GateFormat};
+use crate::cli::fod::{FailOn, Verify, VerifyFormat};
 use crate::error::Failure;
 use crate::output::Terminal;
 use crate::scan::{json, now};
 
-pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<Findings, Failure> {
+pub(super) fn run(global: &Global, args: &Args, terminal: &Terminal) -> Result<Findings, Failure> {
     // What is small and wrong is told before what takes long.
     let waivers = args
         .waivers
         .as_deref()
         .map_or(Ok(Waivers::default()), waivers)?;
-    let verified = args.verified.as_deref().map(verified).transpose()?;
+    let mut verified = args.verified.as_deref().map(verified).transpose()?;
     let base = derivations(std::slice::from_ref(&args.base), &args.from, terminal)?;
     let head = derivations(std::slice::from_ref(&args.head), &args.from, terminal)?;
+    let difference = difference(&base, &head);
+    if args.verify {
+        verified = Some(again(global, args, &head, &difference, terminal)?);
+    }
     let gate = gate(
-        &difference(&base, &head),
+        &difference,
         &Terms {
             fail_on: level(args.fail_on),
             today: now().1,
@@ -53,6 +62,50 @@ pub(super) fn run(args: &Args, terminal: &Terminal) -> Result<Findings, Failure>
     };
     terminal.data(&bytes, args.output.as_deref())?;
     Ok((!gate.passed).into())
+}
+
+/// Fetches again what was added or altered.
+fn again(
+    global: &Global,
+    args: &Args,
+    head: &Subject,
+    difference: &Difference,
+    terminal: &Terminal,
+) -> Result<Verified, Failure> {
+    let changed: HashSet<&str> = difference.changed().map(|row| row.drv.as_str()).collect();
+    let (listing, fods) = listing_with_facts(head);
+    let jobs: Vec<Job> = listing
+        .fods
+        .iter()
+        .zip(fods)
+        .filter(|(row, _)| changed.contains(row.drv.as_str()))
+        .map(|(row, fod)| Job::of(fod, &row.drv, &row.urls))
+        .collect();
+    let asked = Verify {
+        inputs: Vec::new(),
+        from: args.from.clone(),
+        conditions: Vec::new(),
+        plan: false,
+        jobs: 16,
+        per_host: 4,
+        pace: 0,
+        tries: 4,
+        queue: args.queue.clone(),
+        again: Vec::new(),
+        build: args.build,
+        build_store: None,
+        allow_private: args.allow_private,
+        ca_file: args.ca_file.clone(),
+        format: VerifyFormat::Json,
+        output: None,
+        all: true,
+    };
+    let outcomes = verify::outcomes(global, &asked, None, &jobs, terminal)?;
+    let told = jobs.iter().filter_map(|job| {
+        let (outcome, _) = outcomes.get(&job.key())?;
+        Some((job.drv.clone(), outcome.clone()))
+    });
+    Ok(Verified::new(told))
 }
 
 fn sarif(gate: &Gate) -> Result<Vec<u8>, Failure> {

@@ -34,7 +34,7 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Outcomes by the keys of their tasks, and when each was found.
-type Outcomes = HashMap<String, (Outcome, Option<String>)>;
+pub(super) type Outcomes = HashMap<String, (Outcome, Option<String>)>;
 
 pub(super) fn run(
     global: &Global,
@@ -104,7 +104,7 @@ fn verdicts(words: &[String]) -> Result<Option<Vec<&'static str>>, Failure> {
 }
 
 /// Does what is to be done, and tells what came of all.
-fn outcomes(
+pub(super) fn outcomes(
     global: &Global,
     args: &Verify,
     again: Option<&[&'static str]>,

@@ -1,6 +1,8 @@
 //! `snowguard fod gate`: on derivations that the real Nix wrote, some by people with bad intentions.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -384,4 +386,80 @@ fn the_action_puts_nothing_into_its_script() {
     assert!(!script.contains("${{"), "{script}");
     let scripts = action.matches("run:").count();
     assert_eq!(scripts, 1);
+}
+
+/// What one address serves, until the test ends.
+fn served(body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = [0; 8192];
+            let _ = stream.read(&mut head);
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Files that Nix itself fetches: name, URL, contents.
+fn fetched(files: &[(&str, &str, &str)]) -> NixStore {
+    let nix = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let files = files.iter().map(|(name, url, contents)| {
+        format!(
+            r#"(derivation {{
+              name = "{name}"; system = "builtin"; builder = "builtin:fetchurl"; url = "{url}"; urls = [ "{url}" ];
+              outputHash = builtins.hashString "sha256" "{contents}"; outputHashAlgo = "sha256";
+              outputHashMode = "flat"; executable = false; unpack = false; preferLocalBuild = true;
+            }})"#
+        )
+    });
+    let files: Vec<String> = files.collect();
+    nix.instantiate(&format!("[ {} ]", files.join(" ")), &[])
+        .unwrap();
+    nix
+}
+
+#[test]
+fn what_is_changed_is_fetched_again_and_nothing_else() {
+    let (one, two) = (served("one"), served("two"));
+    let url = |server: &str, path: &str| format!("{server}/{path}");
+    // Nobody serves this one: whoever asked for it would be told that it is not there.
+    let same = "http://127.0.0.1:1/same";
+    let old = url(&one, "x-1.tar.gz");
+    let base = fetched(&[("same", same, "same"), ("x", &old, "one")]);
+    let place = Place::new();
+    let told = |head: &NixStore| {
+        let more = ["--verify", "--allow-private", "--format", "json"];
+        let run = gate(&place, &base, head, &more);
+        (run.code, rules(&document(&run)))
+    };
+    // A forgotten hash: the new address serves something else.
+    let new = url(&two, "x-2.tar.gz");
+    let (code, found) = told(&fetched(&[("same", same, "same"), ("x", &new, "one")]));
+    assert_eq!(code, 1);
+    assert!(found.contains(&"stale-hash! x".to_owned()), "{found:?}");
+    assert!(found.contains(&"mismatch! x".to_owned()), "{found:?}");
+    // The right one.
+    let (code, found) = told(&fetched(&[("same", same, "same"), ("x", &new, "two")]));
+    assert!(
+        !found.iter().any(|rule| rule.starts_with("mismatch")),
+        "{found:?}"
+    );
+    // Addresses of this machine are what a rule speaks against, whoever serves there.
+    assert_eq!((code, found[0].as_str()), (1, "private-host! x"));
+    // Without being told so, no address of a private network is asked.
+    let run = gate(
+        &place,
+        &base,
+        &fetched(&[("x", &new, "two")]),
+        &["--verify", "--format", "json"],
+    );
+    let found = rules(&document(&run));
+    assert!(found.contains(&"denied! x".to_owned()), "{found:?}");
 }

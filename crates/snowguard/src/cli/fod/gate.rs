@@ -9,6 +9,7 @@ use super::{FailOn, From};
 #[command(after_help = "\
 Examples:
   snowguard fod gate base.drv head.drv
+  snowguard fod gate base.json head.json --verify --format markdown
   snowguard fod gate base/ head/ --waivers base/ci/fod-waivers.toml \\
     --verified verified.json --summary summary.md --sarif gate.sarif
 
@@ -34,6 +35,22 @@ pub(crate) struct Gate {
     /// alters and is not in it is a finding
     #[arg(long, value_name = "FILE")]
     pub(crate) verified: Option<Utf8PathBuf>,
+    /// Fetches again what the change adds or alters, and nothing else
+    #[arg(long, conflicts_with = "verified")]
+    pub(crate) verify: bool,
+    /// With --verify: builds with Nix what nothing less is exact for
+    #[arg(long, requires = "verify")]
+    pub(crate) build: bool,
+    /// With --verify: keeps what was done, so that it is not done again
+    #[arg(long, value_name = "FILE|URL", requires = "verify")]
+    pub(crate) queue: Option<String>,
+    /// With --verify: hosts of private networks may be asked as well, and proxies of the environment
+    /// are used
+    #[arg(long, requires = "verify")]
+    pub(crate) allow_private: bool,
+    /// With --verify: authorities that are trusted beside the system's, in PEM
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub(crate) ca_file: Option<Utf8PathBuf>,
     /// What makes the exit status 1
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "LEVEL")]
     pub(crate) fail_on: FailOn,
