@@ -259,3 +259,54 @@ fn what_cannot_work_is_told_before_it_listens() {
     hint: it has to be a socket on which somebody listens already
     ");
 }
+
+#[test]
+fn a_thousand_at_a_time_fit_into_200_mb() {
+    let place = Place::new();
+    let web = Web::start().unwrap();
+    web.put("/x", vec![b'x'; 100_000]);
+    let drv = derivation(&place, &web.url("/x"));
+    place.write("drvs", &drv);
+    policy(&place, &web);
+    let mut child = place
+        .command(&["fod-proxy", "--mode", "inspect", "--listen", "127.0.0.1:0"])
+        .args(["--no-token", "--derivations", at(&place, "drvs").as_str()])
+        .args(["--policy", at(&place, "policy.toml").as_str()])
+        .args(["--evidence", at(&place, "evidence.jsonl").as_str()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (address, _stderr) = until_it_listens(&mut child);
+    let url = web.url("/x");
+    let host = url.split('/').nth(2).unwrap();
+    let request = format!("GET {url} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    // All are asked before one is read.
+    let mut streams: Vec<TcpStream> = (0..1000)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(60)))
+                .unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    for stream in &mut streams {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.len() > 100_000);
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: u64 = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    assert!(kib < 200_000, "{kib} KiB");
+    stop(child);
+    let evidence = std::fs::read_to_string(place.path("evidence.jsonl")).unwrap();
+    assert_eq!(evidence.matches("\"kind\":\"request\"").count(), 1000);
+}
