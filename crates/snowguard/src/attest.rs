@@ -219,7 +219,7 @@ fn wrapped(text: &str) -> Vec<String> {
 }
 
 /// The directory of secret keys.
-fn directory(keys: &Keys) -> Result<Utf8PathBuf, Failure> {
+pub(crate) fn directory(keys: &Keys) -> Result<Utf8PathBuf, Failure> {
     keys.keys
         .clone()
         .or_else(|| Some(data_directory()?.join("keys")))

@@ -1,6 +1,7 @@
 //! `snowguard fod`.
 
 mod gate;
+mod statements;
 mod verify;
 
 use camino::Utf8PathBuf;

@@ -18,6 +18,8 @@ use snowguard_refetch::{
 };
 use snowguard_report::fod::{Verification, Verified, listing_with_facts, verified, verified_page};
 use snowguard_report::text::number;
+use snowguard_secrets::KeyDirectory;
+use snowguard_store::SecretKey;
 
 use super::{derivations, lines};
 use crate::Findings;
@@ -42,6 +44,8 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<Findings, Failure> {
     let again = verdicts(&args.again)?;
+    // Who cannot sign learns it before hours of work.
+    let keys = keys(args)?;
     let subject = derivations(&args.inputs, &args.from, terminal)?;
     let (listing, fods) = listing_with_facts(&subject);
     let taken: Vec<usize> = (0..listing.fods.len())
@@ -70,8 +74,27 @@ pub(super) fn run(
         rows.collect(),
         listing.gaps.clone(),
     );
+    if let Some(directory) = args.statements.as_deref().filter(|_| !keys.is_empty()) {
+        let written = super::statements::write(&verification.fods, &keys, directory)?;
+        if !global.quiet {
+            let text = format!(
+                "{} statements were signed into {directory}",
+                number(written)
+            );
+            terminal.note(&text);
+        }
+    }
     print(args, &verification, terminal)?;
     Ok(verification.has_findings().into())
+}
+
+fn keys(args: &Verify) -> Result<Vec<SecretKey>, Failure> {
+    if args.sign.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = KeyDirectory::open(&crate::attest::directory(&args.keys)?)?;
+    let found = args.sign.iter().map(|name| keys.key(name));
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 fn print(args: &Verify, verification: &Verification, terminal: &Terminal) -> Result<(), Failure> {

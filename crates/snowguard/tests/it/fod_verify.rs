@@ -134,6 +134,49 @@ fn what_was_done_is_kept_and_done_again_on_demand() {
     verify(&place, &store, &["--again", "all"]).fails_with("--queue");
 }
 
+#[test]
+fn what_was_found_is_signed() {
+    let web = Web::start().unwrap();
+    let (place, store) = (Place::new(), some(&web));
+    let key = ["attest", "key", "new", "ci-1", "--keyring", "keyring.json"];
+    place.run(&key).exits(0);
+    let sign = ["--sign", "ci-1", "--statements", "signed"];
+    verify(&place, &store, &sign).exits(1);
+    let mut verdicts = BTreeMap::new();
+    for file in place.files("signed") {
+        let path = format!("signed/{file}");
+        let args = [
+            "attest",
+            "verify",
+            &path,
+            "--keyring",
+            "keyring.json",
+            "--format",
+            "json",
+        ];
+        let run = place.run(&args);
+        let told: Value = serde_json::from_str(&run.exits(0).stdout).unwrap();
+        let verdict = &told["statement"]["predicate"]["outcome"]["verdict"];
+        *verdicts
+            .entry(verdict.as_str().unwrap().to_owned())
+            .or_insert(0) += 1;
+    }
+    let expected = [
+        ("gone", 1),
+        ("mismatch", 1),
+        ("not-fetchable", 1),
+        ("ok", 2),
+    ];
+    let expected = expected.map(|(verdict, count)| (verdict.to_owned(), count));
+    assert_eq!(verdicts, BTreeMap::from(expected));
+    verify(
+        &place,
+        &store,
+        &["--sign", "nobody", "--statements", "signed"],
+    )
+    .fails_with("nobody");
+}
+
 /// Killed at points that are the same in every run, it loses nothing and repeats no more than what was under way.
 #[test]
 fn killed_it_loses_nothing() {

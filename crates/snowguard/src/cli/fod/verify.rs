@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use snowguard_report::fod::Condition;
 
 use super::From;
+use crate::cli::attest::Keys;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -14,6 +15,7 @@ Examples:
   snowguard fod verify --where host=github.com --queue fods.db drvs/
   snowguard fod verify --queue fods.db --again mismatch,gone drvs/
   snowguard fod verify --build --where class=vendor system.drv
+  snowguard fod verify --sign ci-1 --statements statements/ drvs/
   snowguard fod verify --format jsonl drvs/ | jq -r 'select(.verdict == \"gone\").name'
 
 What is exact without a builder is fetched and compared here: files, archives that are
@@ -78,6 +80,19 @@ pub(crate) struct Verify {
     /// Authorities that are trusted beside the system's, in PEM; git trusts them in their place
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<Utf8PathBuf>,
+    /// Signs what was found with this key, one statement for each derivation; may be repeated
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "statements",
+        conflicts_with = "plan"
+    )]
+    pub(crate) sign: Vec<String>,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+    /// With --sign: the directory that the statements are put into
+    #[arg(long, value_name = "DIR", requires = "sign")]
+    pub(crate) statements: Option<Utf8PathBuf>,
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) format: VerifyFormat,
