@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use serde_json::Value;
 use snowguard_proxy::{Mode, Session, Settings};
 use snowguard_store::{Hash, HashAlgo};
-use snowguard_testkit::nix::{Nix, NixStore};
+use snowguard_testkit::nix::{Nix, NixStore, NixVersion};
 use snowguard_testkit::web::{Answer, Fault, Request, Web};
 
 use crate::support::{Place, Running, loopback, requests};
@@ -428,17 +428,25 @@ fn without_a_token_the_process_tells_whose_it_is() {
     let trusted = place.root().join("trusted.pem");
     std::fs::write(&trusted, shapes.https.authority().unwrap()).unwrap();
     let sessions: Vec<Session> = drvs.iter().map(|drv| running.begin(&[drv])).collect();
-    for drv in &drvs {
+    // Newer Nix gives what it does itself neither `out` nor a directory with the name: nobody is guessed then.
+    let is_told = shapes.store.nix().version() <= NixVersion::new(2, 26);
+    for (drv, session) in drvs.iter().zip(&sessions) {
+        let is_builtin = drv.as_str().contains("source-builtin");
         let built = shapes.build(&running, None, drv, trusted.as_std_path());
-        assert!(built.is_ok(), "{drv}: {built:?}");
-    }
-    for session in &sessions {
-        assert_eq!(running.end(session)["requests"], 1);
+        let verdict = running.end(session);
+        if is_builtin && !is_told {
+            assert!(built.unwrap_err().contains("407"), "{drv}");
+            assert_eq!(verdict["verdict"], "nothing-fetched");
+        } else {
+            assert!(built.is_ok(), "{drv}: {built:?}");
+            assert_eq!(verdict["requests"], 1);
+        }
     }
     let evidence = running.stop();
     assert!(
         requests(&evidence)
             .iter()
+            .filter(|line| line["reason"] != "unattributed")
             .all(|line| line["attributed"] == "process"),
         "{evidence:?}"
     );
