@@ -14,10 +14,11 @@ use super::{Found, Gate, How};
 use crate::escape::line;
 use crate::words::counted;
 
-/// How many characters of somebody's text are shown.
+/// How many characters of somebody's text are shown, as they are written here.
 const CUT: usize = 240;
-/// How long the summary gets, in bytes: a comment on GitHub has at most 65,536 characters.
-const MOST: usize = 56_000;
+/// How long all findings get, in bytes: a comment on GitHub has at most 65,536 characters, and there are
+/// waivers and gaps beside them.
+const MOST: usize = 44_000;
 
 /// The summary, as GitHub's, GitLab's and Forgejo's Markdown.
 pub fn summary(gate: &Gate) -> String {
@@ -228,8 +229,9 @@ pub(super) fn code(text: &str) -> String {
 /// One line of printable ASCII, cut.
 pub(super) fn plain(text: &str) -> String {
     let mut out = String::new();
-    for (at, c) in line(text).chars().enumerate() {
-        if at >= CUT {
+    for c in line(text).chars() {
+        // Of a letter that is written as a number much is left.
+        if out.len() >= CUT {
             out.push_str("...");
             break;
         }
@@ -243,7 +245,10 @@ pub(super) fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use snowguard_fod::rule::Level;
+
     use super::*;
+    use crate::fod::gate::{GateRule, ToldWaiver};
 
     #[test]
     fn text_stays_in_its_span() {
@@ -274,5 +279,58 @@ mod tests {
         (nothing)
         ");
         assert_eq!(code(&"x".repeat(1000)).len(), CUT + 5);
+        assert!(code(&"\u{1f4a5}".repeat(1000)).len() < CUT + 20);
+    }
+
+    #[test]
+    fn many_findings_hide_none_that_blocks() {
+        let long = "\u{1f4a5}`".repeat(200);
+        let found = |blocks: bool, rule: GateRule| Found {
+            rule,
+            level: Level::Error,
+            what: rule.what(),
+            remedy: rule.remedy(),
+            blocks,
+            name: long.clone(),
+            drv: long.clone(),
+            output: long.clone(),
+            attribute: Some(long.clone()),
+            position: Some(long.clone()),
+            urls: vec![long.clone()],
+            was: Some(long.clone()),
+            is: Some(long.clone()),
+            detail: Some(long.clone()),
+            waived: None,
+        };
+        let mut findings = vec![found(true, GateRule::StaleHash)];
+        let notes = std::iter::repeat_with(|| found(false, GateRule::ChangedHash));
+        findings.extend(notes.take(1000));
+        let waiver = ToldWaiver {
+            rule: long.clone(),
+            output: long.clone(),
+            reason: long.clone(),
+            expires: jiff::civil::date(2026, 1, 1),
+            line: 1,
+        };
+        let gate = Gate {
+            schema: "snowguard-fod-gate/1",
+            passed: false,
+            base: long.clone(),
+            head: long.clone(),
+            same: 0,
+            removed: 0,
+            changes: Vec::new(),
+            findings,
+            expired_waivers: Vec::new(),
+            unused_waivers: vec![waiver; 100],
+            verdicts: None,
+            gaps: vec![long.clone(); 100],
+        };
+        let summary = summary(&gate);
+        assert!(summary.len() < 65_536, "{}", summary.len());
+        assert!(summary.starts_with("## What this change fetches: 1 finding, not passed\n"));
+        assert_eq!(summary.matches("**stale-hash**").count(), 1);
+        let shown = summary.matches("**changed-hash**").count();
+        assert!(shown > 5 && summary.contains(&format!("**{shown} of 1000 are shown;")));
     }
 }
