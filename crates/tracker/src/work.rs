@@ -10,7 +10,7 @@
 //! Three threads, so that neither a decision nor a letter waits for a download. Deliberately absent: settings and
 //! signals, which are the face's.
 
-mod advisories;
+pub(crate) mod advisories;
 mod beat;
 mod due;
 mod error;

@@ -1,5 +1,7 @@
 //! Fetches advisories, brings their index up to date, and takes in what changed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use snowguard_advisory::index::SegmentDigest;
 use snowguard_advisory::read::With;
@@ -14,6 +16,8 @@ use super::{Done, Kind, Lane, WorkError, ask, rematch};
 use crate::advisories::take;
 use crate::chain::chain;
 
+/// Under which name it is noted which feeds failed the last time, and why: by part, as JSON.
+pub(crate) const FAILED: &str = "advisories.failed";
 /// Under which name it is noted what is in the database.
 const EDITION: &str = "advisories.edition";
 
@@ -132,11 +136,18 @@ fn update(
     if report.interrupted {
         return Err(WorkError::Interrupted);
     }
+    let mut failed = BTreeMap::new();
     for outcome in &report.outcomes {
         if let Err(error) = &outcome.result {
-            tracing::warn!(feed = outcome.part, error = chain(error), "a feed failed");
+            let error = chain(error);
+            tracing::warn!(feed = outcome.part, error, "a feed failed");
+            failed.insert(outcome.part.as_str(), error);
         }
     }
+    let failed = serde_json::to_string(&failed).unwrap_or_default();
+    lane.worker
+        .db
+        .write(|session| session.set_meta(FAILED, &failed))?;
     Ok(report)
 }
 
