@@ -137,7 +137,60 @@ pub(crate) fn local(back: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::respond;
+
+    fn request(path: &str, query: &[u8], form: &[u8], method: Method) -> Option<Request> {
+        Some(Request {
+            id: String::new(),
+            method,
+            segments: segments(path).ok()?,
+            target: path.to_owned(),
+            query: Fields::parse(query).ok()?,
+            form: Fields::parse(form).ok()?,
+            headers: HeaderMap::new(),
+            peer: IpAddr::from([127, 0, 0, 1]),
+        })
+    }
+
+    proptest! {
+        /// Whatever is sent, it is taken apart, and means one address or none.
+        #[test]
+        fn anything_is_an_address_or_none(
+            path in "(/|[a-z./%0-9ä\u{0}-\u{20}])*",
+            query in proptest::collection::vec(any::<u8>(), 0..200),
+            form in proptest::collection::vec(any::<u8>(), 0..200),
+            sends in any::<bool>(),
+        ) {
+            let method = if sends { Method::Post } else { Method::Get };
+            if let Some(request) = request(&path, &query, &form, method) {
+                prop_assert!(!respond::name(&request).is_empty());
+                for name in ["f", "back", "cursor", ""] {
+                    let _ = (request.form.text(name), request.query.all(name).count());
+                }
+            }
+        }
+
+        /// Every name leads to its own page, however it is written.
+        #[test]
+        fn a_link_to_a_name_leads_to_it(name in "\\PC{1,40}") {
+            prop_assume!(name != "." && name != "..");
+            prop_assert_eq!(segments(&crate::href::package(&name)).unwrap(), ["packages".to_owned(), name]);
+        }
+
+        /// What one is led back to is a path of this site, also without its notice.
+        #[test]
+        fn one_is_led_back_to_this_site_only(back in any::<String>()) {
+            if let Some(back) = local(&back) {
+                prop_assert!(back.starts_with('/') && !back.starts_with("//") && !back.contains('\\'));
+                let plain = respond::without_notice(back);
+                prop_assert_eq!(local(&plain), Some(plain.as_str()));
+                prop_assert_eq!(respond::without_notice(&plain), plain.clone());
+            }
+        }
+    }
 
     #[test]
     fn what_is_encoded_is_no_separator() {
