@@ -122,6 +122,25 @@ pub(crate) fn queue(filter: &QueueFilter, bucket: Option<Bucket>, cursor: Option
     query.of("/queue")
 }
 
+/// What is known to be exploited in a channel and waits for a first look.
+pub(crate) fn exploited_in(channel: &str) -> String {
+    let filter = QueueFilter {
+        exploited: true,
+        channel: Some(channel.to_owned()),
+        ..QueueFilter::default()
+    };
+    queue(&filter, None, None)
+}
+
+/// What needs review in a channel.
+pub(crate) fn review_in(channel: &str) -> String {
+    let filter = QueueFilter {
+        channel: Some(channel.to_owned()),
+        ..QueueFilter::default()
+    };
+    queue(&filter, Some(Bucket::Review), None)
+}
+
 /// The same in another list.
 pub(crate) fn bucket(filter: &QueueFilter, bucket: &Bucket) -> String {
     queue(filter, Some(*bucket), None)
