@@ -225,6 +225,9 @@ pub trait People {
     /// An account by its number.
     fn account(&mut self, id: i64) -> Result<Option<Account>, DbError>;
 
+    /// An account by its name, whatever the case of its letters.
+    fn account_named(&mut self, name: &str) -> Result<Option<Account>, DbError>;
+
     /// All accounts, by name, from after a name on.
     fn accounts(&mut self, after: &str, limit: usize) -> Result<Vec<Account>, DbError>;
 
@@ -368,6 +371,16 @@ impl<S: Session + ?Sized> People for S {
         let rows = self.query(
             &format!("SELECT {ACCOUNT} FROM account a WHERE a.id = $1 AND a.disabled IS NULL"),
             &[id.into()],
+        )?;
+        rows.first().map(|row| account_of(row, 0)).transpose()
+    }
+
+    fn account_named(&mut self, name: &str) -> Result<Option<Account>, DbError> {
+        let rows = self.query(
+            &format!(
+                "SELECT {ACCOUNT} FROM account a WHERE lower(a.name) = lower($1) AND a.disabled IS NULL"
+            ),
+            &[name.into()],
         )?;
         rows.first().map(|row| account_of(row, 0)).transpose()
     }

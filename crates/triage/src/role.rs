@@ -56,6 +56,8 @@ pub enum Right {
     Triage,
     /// Undo what others did.
     UndoOthers,
+    /// Give others something to look after.
+    AssignOthers,
     /// Say once which product a package is or is not, for all advisories.
     Remember,
     /// Give a confirmed finding its public id.
@@ -78,7 +80,9 @@ impl Standing {
             Right::Triage | Right::Remember => {
                 self.role >= Role::Security || self.role == Role::Maintainer && self.maintains
             }
-            Right::UndoOthers | Right::Publish | Right::DropChannel => self.role >= Role::Security,
+            Right::UndoOthers | Right::AssignOthers | Right::Publish | Right::DropChannel => {
+                self.role >= Role::Security
+            }
             Right::Administer => self.role == Role::Admin,
         }
     }
@@ -90,6 +94,9 @@ impl Standing {
                 "maintainers of the package and the security team may do this"
             }
             Right::UndoOthers => "the security team may undo what others did",
+            Right::AssignOthers => {
+                "one takes things on oneself; the security team may give them to others"
+            }
             Right::Publish | Right::DropChannel => "the security team may do this",
             Right::Administer => "administrators may do this",
         }
@@ -107,6 +114,7 @@ mod tests {
         assert!(own.may(Right::Triage) && own.may(Right::Remember));
         assert!(!other.may(Right::Triage) && !other.may(Right::Remember));
         assert!(!own.may(Right::UndoOthers) && !own.may(Right::Publish));
+        assert!(!own.may(Right::AssignOthers));
         // Who is named by a package and has no role here reads.
         assert!(!Standing::new(Role::Reader, true).may(Right::Triage));
     }

@@ -13,6 +13,10 @@ use crate::{href, words};
 
 /// What may be decided on a page.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a part of the form that is there or not"
+)]
 pub struct Form {
     /// What shows that the form is from the viewer's own page.
     pub csrf: String,
@@ -26,6 +30,8 @@ pub struct Form {
     pub many: bool,
     /// Whether somebody looks after it.
     pub assigned: bool,
+    /// Whether it may be given to others.
+    pub gives: bool,
     /// Whether what is confirmed may be published.
     pub publish: bool,
 }

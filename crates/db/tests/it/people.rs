@@ -177,6 +177,7 @@ on_both_engines! {
             let account = s.local_account(now())?;
             s.sign_in(user(1, "alice"), now())?;
             s.account(account.id)?;
+            s.account_named("alice")?;
             s.accounts("", 10)?;
             s.maintains_all(1, &[2, 3])?;
             s.login(&[0; 32], now(), now())?;

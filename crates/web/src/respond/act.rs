@@ -1,11 +1,11 @@
 //! What people do about findings: by a form, which leads back to its page, or by a program.
 
 use serde::Serialize;
-use snowguard_db::people::Scopes;
+use snowguard_db::people::{People as _, Scopes};
 use snowguard_matching::suppress::Justification;
 use snowguard_tracker::decide::{self, ActError, Acted, Actor, Request as Wish};
 use snowguard_tracker::view::State as Shown;
-use snowguard_triage::{Act as Deed, Refused, State};
+use snowguard_triage::{Act as Deed, Refused, Right, Standing, State};
 use utoipa::ToSchema;
 
 use super::route::Act;
@@ -73,7 +73,7 @@ pub(super) fn act(context: &Context<'_>, act: Act) -> Result<Reply, Fault> {
             )
         }
         Act::Assign => {
-            let wishes = wishes(form, "f", &Deed::Assign(assignee(person, form)?))?;
+            let wishes = wishes(form, "f", &Deed::Assign(assignee(context, person, form)?))?;
             (
                 "assigned",
                 decide::act(db, who, &wishes, reason, context.now),
@@ -218,17 +218,36 @@ fn original(context: &Context<'_>, form: &Fields) -> Result<i64, Fault> {
     })
 }
 
-/// Who is to look after it: oneself, or nobody.
-fn assignee(person: &Person, form: &Fields) -> Result<Option<i64>, Fault> {
-    match form.text("assignee") {
-        None => Ok(None),
-        Some(name) if name.eq_ignore_ascii_case(&person.account.name) => {
-            Ok(Some(person.account.id))
+/// Who is to look after it: oneself, nobody, or another whom the security team names. A field of its own says
+/// whom, beside buttons that stand for oneself and nobody.
+fn assignee(context: &Context<'_>, person: &Person, form: &Fields) -> Result<Option<i64>, Fault> {
+    let name = match form.get("give") {
+        Some(_) => {
+            let name = form.text("to");
+            Some(name.ok_or_else(|| Fault::Refused("it is not said to whom".into()))?)
         }
-        Some(_) => Err(Fault::Refused(
-            "one takes things on oneself, and not on others".into(),
-        )),
+        None => form.text("assignee"),
+    };
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    if name.eq_ignore_ascii_case(&person.account.name) {
+        return Ok(Some(person.account.id));
     }
+    if !person.standing(false).may(Right::AssignOthers) {
+        let needed = Standing::needed(Right::AssignOthers);
+        return Err(Fault::Forbidden(needed.to_owned()));
+    }
+    let found = context
+        .app
+        .database()
+        .read(|session| session.account_named(name))
+        .map_err(Fault::internal)?;
+    let found = found.ok_or_else(|| Fault::NotFound {
+        what: "account",
+        name: name.to_owned(),
+    })?;
+    Ok(Some(found.id))
 }
 
 pub(super) fn fault(error: ActError) -> Fault {

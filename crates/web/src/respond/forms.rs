@@ -94,11 +94,15 @@ pub(super) const FORMS: [Form; 13] = [
     Form {
         at: "/assign",
         name: "assign",
-        what: "Takes findings on oneself, or gives them back",
+        what: "Takes findings on oneself, gives them back, or gives them to another",
         scope: "triage",
         fields: &[
             FINDINGS,
-            field("assignee", Kind::Optional, "One’s own login, or nothing"),
+            field(
+                "assignee",
+                Kind::Optional,
+                "A login, or nothing; another’s than one’s own for the security team only",
+            ),
             REASON,
         ],
         schema: "Done",

@@ -296,6 +296,7 @@ fn form<'k>(
         selected: None,
         many,
         assigned: false,
+        gives: person.standing(false).may(Right::AssignOthers),
         publish: person.standing(false).may(Right::Publish),
     }))
 }

@@ -56,6 +56,7 @@ pub(crate) fn form(many: bool) -> Form {
         selected: None,
         many,
         assigned: false,
+        gives: many,
         publish: false,
     }
 }

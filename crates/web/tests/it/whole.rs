@@ -121,9 +121,12 @@ fn the_same_without_script_on_a_phone() {
         .open(&server.url(&format!("/login/local?token={token}")), view)
         .unwrap();
     let click = |page: &mut Page<'_>, selector: &str, then: &str| {
-        page.evaluate(&format!("document.querySelector({selector:?}).click()"))
-            .unwrap();
-        wait(page, &has(then));
+        page.evaluate(&format!(
+            "document.leaving = true; document.querySelector({selector:?}).click()"
+        ))
+        .unwrap();
+        // Of the page that it leads to, and not of the one that it leads away from.
+        wait(page, &format!("!document.leaving && {}", has(then)));
         let scrolls = page
             .evaluate("document.documentElement.scrollWidth > innerWidth")
             .unwrap();
@@ -154,8 +157,12 @@ fn the_same_without_script_on_a_phone() {
         "nav a[href='/activity']",
         "only the first has it",
     );
-    click(&mut page, "nav a[href='/queue']", "CVE-2026-0002");
-    click(&mut page, "nav a[href='/channels']", "nixos-26.05");
+    click(&mut page, "nav a[href='/queue']", "Grouped by");
+    click(
+        &mut page,
+        "nav a[href='/channels']",
+        "As changes reach them",
+    );
 }
 
 #[test]
@@ -344,12 +351,18 @@ fn what_is_missing_in_a_decision_is_said() {
             .starts_with("/?done=commented"),
         "never to another server"
     );
-    assert_eq!(
-        visitor
-            .post(&server, "/assign", &format!("f={finding}&assignee=mallory"))
-            .status,
-        422
-    );
+    for (whom, status) in [
+        ("assignee=mallory", 404),
+        ("give=1&to=+", 422),
+        ("give=1&to=mallory", 404),
+    ] {
+        let form = format!("f={finding}&{whom}");
+        assert_eq!(
+            visitor.post(&server, "/assign", &form).status,
+            status,
+            "{whom}"
+        );
+    }
     let own = visitor.post(
         &server,
         "/assign",
