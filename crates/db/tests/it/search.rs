@@ -3,6 +3,7 @@
 use proptest::test_runner::{Config, TestRunner};
 use snowguard_db::Database;
 use snowguard_db::search::{Cursor, Document, Found, Hit, Search};
+use snowguard_testkit::database::Scratch;
 use snowguard_testkit::on_both_engines;
 
 fn fill(db: &Database) {
@@ -174,4 +175,26 @@ on_both_engines! {
             }
         }
     }
+}
+
+/// A plan for whatever words there may be is kept after a few runs, and reads the whole table for an id that is
+/// nowhere in it.
+#[test]
+fn postgres_plans_a_search_for_its_words() {
+    let scratch = Scratch::postgres().unwrap();
+    let db = Database::open(scratch.name()).unwrap();
+    fill(&db);
+    for _ in 0..10 {
+        hits(&db, "CVE-2024-0001");
+    }
+    let plans = db.read(|session| {
+        let rows = session.query(
+            "SELECT CAST(sum(custom_plans) AS BIGINT), CAST(sum(generic_plans) AS BIGINT)
+             FROM pg_catalog.pg_prepared_statements WHERE statement LIKE 'SELECT document FROM search_words%'",
+            &[],
+        )?;
+        let row = rows.first().unwrap();
+        Ok((row.get::<Option<i64>>(0)?, row.get::<Option<i64>>(1)?))
+    });
+    assert_eq!(plans.unwrap(), (Some(10), Some(0)));
 }
