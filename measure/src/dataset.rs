@@ -55,7 +55,8 @@ pub(crate) fn derivations(data: &Utf8Path, set: &str) -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&Value::Object(all))?)
 }
 
-fn derivation(drv: &Value) -> Value {
+/// One of them, without the texts that the data set only names.
+pub(crate) fn derivation(drv: &Value) -> Value {
     let rows = |name: &str| drv[name].as_array().into_iter().flatten();
     let mut outputs = Map::new();
     for output in rows("outputs") {

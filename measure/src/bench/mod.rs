@@ -9,6 +9,7 @@ mod deep;
 mod derivations;
 mod feed;
 mod feeds;
+mod fod;
 mod meter;
 mod packages;
 mod peer;
@@ -40,6 +41,7 @@ Examples:
   cargo xtask bench packages --data DIR --runs 3
   cargo xtask bench packages --data DIR --alone          without vulnix
   cargo xtask bench derivations --data DIR
+  cargo xtask bench fod --data DIR --format json         fixed-output derivations of a package set
   cargo xtask bench update --data DIR --format json
   cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
   cargo xtask bench day --data DIR                       from a feed's new record to the message about it
@@ -61,6 +63,8 @@ enum What {
     Packages(Common),
     /// Parses all derivations of a package set, as JSON and as .drv files
     Derivations(Common),
+    /// Lists the fixed-output derivations of a package set from .drv files, and counts them another way
+    Fod(Common),
     /// Updates an index of all data by 1,000 changed records, and publishes it
     Update(Common),
     /// Updates from a mirror on the loopback interface that has all data packed as feeds
@@ -127,6 +131,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Rematch(args) => return rematch::run(args),
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))
+        }),
+        What::Fod(common) => (common, |args| {
+            Ok(Report::Fod(Box::new(fod::measure(args)?)))
         }),
         What::Update(common) => (common, |args| Ok(Report::Update(update::measure(args)?))),
     };

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::deep;
 use super::feed::Served;
+use super::fod;
 use super::meter::Measured;
 use super::times::Times;
 
@@ -16,6 +17,7 @@ pub(super) enum Report {
     Packages(Packages),
     Derivations(Parsing),
     Update(Update),
+    Fod(Box<fod::Listed>),
     Deep(Box<deep::Deep>),
 }
 
@@ -171,6 +173,7 @@ impl Report {
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         match self {
+            Self::Fod(listed) => out.push_str(&listed.text()),
             Self::Scan(scan) => {
                 let what = format!(
                     "{} derivations, {} packages, {} vulnerabilities",
