@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use data_encoding::HEXLOWER;
 use snowguard_advisory::index::{Index, OpenError, SegmentDigest};
 
 use crate::lock::{FileLock, LockError, Waiting};
@@ -87,6 +88,15 @@ impl IndexFile {
     /// The bytes of the delta, if there is one.
     pub fn delta_bytes(&self) -> Option<&[u8]> {
         self.delta.as_deref()
+    }
+
+    /// What tells it from every other, whether it has a delta or not.
+    pub fn digest(&self) -> String {
+        let name = |digest: Option<SegmentDigest>| {
+            digest.map_or_else(String::new, |digest| HEXLOWER.encode(digest.as_bytes()))
+        };
+        let delta = self.delta_bytes().and_then(SegmentDigest::of);
+        format!("{}+{}", name(self.base_digest()), name(delta))
     }
 
     /// Where it lies.

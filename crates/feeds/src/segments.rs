@@ -174,6 +174,15 @@ pub fn records_path(index: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{index}.records"))
 }
 
+/// Where the index of a record store lies: where [`records_path`] has the store beside it, and next to a store
+/// of another name.
+pub fn index_path(records: &Utf8Path) -> Utf8PathBuf {
+    match records.as_str().strip_suffix(".records") {
+        Some(index) if !index.is_empty() && !index.ends_with('/') => index.into(),
+        _ => Utf8PathBuf::from(format!("{records}.idx")),
+    }
+}
+
 /// Why the index files cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentsError {

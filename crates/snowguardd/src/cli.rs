@@ -435,7 +435,7 @@ pub(crate) struct Advisories {
     /// Files, directories and archives of advisories, each a whole edition of one source
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<Utf8PathBuf>,
-    /// Where the records of all sources are kept
+    /// Where the records of all sources are kept, with their index beside them
     #[arg(long, value_name = "FILE")]
     pub(crate) records: Utf8PathBuf,
 }

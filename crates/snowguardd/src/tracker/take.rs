@@ -6,16 +6,15 @@ use std::sync::atomic::AtomicBool;
 use camino::Utf8Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use snowguard_advisory::index::{Builder, Index};
 use snowguard_advisory::read::With;
 use snowguard_db::Database;
 use snowguard_db::evaluations::Shrinking;
-use snowguard_feeds::RecordStore;
+use snowguard_feeds::segments::{Compact, SegmentsError, index_path, is_of_others, write};
+use snowguard_feeds::{IndexFile, RecordStore};
 use snowguard_http::{Client, Settings};
 use snowguard_inventory::IdentityTable;
 use snowguard_sources::packages::Derivations;
 use snowguard_sources::{Input, Options};
-use snowguard_store::{Hash, HashAlgo, Notation};
 use snowguard_tracker::ingest::{self, IngestError, Outcome, Polled, Poller, Revision};
 use snowguard_tracker::rematch::{Rematcher, Scope};
 
@@ -158,15 +157,20 @@ pub(super) fn advisories(database: &Database, args: &Advisories) -> Result<(), F
         "{} records and {} advisories changed",
         taken.records, taken.advisories
     ));
-    let mut builder = Builder::new();
-    store.fill(&mut builder).map_err(Failure::new)?;
-    let bytes = builder.finish().bytes;
-    let digest = Hash::of(HashAlgo::Sha256, &bytes)
-        .map(|hash| hash.to_notation(Notation::Hex))
-        .unwrap_or_default();
+    let path = index_path(&args.records);
+    let failed = |error: SegmentsError| Failure::new(error);
+    if is_of_others(&mut store, &path).map_err(failed)? {
+        return Err(
+            Failure::message(format!("{path} is an index that was not made here"))
+                .hint("move it away, or keep the records under another name: their index lies beside them"),
+        );
+    }
+    write(&mut store, &path, Compact::WhenLarge).map_err(failed)?;
+    let file = IndexFile::open(&path).map_err(Failure::new)?;
+    let digest = file.digest();
     let rematcher = Rematcher {
         db: database,
-        index: Index::open(&bytes).map_err(Failure::new)?,
+        index: file.index().map_err(Failure::new)?,
         table: &IdentityTable::builtin(),
         now,
         today: now.to_zoned(TimeZone::UTC).date(),

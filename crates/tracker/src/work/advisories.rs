@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use snowguard_advisory::index::SegmentDigest;
 use snowguard_advisory::read::With;
 use snowguard_db::meta::Meta as _;
 use snowguard_db::{DbError, Session};
@@ -37,17 +36,6 @@ pub(super) fn edition(session: &mut dyn Session) -> Result<Option<Edition>, DbEr
     Ok(noted.and_then(|noted| serde_json::from_str(&noted).ok()))
 }
 
-/// What tells an index from every other.
-pub(super) fn digest(file: &IndexFile) -> String {
-    let name = |digest: Option<SegmentDigest>| {
-        digest.map_or_else(String::new, |digest| {
-            data_encoding::HEXLOWER.encode(digest.as_bytes())
-        })
-    };
-    let delta = file.delta_bytes().and_then(SegmentDigest::of);
-    format!("{}+{}", name(file.base_digest()), name(delta))
-}
-
 pub(super) fn advisories(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<Done, WorkError> {
     let worker = lane.worker;
     let Some(plan) = &worker.plan.advisories else {
@@ -73,7 +61,7 @@ pub(super) fn advisories(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<Done, WorkE
     write_after(&mut store, &plan.file, Compact::WhenLarge, &mut waiting)?;
     let now = worker.now();
     let here = Edition {
-        index: digest(&IndexFile::open(&plan.file)?),
+        index: IndexFile::open(&plan.file)?.digest(),
         at: now.as_millisecond(),
     };
     let known = worker.db.read(|session| edition(session))?;

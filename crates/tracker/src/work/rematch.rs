@@ -10,7 +10,7 @@ use snowguard_db::{Database, DbError, Session};
 use snowguard_feeds::IndexFile;
 use snowguard_inventory::IdentityTable;
 
-use super::advisories::{Edition, digest, edition};
+use super::advisories::{Edition, edition};
 use super::beat::Beat;
 use super::{Done, Lane, WorkError};
 use crate::rematch::{Rematched, Rematcher, Scope};
@@ -53,7 +53,7 @@ pub(super) fn rematch(lane: &Lane<'_>, beat: &Beat<'_>) -> Result<Done, WorkErro
         return Ok(Done::nothing("there are no advisories yet"));
     };
     let file = IndexFile::open(&plan.file)?;
-    if digest(&file) != edition.index {
+    if file.digest() != edition.index {
         return Err(WorkError::OtherEdition {
             file: plan.file.clone(),
         });

@@ -18,9 +18,10 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
-use snowguard_advisory::index::{Builder, Index};
 use snowguard_db::evaluations::{Evaluations as _, Shrinking};
 use snowguard_db::{Database, Dialect};
+use snowguard_feeds::IndexFile;
+use snowguard_feeds::segments::{Compact, write as write_index};
 use snowguard_inventory::IdentityTable;
 use snowguard_sources::packages::Derivations;
 use snowguard_sources::{Input, Options};
@@ -75,9 +76,12 @@ pub(super) struct Args {
     /// Where packages, records and the database are put; what is there from an earlier run is taken
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     work: Utf8PathBuf,
-    /// Takes the databases as an earlier run with this option left them, and asks for pages only
+    /// Takes the databases as an earlier run with this option left them: only matches, and asks for pages
     #[arg(long)]
     again: bool,
+    /// A PostgreSQL database to take instead of one of its own: filled if there is nothing in it
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -153,7 +157,7 @@ fn measure(args: &Args) -> Result<Report> {
         channels: args.channels,
         advisories: args.advisories,
     };
-    let world = World::make(&args.data, &args.set, size, &args.work)?;
+    let mut world = World::make(&args.data, &args.set, size, &args.work)?;
     let records = world
         .store
         .sources()?
@@ -169,7 +173,7 @@ fn measure(args: &Args) -> Result<Report> {
     }
     let mut engines = Vec::new();
     for engine in &args.engine {
-        let mut of = measure_engine(args, *engine, &world, records, &program)
+        let mut of = measure_engine(args, *engine, &mut world, records, &program)
             .with_context(|| format!("with {engine:?}"))?;
         of.year = years.remove(engine);
         of.storage_mb = of.year.as_ref().map(OfYear::storage_mb);
@@ -197,7 +201,7 @@ fn measure(args: &Args) -> Result<Report> {
 fn measure_engine(
     args: &Args,
     engine: Engine,
-    world: &World,
+    world: &mut World,
     records: u64,
     program: &Utf8Path,
 ) -> Result<OfEngine> {
@@ -205,6 +209,7 @@ fn measure_engine(
     let mut cluster = None;
     let name = match engine {
         Engine::Sqlite => args.work.join("tracker.db").into_string(),
+        Engine::Postgres if let Some(url) = &args.database => url.clone(),
         Engine::Postgres => {
             let settings = [
                 "fsync = on",
@@ -220,15 +225,18 @@ fn measure_engine(
         }
     };
     let mut steps = BTreeMap::new();
-    let is_filled = args.again && engine == Engine::Sqlite && Utf8Path::new(&name).exists();
-    if engine == Engine::Sqlite && !is_filled {
+    if engine == Engine::Sqlite && !args.again {
         for suffix in ["", "-wal", "-shm"] {
             let _ = std::fs::remove_file(format!("{name}{suffix}"));
         }
     }
     let db = Database::open(&name)?;
+    let is_filled = figure(&db, "SELECT count(*) FROM evaluation")? > 0;
     if !is_filled {
         fill(&db, world, &mut steps)?;
+    }
+    rematch(args, &db, world, is_filled, &mut steps)?;
+    if !is_filled {
         decide(&db, &mut steps)?;
     }
     let now = Timestamp::now();
@@ -305,7 +313,7 @@ fn alone(
     Ok(all)
 }
 
-/// Takes everything in, and matches it.
+/// Takes everything in.
 fn fill(db: &Database, world: &World, steps: &mut BTreeMap<String, Took>) -> Result<()> {
     let now = Timestamp::now();
     let interrupted = AtomicBool::new(false);
@@ -348,16 +356,31 @@ fn fill(db: &Database, world: &World, steps: &mut BTreeMap<String, Took>) -> Res
             Ok(())
         })?;
     }
-    step(steps, "tend after records", || Ok(db.tend()?))?;
-    let bytes = step(steps, "index", || {
-        let mut builder = Builder::new();
-        world.store.fill(&mut builder)?;
-        Ok(builder.finish().bytes)
+    step(steps, "tend after records", || Ok(db.tend()?))
+}
+
+/// Matches everything, and then parts of it, with an index as the worker has it: a file that is mapped.
+fn rematch(
+    args: &Args,
+    db: &Database,
+    world: &mut World,
+    is_filled: bool,
+    steps: &mut BTreeMap<String, Took>,
+) -> Result<()> {
+    let now = Timestamp::now();
+    let interrupted = AtomicBool::new(false);
+    let path = args.work.join("tracker.idx");
+    if !args.again {
+        let _ = std::fs::remove_file(&path);
+    }
+    step(steps, "index", || {
+        Ok(write_index(&mut world.store, &path, Compact::WhenLarge)?)
     })?;
+    let file = IndexFile::open(&path)?;
     let table = IdentityTable::builtin();
     let rematcher = Rematcher {
         db,
-        index: Index::open(&bytes)?,
+        index: file.index()?,
         table: &table,
         now,
         today: jiff::civil::date(2026, 11, 21),
@@ -370,8 +393,10 @@ fn fill(db: &Database, world: &World, steps: &mut BTreeMap<String, Took>) -> Res
             Ok(())
         })
     };
-    rematch("rematch, all new", Scope::All { state: "first" })?;
-    db.tend()?;
+    if !is_filled {
+        rematch("rematch, all new", Scope::All { state: "first" })?;
+        db.tend()?;
+    }
     rematch("rematch, nothing changed", Scope::All { state: "again" })?;
     let some: Vec<(i64, String)> = db.read(|session| {
         session
