@@ -194,6 +194,9 @@ pub trait Findings {
     /// The same for all findings of packages.
     fn lock_findings_of_packages(&mut self, packages: &[i64]) -> Result<(), DbError>;
 
+    /// The same for all findings of advisories.
+    fn lock_findings_of_advisories(&mut self, advisories: &[i64]) -> Result<(), DbError>;
+
     /// A finding by its number.
     fn finding(&mut self, id: i64) -> Result<Option<FindingRow>, DbError>;
 
@@ -202,6 +205,9 @@ pub trait Findings {
 
     /// All findings of packages.
     fn findings_of_packages(&mut self, packages: &[i64]) -> Result<Vec<FindingRow>, DbError>;
+
+    /// All findings of advisories.
+    fn findings_of_advisories(&mut self, advisories: &[i64]) -> Result<Vec<FindingRow>, DbError>;
 
     /// The numbers of an advisory's findings that are in one of these lists, the first in rank first.
     fn findings_of_advisory(
@@ -281,6 +287,16 @@ impl<S: Session + ?Sized> Findings for S {
         Ok(())
     }
 
+    fn lock_findings_of_advisories(&mut self, advisories: &[i64]) -> Result<(), DbError> {
+        if self.dialect() == Dialect::Postgres {
+            self.query(
+                "SELECT id FROM finding WHERE advisory {in:1} ORDER BY id FOR UPDATE",
+                &[advisories.into()],
+            )?;
+        }
+        Ok(())
+    }
+
     fn finding(&mut self, id: i64) -> Result<Option<FindingRow>, DbError> {
         Ok(self.findings(&[id])?.pop())
     }
@@ -293,6 +309,11 @@ impl<S: Session + ?Sized> Findings for S {
     fn findings_of_packages(&mut self, packages: &[i64]) -> Result<Vec<FindingRow>, DbError> {
         let sql = format!("SELECT {FINDING} FROM finding WHERE package {{in:1}} ORDER BY id");
         self.query(&sql, &[packages.into()])?.map(finding_of)
+    }
+
+    fn findings_of_advisories(&mut self, advisories: &[i64]) -> Result<Vec<FindingRow>, DbError> {
+        let sql = format!("SELECT {FINDING} FROM finding WHERE advisory {{in:1}} ORDER BY id");
+        self.query(&sql, &[advisories.into()])?.map(finding_of)
     }
 
     fn findings_of_advisory(

@@ -1,8 +1,9 @@
 //! The join itself: which entries of the index speak of a component, and why it is that product.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use snowguard_advisory::identity::squeeze;
 use snowguard_advisory::index::{Corrupt, EntryId, EntryView, Index, Key, ProductView};
 use snowguard_inventory::IdentityTable;
@@ -20,6 +21,8 @@ pub(crate) struct Joined<'a> {
     pub(crate) strangers: Vec<Join<'a>>,
     /// Whether the index knows any of its identities.
     pub(crate) heard_of: bool,
+    /// What all entries of a name together say of those that name no vendor, in a digest.
+    pub(crate) context: u64,
 }
 
 /// One entry, and why it is, or is not, about the component.
@@ -151,7 +154,9 @@ fn by_name<'a>(
     joined: &mut Joined<'a>,
     taken: &mut FxHashMap<EntryId, usize>,
 ) {
-    let offers = offers(component, table, key, name, &views);
+    let (offers, context) = offers(component, table, key, name, &views);
+    // The order of identities is of no consequence.
+    joined.context = joined.context.wrapping_add(context);
     for (entry, view) in views {
         let mut best: Option<(Certainty, ProductView<'a>, &Arc<Why>)> = None;
         let mut against: Option<(ProductView<'a>, &Arc<Why>)> = None;
@@ -213,14 +218,15 @@ fn by<'a>(product: ProductView<'a>, name: &str) -> Option<By<'a>> {
     }
 }
 
-/// Judges each vendor of a name once, and what names no vendor by what the others turned out to be.
+/// Judges each vendor of a name once, and what names no vendor by what the others turned out to be: of
+/// that, a digest.
 fn offers<'a>(
     component: &Component,
     table: &IdentityTable,
     key: &str,
     name: &str,
     views: &[(EntryId, EntryView<'a>)],
-) -> FxHashMap<By<'a>, Offer> {
+) -> (FxHashMap<By<'a>, Offer>, u64) {
     let mut verdicts: FxHashMap<By<'a>, Verdict> = FxHashMap::default();
     for (_, view) in views {
         for by in view
@@ -248,7 +254,8 @@ fn offers<'a>(
         .collect();
     rivals.sort();
     rivals.truncate(4);
-    verdicts
+    let context = FxBuildHasher.hash_one((name, confirmed, &rivals));
+    let offers = verdicts
         .into_iter()
         .map(|(by, verdict)| {
             let offer = match verdict {
@@ -264,5 +271,6 @@ fn offers<'a>(
             };
             (by, offer)
         })
-        .collect()
+        .collect();
+    (offers, context)
 }

@@ -13,6 +13,6 @@ mod vendor;
 
 pub use claim::{Certainty, Claim, Outcome};
 pub use finding::{Decision, Finding, FixedIn, PatchProof, ProofKind, Status, Weakness};
-pub use matcher::{MatchError, Matcher, Matches, Options};
+pub use matcher::{MatchError, Matcher, Matches, OfComponent, Options};
 pub use update::InVersion;
 pub use vendor::Why;

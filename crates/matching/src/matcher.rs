@@ -95,6 +95,17 @@ pub struct Matches<'a> {
     pub unheard_of: Vec<ComponentId>,
 }
 
+/// What is found for one component.
+#[derive(Debug)]
+pub struct OfComponent<'a> {
+    /// The findings by id; none if the index knows none of its identities.
+    pub findings: Option<Vec<Finding<'a>>>,
+    /// What its findings have to do with each other, in a digest: while it stays the same, a change of some
+    /// vulnerabilities changes the findings of these alone. It is the same for the same only in one version of
+    /// this program.
+    pub context: u64,
+}
+
 /// From how many items on the cores share the work on one component: the kernel has thousands.
 pub(crate) const MANY: usize = 256;
 
@@ -144,9 +155,22 @@ impl<'a> Matcher<'a> {
         id: ComponentId,
         component: &Component,
     ) -> Result<Option<Vec<Finding<'a>>>, Corrupt> {
+        Ok(self.in_context(id, component)?.findings)
+    }
+
+    /// The same with what it rests on beside each finding's own records.
+    pub fn in_context(
+        &self,
+        id: ComponentId,
+        component: &Component,
+    ) -> Result<OfComponent<'a>, Corrupt> {
         let joined = join(self.index, self.table, component)?;
+        let context = joined.context;
         if !joined.heard_of {
-            return Ok(None);
+            return Ok(OfComponent {
+                findings: None,
+                context,
+            });
         }
         let version = Version::new(&component.version);
         let claims: Vec<_> = joined
@@ -184,7 +208,10 @@ impl<'a> Matcher<'a> {
             })
             .collect::<Result<_, Corrupt>>()?;
         findings.sort_by(|a, b| a.id.cmp(b.id));
-        Ok(Some(findings))
+        Ok(OfComponent {
+            findings: Some(findings),
+            context,
+        })
     }
 
     /// What is said about products of the component's names that it is taken not to be: for

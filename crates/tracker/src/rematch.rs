@@ -12,18 +12,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rustc_hash::FxHashMap;
-use snowguard_advisory::index::{Corrupt, Index};
+use rustc_hash::{FxHashMap, FxHashSet};
+use snowguard_advisory::index::{Corrupt, Index, VulnerabilityId};
 use snowguard_db::advisories::Advisories as _;
 use snowguard_db::evaluations::{Channel, Evaluations as _};
 use snowguard_db::findings::{
-    Findings as _, HeadRow, PackageRow, Stale, heads, identities_after, packages_after,
-    packages_numbered, rules_in_force, stale, stale_of, unmark_stale,
+    Findings as _, HeadRow, PackageRow, Stale, heads, identities_after, identities_of,
+    packages_after, packages_numbered, rules_in_force, stale, stale_of, unmark_stale,
 };
 use snowguard_db::meta::Meta as _;
 use snowguard_db::{Database, DbError};
 use snowguard_inventory::{Fact, IdentityTable};
-use snowguard_triage::rematch::{Found, Head, Keys, Package, Rematch, Stamp};
+use snowguard_triage::rematch::{Changed, Found, Head, Keys, Package, Rematch, Stamp};
 use snowguard_triage::{MemoryRule, State};
 
 /// How many packages are matched at once.
@@ -112,7 +112,7 @@ impl Rematcher<'_, '_> {
             Scope::Packages(packages) => {
                 for ids in packages.chunks(AT_ONCE) {
                     let packages = self.db.read(|session| packages_numbered(session, ids))?;
-                    self.some(&common, &packages, None, &mut done)?;
+                    self.some(&common, &packages, Because::Itself, &mut done)?;
                     told(&done);
                 }
             }
@@ -128,24 +128,25 @@ impl Rematcher<'_, '_> {
                 if packages.is_empty() {
                     break;
                 }
-                self.some(&common, &packages, None, &mut done)?;
+                self.some(&common, &packages, Because::Itself, &mut done)?;
                 told(&done);
             },
             Scope::All { state } => {
                 let after = self.progress(state)?;
                 self.each(after, &mut |packages, last| {
                     let progress = format!("{last} {state}");
-                    self.some(&common, packages, Some(&progress), &mut done)?;
+                    self.some(&common, packages, Because::All(&progress), &mut done)?;
                     told(&done);
                     Ok(())
                 })?;
                 self.db.write(|session| session.forget_meta(PROGRESS))?;
             }
             Scope::Advisories(advisories) => {
+                let anew = Anew::of(self.index, advisories)?;
                 for ids in self.concerned(advisories)?.chunks(AT_ONCE) {
                     self.check()?;
                     let packages = self.db.read(|session| packages_numbered(session, ids))?;
-                    self.some(&common, &packages, None, &mut done)?;
+                    self.some(&common, &packages, Because::Advisories(&anew), &mut done)?;
                     told(&done);
                 }
             }
@@ -163,10 +164,10 @@ impl Rematcher<'_, '_> {
         let packages = self
             .db
             .read(|session| packages_numbered(session, &[package]))?;
-        let loaded = self.load(&packages)?;
-        let without = self.matched(&common, &loaded, &loaded.packages)?;
+        let loaded = self.load(&packages, false)?;
+        let without = self.matched(&common, &loaded, None)?;
         common.rules.push(rule.clone());
-        let with = self.matched(&common, &loaded, &loaded.packages)?;
+        let with = self.matched(&common, &loaded, None)?;
         let outcomes = |found: Vec<Found>| {
             found
                 .into_iter()
@@ -189,11 +190,11 @@ impl Rematcher<'_, '_> {
         let packages = self
             .db
             .read(|session| packages_numbered(session, &[package]))?;
-        let loaded = self.load(&packages)?;
+        let loaded = self.load(&packages, false)?;
         let Some(package) = loaded.packages.first() else {
             return Ok(Vec::new());
         };
-        self.with(&common, &loaded, |rematch| {
+        self.with(&common, &loaded, None, |rematch| {
             Ok(rematch.strangers(package, limit)?)
         })
     }
@@ -287,14 +288,18 @@ impl Rematcher<'_, '_> {
         &self,
         common: &Common,
         packages: &[PackageRow],
-        progress: Option<&str>,
+        because: Because<'_>,
         done: &mut Rematched,
     ) -> Result<(), RematchError> {
-        let loaded = self.load(packages)?;
+        let anew = match because {
+            Because::Advisories(anew) => Some(anew),
+            Because::Itself | Because::All(_) => None,
+        };
+        let loaded = self.load(packages, anew.is_some())?;
         if loaded.packages.is_empty() {
             return Ok(());
         }
-        let found = self.matched(common, &loaded, &loaded.packages)?;
+        let found = self.matched(common, &loaded, anew)?;
         done.packages += loaded.packages.len() as u64;
         let names: Vec<String> = {
             let names = found.iter().flat_map(|found| &found.outcomes);
@@ -317,12 +322,13 @@ impl Rematcher<'_, '_> {
             found: &found,
             computed: &computed,
             advisories: &advisories,
+            anew: anew.map_or(&[], |anew| &anew.ids),
             now: self.now,
         };
         let written = self.db.write(|session| {
             let written = matched.write(session)?;
             unmark_stale(session, &loaded.stale)?;
-            if let Some(progress) = progress {
+            if let Because::All(progress) = because {
                 session.set_meta(PROGRESS, progress)?;
             }
             Ok(written)
@@ -335,17 +341,28 @@ impl Rematcher<'_, '_> {
         Ok(())
     }
 
-    fn load(&self, packages: &[PackageRow]) -> Result<Loaded, RematchError> {
+    /// `with_kept` is whether what their last match was done by is of use.
+    fn load(&self, packages: &[PackageRow], with_kept: bool) -> Result<Loaded, RematchError> {
         let ids: Vec<i64> = packages.iter().map(|package| package.id).collect();
-        let (rows, facts, states, stale) = self.db.read(|session| {
+        let (rows, facts, states, stale, mut kept) = self.db.read(|session| {
             let stale = stale_of(session, &ids)?;
+            let kept = if with_kept {
+                identities_of(session, &ids)?
+            } else {
+                HashMap::new()
+            };
             let rows = heads(session, &ids)?;
             let mut numbers: Vec<i64> = rows.iter().map(|row| row.fact).collect();
             numbers.sort_unstable();
             numbers.dedup();
             let facts = session.facts(&numbers)?;
-            Ok((rows, facts, session.states_of_packages(&ids)?, stale))
+            let states = session.states_of_packages(&ids)?;
+            Ok((rows, facts, states, stale, kept))
         })?;
+        // Of what changed itself, all is to be looked at.
+        for stale in &stale {
+            kept.remove(&stale.package);
+        }
         let mut since: HashMap<(i64, i64, String), i64> = HashMap::new();
         let mut by_package: FxHashMap<i64, Vec<Head>> = FxHashMap::default();
         for HeadRow {
@@ -389,6 +406,7 @@ impl Rematcher<'_, '_> {
             stored,
             since,
             stale,
+            kept,
         })
     }
 
@@ -396,15 +414,22 @@ impl Rematcher<'_, '_> {
         &self,
         common: &Common,
         loaded: &Loaded,
-        packages: &[Package],
+        anew: Option<&Anew>,
     ) -> Result<Vec<Found>, RematchError> {
-        self.with(common, loaded, |rematch| Ok(rematch.run(packages)?))
+        let changed = anew.map(|anew| Changed {
+            vulnerabilities: &anew.vulnerabilities,
+            kept: &loaded.kept,
+        });
+        self.with(common, loaded, changed, |rematch| {
+            Ok(rematch.run(&loaded.packages)?)
+        })
     }
 
     fn with<T>(
         &self,
         common: &Common,
         loaded: &Loaded,
+        changed: Option<Changed<'_>>,
         work: impl FnOnce(&Rematch<'_, '_>) -> T,
     ) -> T {
         let rematch = Rematch {
@@ -415,6 +440,7 @@ impl Rematcher<'_, '_> {
             today: self.today,
             facts: &|number| loaded.facts.get(&number),
             stored: &|package, advisory| loaded.stored.get(&package)?.get(advisory).copied(),
+            changed,
         };
         work(&rematch)
     }
@@ -440,4 +466,35 @@ struct Loaded {
     since: HashMap<(i64, i64, String), i64>,
     /// Those of which something had changed when this was read.
     stale: Vec<Stale>,
+    /// By what the others were matched last, where that was asked for.
+    kept: HashMap<i64, Vec<u8>>,
+}
+
+/// Why packages are matched.
+#[derive(Clone, Copy)]
+enum Because<'b> {
+    /// Something of them may have changed.
+    Itself,
+    /// All are; this is how far it is then.
+    All(&'b str),
+    /// Advisories changed that could be about them.
+    Advisories(&'b Anew),
+}
+
+/// Advisories that changed.
+struct Anew {
+    ids: Vec<i64>,
+    vulnerabilities: FxHashSet<VulnerabilityId>,
+}
+
+impl Anew {
+    fn of(index: Index<'_>, advisories: &[(i64, String)]) -> Result<Self, Corrupt> {
+        let found = advisories.iter().map(|(_, name)| index.find(name));
+        Ok(Self {
+            ids: advisories.iter().map(|(id, _)| *id).collect(),
+            vulnerabilities: found
+                .filter_map(Result::transpose)
+                .collect::<Result<_, _>>()?,
+        })
+    }
 }

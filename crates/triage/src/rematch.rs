@@ -22,7 +22,7 @@ use crate::memory::MemoryRule;
 use crate::rank::Weights;
 use crate::state::State;
 
-pub use self::concern::{Keys, Stamp};
+pub use self::concern::{Changed, Keys, Stamp};
 pub use self::preview::{Change, Preview, difference};
 pub use self::strangers::Stranger;
 
@@ -71,6 +71,8 @@ pub struct Rematch<'r, 'a> {
     /// What was decided about a package (by number) and an advisory (by name); none if nothing is
     /// stored about the two. What is stored is found again even where it is fixed.
     pub stored: &'r (dyn Fn(i64, &str) -> Option<State> + Sync),
+    /// Where only some advisories changed: of a package that was matched before, only these are told.
+    pub changed: Option<Changed<'r>>,
 }
 
 /// What is found for one package.
@@ -80,8 +82,11 @@ pub struct Found {
     pub outcomes: Vec<Outcome>,
     /// The update that mends the most of what is affected; none if nothing is.
     pub action: Option<Action>,
-    /// By which identities it was looked for, as [`Keys::concern`] reads them.
+    /// By which identities it was looked for, as [`Keys::concern`] reads them, and what its findings have to
+    /// do with each other.
     pub identities: Vec<u8>,
+    /// Whether the outcomes are those of all advisories; else of those that changed.
+    pub is_whole: bool,
 }
 
 /// What is found for one package and one advisory.
@@ -118,12 +123,13 @@ impl Rematch<'_, '_> {
         let layers = layers::of(self, packages);
         let built: Vec<Layer> = layers.into_iter().map(|layer| layer.build(self)).collect();
         let mut hits: Vec<Vec<Hit<'_>>> = packages.iter().map(|_| Vec::new()).collect();
-        let mut identities: Vec<Vec<u32>> = vec![Vec::new(); packages.len()];
+        let mut identities: Vec<(u64, Vec<u32>)> = vec![(0, Vec::new()); packages.len()];
         for layer in &built {
             for component in &layer.inventory.components {
                 for class in layer.classes_of(component) {
                     let of_component = component.identities.iter();
                     identities[class.package]
+                        .1
                         .extend(of_component.map(|(identity, _)| concern::digest_of(identity)));
                 }
             }
@@ -135,11 +141,15 @@ impl Rematch<'_, '_> {
                 .enumerate()
                 .map(|(at, component)| {
                     let id = ComponentId(u32::try_from(at).unwrap_or(u32::MAX));
-                    Ok((component, matcher.component(id, component)?))
+                    Ok((component, matcher.in_context(id, component)?))
                 })
                 .collect::<Result<_, Corrupt>>()?;
-            for (component, findings) in found {
-                let Some(findings) = findings.filter(|findings| !findings.is_empty()) else {
+            for (component, found) in found {
+                for class in layer.classes_of(component) {
+                    let (context, _) = &mut identities[class.package];
+                    *context = context.wrapping_add(found.context);
+                }
+                let Some(findings) = found.findings.filter(|findings| !findings.is_empty()) else {
                     continue;
                 };
                 let findings = std::sync::Arc::new(findings);
@@ -158,10 +168,15 @@ impl Rematch<'_, '_> {
             .par_iter()
             .zip(hits)
             .zip(identities)
-            .map(|((package, hits), identities)| {
-                let found = join::join(self, package, &hits)?;
+            .map(|((package, hits), (context, identities))| {
+                let identities = stamp.pack(context, identities);
+                let is_same =
+                    |changed: &&Changed<'_>| changed.kept.get(&package.id) == Some(&identities);
+                let only = self.changed.as_ref().filter(is_same);
+                let found = join::join(self, package, &hits, only)?;
                 Ok(Found {
-                    identities: stamp.pack(identities),
+                    identities,
+                    is_whole: only.is_none(),
                     ..found
                 })
             })

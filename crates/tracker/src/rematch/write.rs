@@ -23,6 +23,8 @@ pub(super) struct Matched<'m> {
     /// What is computed of each outcome.
     pub(super) computed: &'m [Vec<Computed>],
     pub(super) advisories: &'m HashMap<String, i64>,
+    /// The advisories that changed, where not all were looked at.
+    pub(super) anew: &'m [i64],
     pub(super) now: Timestamp,
 }
 
@@ -70,9 +72,8 @@ impl Matched<'_> {
             .iter()
             .map(|package| package.id)
             .collect();
-        session.lock_findings_of_packages(&ids)?;
-        let mut stored: HashMap<(i64, i64), FindingRow> = session
-            .findings_of_packages(&ids)?
+        let mut stored: HashMap<(i64, i64), FindingRow> = self
+            .stored(session)?
             .into_iter()
             .map(|row| ((row.package, row.advisory), row))
             .collect();
@@ -138,6 +139,36 @@ impl Matched<'_> {
         }
         self.identify(session, &ids)?;
         self.put(session, writes)
+    }
+
+    /// What is stored of all that was looked at, locked.
+    fn stored(&self, session: &mut dyn Session) -> Result<Vec<FindingRow>, DbError> {
+        let pairs = || self.loaded.packages.iter().zip(self.found);
+        let of = |is_whole: bool| -> Vec<i64> {
+            let those = pairs().filter(|(_, found)| found.is_whole == is_whole);
+            those.map(|(package, _)| package.id).collect()
+        };
+        let (whole, others) = (of(true), of(false));
+        session.lock_findings_of_packages(&whole)?;
+        let mut rows = session.findings_of_packages(&whole)?;
+        if !others.is_empty() {
+            // What they are called now may be another's number than what changed.
+            let mut advisories: BTreeSet<i64> = self.anew.iter().copied().collect();
+            for (_, found) in pairs().filter(|(_, found)| !found.is_whole) {
+                let names = found.outcomes.iter().map(|outcome| &outcome.advisory);
+                advisories.extend(names.filter_map(|name| self.advisories.get(name)));
+            }
+            let advisories: Vec<i64> = advisories.into_iter().collect();
+            session.lock_findings_of_advisories(&advisories)?;
+            let others: HashSet<i64> = others.into_iter().collect();
+            let found = session.findings_of_advisories(&advisories)?;
+            rows.extend(
+                found
+                    .into_iter()
+                    .filter(|row| others.contains(&row.package)),
+            );
+        }
+        Ok(rows)
     }
 
     /// Keeps by what packages were looked for, where that is another than before.

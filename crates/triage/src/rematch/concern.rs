@@ -2,13 +2,15 @@
 //! advisories name. What identities a package has is kept from its last match, in digests, so that a few
 //! advisories cost a few packages. It may be a package too many, and is never one too few.
 
+use std::collections::HashMap;
+
 use rustc_hash::FxHashSet;
-use snowguard_advisory::index::{Corrupt, Index, ProductView};
+use snowguard_advisory::index::{Corrupt, Index, ProductView, VulnerabilityId};
 use snowguard_inventory::{Identity, IdentityTable};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Raised whenever packages may get other identities from the same facts and the same table.
-const RULES: u64 = 1;
+const RULES: u64 = 2;
 
 /// By which rules and which table identities were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +28,24 @@ impl Stamp {
         Self(short(sum))
     }
 
-    /// The digests of a package's identities, as they are kept: four bytes each, after four of the stamp.
-    pub(super) fn pack(self, mut digests: Vec<u32>) -> Vec<u8> {
+    /// The digests of a package's identities, as they are kept: four bytes each, after four of the stamp, and
+    /// four of what its findings have to do with each other.
+    pub(super) fn pack(self, context: u64, mut digests: Vec<u32>) -> Vec<u8> {
         digests.sort_unstable();
         digests.dedup();
-        let all = std::iter::once(self.0).chain(digests);
+        let context = short(context ^ context << 32);
+        let all = [self.0, context].into_iter().chain(digests);
         all.flat_map(u32::to_le_bytes).collect()
     }
+}
+
+/// Advisories that changed, and nothing else did since packages were matched last.
+#[derive(Clone, Copy, Debug)]
+pub struct Changed<'r> {
+    /// The advisories, as far as the index still has them.
+    pub vulnerabilities: &'r FxHashSet<VulnerabilityId>,
+    /// What is kept of a package's last match, by number; nothing where something changed of the package itself.
+    pub kept: &'r HashMap<i64, Vec<u8>>,
 }
 
 /// Identities that advisories name, in digests.
@@ -74,6 +87,7 @@ impl Keys {
         let mut numbers = numbers.iter().map(|bytes| u32::from_le_bytes(*bytes));
         numbers.next() != Some(stamp.0)
             || !rest.is_empty()
+            || numbers.next().is_none()
             || numbers.any(|number| self.0.contains(&number))
     }
 }
@@ -103,7 +117,8 @@ mod tests {
     fn what_is_not_known_of_a_package_may_concern_it() {
         let stamp = Stamp::of(&IdentityTable::builtin());
         let keys = Keys([digest(0, "zlib")].into_iter().collect());
-        let kept = |names: &[&str]| stamp.pack(names.iter().map(|name| digest(0, name)).collect());
+        let kept =
+            |names: &[&str]| stamp.pack(0, names.iter().map(|name| digest(0, name)).collect());
         assert!(keys.concern(stamp, Some(&kept(&["gzip", "zlib"]))));
         assert!(!keys.concern(stamp, Some(&kept(&["gzip", "bzip2"]))));
         assert!(!keys.concern(stamp, Some(&kept(&[]))));

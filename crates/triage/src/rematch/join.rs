@@ -10,7 +10,7 @@ use snowguard_matching::{Certainty, Decision, Finding, FixedIn, Matcher, Options
 use snowguard_report::action::{Held, Point, action, compare};
 use snowguard_report::model::Action;
 
-use super::{Found, Hit, InChannel, Outcome, Package, Rematch};
+use super::{Changed, Found, Hit, InChannel, Outcome, Package, Rematch};
 use crate::evidence::{Build, Evidence, MAX_ATTRIBUTES, MAX_SAID, Said};
 use crate::memory::target_of;
 use crate::rank::Weights;
@@ -25,10 +25,14 @@ pub(super) fn join(
     rematch: &Rematch<'_, '_>,
     package: &Package,
     hits: &[Hit<'_>],
+    only: Option<&Changed<'_>>,
 ) -> Result<Found, Corrupt> {
     let mut by_advisory: BTreeMap<&str, Vec<(&Hit<'_>, &Finding<'_>)>> = BTreeMap::new();
     for hit in hits {
-        for finding in hit.findings.iter() {
+        let told = |finding: &&Finding<'_>| {
+            only.is_none_or(|only| only.vulnerabilities.contains(&finding.vulnerability))
+        };
+        for finding in hit.findings.iter().filter(told) {
             by_advisory
                 .entry(finding.id)
                 .or_default()

@@ -81,6 +81,7 @@ impl Case {
             today: TODAY,
             facts: &|number| facts.get(usize::try_from(number).unwrap()),
             stored: &|_, _| self.stored,
+            changed: None,
         };
         let package = Package {
             id: 7,
@@ -213,6 +214,7 @@ fn an_attribute_that_moved_to_another_package_is_not_mixed_up() {
         today: TODAY,
         facts: &|number| facts.get(usize::try_from(number).unwrap()),
         stored: &|_, _| None,
+        changed: None,
     };
     let package = |id, key: &str, heads| Package {
         id,
@@ -379,4 +381,76 @@ fn each_finding_has_its_reasons() {
         );
         assert_eq!(build.patches.len(), 1);
     }
+}
+
+/// A few advisories that change cost a few findings, and not all of a package that has thousands.
+#[test]
+fn where_some_advisories_changed_only_these_are_told() {
+    let bolt = r#"
+{"id":"CVE-2020-0001","affects":[{"products":[":bolt"],"by":"nvd","default":"unaffected","rules":[">=0.1 <2.0"]}]}
+{"id":"CVE-2020-0002","affects":[{"products":[":bolt"],"by":"nvd","default":"unaffected","rules":[">=0.1 <2.0"]}]}
+"#;
+    let table = IdentityTable::builtin();
+    let facts = facts();
+    let package = Package {
+        id: 7,
+        key: "bolt".into(),
+        dependents: 3,
+        heads: vec![head(STABLE, "bolt", "bolt", "1.0", 3)],
+    };
+    let run = |lines: &str, kept: Option<&Vec<u8>>| {
+        let bytes = index(lines);
+        let index = Index::open(&bytes).unwrap();
+        let vulnerabilities = [index.find("CVE-2020-0002").unwrap().unwrap()];
+        let kept = kept.map(|kept| (7, kept.clone())).into_iter().collect();
+        let rematch = Rematch {
+            index,
+            sources: vec!["test"],
+            table: &table,
+            rules: &[],
+            today: TODAY,
+            facts: &|number| facts.get(usize::try_from(number).unwrap()),
+            stored: &|_, _| None,
+            changed: Some(Changed {
+                vulnerabilities: &vulnerabilities.into_iter().collect(),
+                kept: &kept,
+            }),
+        };
+        rematch
+            .run(std::slice::from_ref(&package))
+            .unwrap()
+            .pop()
+            .unwrap()
+    };
+    let told = |found: &Found| {
+        let outcomes = found.outcomes.iter();
+        let told: Vec<_> = outcomes
+            .map(|outcome| format!("{} {}", outcome.advisory, outcome.is_sure))
+            .collect();
+        format!("{} {}", told.join(", "), found.is_whole)
+    };
+    let first = run(bolt, None);
+    assert_eq!(told(&first), "CVE-2020-0001 true, CVE-2020-0002 true true");
+    let kept = Some(&first.identities);
+    let again = run(bolt, kept);
+    assert_eq!(told(&again), "CVE-2020-0002 true false");
+    // The update is of all.
+    let update = |found: &Found| {
+        found
+            .action
+            .as_ref()
+            .map(|action| (action.of, action.update_to.clone()))
+    };
+    assert_eq!(update(&again), Some((2, Some("2.0".to_owned()))));
+    assert_eq!(update(&again), update(&first));
+    // Another product of that name turns up, and takes the certainty from those that name nobody.
+    let other = format!(
+        "{bolt}{}",
+        r#"{"id":"CVE-2020-0003","affects":[{"products":["puppet:bolt"],"by":"nvd","default":"unaffected","rules":[">=0.1 <2.0"]}]}"#
+    );
+    let found = run(&other, kept);
+    assert_eq!(
+        told(&found),
+        "CVE-2020-0001 false, CVE-2020-0002 false true"
+    );
 }
