@@ -52,9 +52,15 @@ impl Reach<'_> {
                 slot.get_or_insert(at);
             }
         }
+        // Each reaches itself, and is not counted for it below.
         let mut rows: Vec<Row> = vec![[0; WORDS]; self.graph.len()];
+        for (row, at) in rows.iter_mut().zip(&column) {
+            if let Some(at) = at {
+                row[at / 64] |= 1 << (at % 64);
+            }
+        }
         // Rows of a circle grow until they are equal.
-        while self.pass(&column, &mut rows) && self.is_circular {}
+        while self.pass(&mut rows) && self.is_circular {}
         let mut counts = vec![0_u32; of.len()];
         for (node, row) in rows.iter().enumerate() {
             if !is_counted(NodeId::new(node)) {
@@ -86,7 +92,7 @@ impl Reach<'_> {
     }
 
     /// One pass over all edges; whether a row has grown.
-    fn pass(&self, column: &[Option<usize>], rows: &mut [Row]) -> bool {
+    fn pass(&self, rows: &mut [Row]) -> bool {
         let mut has_grown = false;
         for &node in &self.order {
             let mut row: Row = rows.get(node.index()).copied().unwrap_or_default();
@@ -96,9 +102,6 @@ impl Reach<'_> {
                     for (word, more) in row.iter_mut().zip(other) {
                         *word |= more;
                     }
-                }
-                if let Some(at) = column.get(next.index()).copied().flatten() {
-                    row[at / 64] |= 1 << (at % 64);
                 }
             }
             if row != before {

@@ -130,7 +130,7 @@ fn list(path: &Path, name: &Quoted, limits: &Limits) -> Result<Vec<PathBuf>, Sou
                 limit: limits.objects,
             });
         }
-        files.push(path.join(file));
+        files.push(file);
     }
     if files.is_empty() {
         let elsewhere = ["nix/store", "store"]
@@ -142,8 +142,9 @@ fn list(path: &Path, name: &Quoted, limits: &Limits) -> Result<Vec<PathBuf>, Sou
             elsewhere: elsewhere.as_deref().map(shown),
         });
     }
+    // Before they are paths, which are compared part by part.
     files.sort_unstable();
-    Ok(files)
+    Ok(files.into_iter().map(|file| path.join(file)).collect())
 }
 
 /// The `.drv` files of an archive.
