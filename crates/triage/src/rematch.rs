@@ -122,65 +122,56 @@ impl Rematch<'_, '_> {
     pub fn run(&self, packages: &[Package]) -> Result<Vec<Found>, Corrupt> {
         let layers = layers::of(self, packages);
         let built: Vec<Layer> = layers.into_iter().map(|layer| layer.build(self)).collect();
-        let mut hits: Vec<Vec<Hit<'_>>> = packages.iter().map(|_| Vec::new()).collect();
-        let mut identities: Vec<(u64, Vec<u32>)> = vec![(0, Vec::new()); packages.len()];
+        let mut parts: Vec<Vec<Part<'_>>> = packages.iter().map(|_| Vec::new()).collect();
         for layer in &built {
-            for component in &layer.inventory.components {
+            for (at, component) in layer.inventory.components.iter().enumerate() {
                 for class in layer.classes_of(component) {
-                    let of_component = component.identities.iter();
-                    identities[class.package]
-                        .1
-                        .extend(of_component.map(|(identity, _)| concern::digest_of(identity)));
-                }
-            }
-            let matcher = Matcher::new(self.index, &layer.table, Options::default());
-            let found: Vec<_> = layer
-                .inventory
-                .components
-                .par_iter()
-                .enumerate()
-                .map(|(at, component)| {
-                    let id = ComponentId(u32::try_from(at).unwrap_or(u32::MAX));
-                    Ok((component, matcher.in_context(id, component)?))
-                })
-                .collect::<Result<_, Corrupt>>()?;
-            for (component, found) in found {
-                for class in layer.classes_of(component) {
-                    let (context, _) = &mut identities[class.package];
-                    *context = context.wrapping_add(found.context);
-                }
-                let Some(findings) = found.findings.filter(|findings| !findings.is_empty()) else {
-                    continue;
-                };
-                let findings = std::sync::Arc::new(findings);
-                for class in layer.classes_of(component) {
-                    hits[class.package].push(Hit {
+                    parts[class.package].push(Part {
+                        id: ComponentId(u32::try_from(at).unwrap_or(u32::MAX)),
                         component,
                         table: &layer.table,
                         channels: &class.channels,
-                        findings: std::sync::Arc::clone(&findings),
                     });
                 }
             }
         }
+        // Package by package: what is said of all versions of a kernel takes a hundred megabytes, and what
+        // is made of it a few.
         let stamp = Stamp::of(self.table);
         packages
             .par_iter()
-            .zip(hits)
-            .zip(identities)
-            .map(|((package, hits), (context, identities))| {
-                let identities = stamp.pack(context, identities);
-                let is_same =
-                    |changed: &&Changed<'_>| changed.kept.get(&package.id) == Some(&identities);
-                let only = self.changed.as_ref().filter(is_same);
-                let found = join::join(self, package, &hits, only)?;
-                Ok(Found {
-                    identities,
-                    is_whole: only.is_none(),
-                    ..found
-                })
-            })
+            .zip(parts)
+            .map(|(package, parts)| self.one(stamp, package, &parts))
             .collect()
+    }
+
+    fn one(&self, stamp: Stamp, package: &Package, parts: &[Part<'_>]) -> Result<Found, Corrupt> {
+        let (mut context, mut identities) = (0_u64, Vec::new());
+        let mut hits = Vec::new();
+        for part in parts {
+            let of_component = part.component.identities.iter();
+            identities.extend(of_component.map(|(identity, _)| concern::digest_of(identity)));
+            let matcher = Matcher::new(self.index, part.table, Options::default());
+            let found = matcher.in_context(part.id, part.component)?;
+            context = context.wrapping_add(found.context);
+            if let Some(findings) = found.findings.filter(|findings| !findings.is_empty()) {
+                hits.push(Hit {
+                    component: part.component,
+                    table: part.table,
+                    channels: part.channels,
+                    findings,
+                });
+            }
+        }
+        let identities = stamp.pack(context, identities);
+        let is_same = |changed: &&Changed<'_>| changed.kept.get(&package.id) == Some(&identities);
+        let only = self.changed.as_ref().filter(is_same);
+        let found = join::join(self, package, &hits, only)?;
+        Ok(Found {
+            identities,
+            is_whole: only.is_none(),
+            ..found
+        })
     }
 }
 
@@ -209,12 +200,20 @@ impl Layer {
     }
 }
 
+/// One version of a package.
+struct Part<'l> {
+    id: ComponentId,
+    component: &'l Component,
+    table: &'l IdentityTable,
+    channels: &'l [i64],
+}
+
 /// One version of a package with what was found for it.
 struct Hit<'l> {
     component: &'l Component,
     table: &'l IdentityTable,
     channels: &'l [i64],
-    findings: std::sync::Arc<Vec<Finding<'l>>>,
+    findings: Vec<Finding<'l>>,
 }
 
 #[cfg(test)]

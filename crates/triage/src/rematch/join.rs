@@ -256,7 +256,7 @@ fn update_of(
         )
     };
     let mut points = Vec::new();
-    for finding in hit.findings.iter() {
+    for finding in &hit.findings {
         if finding.status == Status::Affected && !is_settled(finding.id) {
             let view = rematch.index.vulnerability(finding.vulnerability)?;
             points.push(Point {
