@@ -18,6 +18,7 @@ use super::{OURS, SHARED};
 const UNITS: &str = "/etc/systemd/system";
 /// The services of the system; that of the session needs a session.
 const SERVICES: &[&str] = &[
+    "snowguard-fod-proxy",
     "snowguard-update",
     "snowguard-watch",
     "snowguard-notify-file",
@@ -55,6 +56,7 @@ const OTHERS: &[&str] = &[
     "Group",
     "IOSchedulingClass",
     "IOWeight",
+    "LimitNOFILE",
     "LoadCredential",
     "LogsDirectory",
     "LogsDirectoryMode",
@@ -360,6 +362,13 @@ fn work(told: &mut String, receiver: &Receiver) -> Result<()> {
         journal(&["-u", "snowguard-tracker-worker", "-o", "cat"]).contains("working on")
     })?;
     held(told, "snowguard-tracker-worker: works on the same database");
+    start("snowguard-fod-proxy", told)?;
+    // To who takes it for a server it says that it is none.
+    let refused =
+        || asked("127.0.0.1:3128", "/").is_some_and(|answer| answer.starts_with("HTTP/1.1 400 "));
+    until("an answer of the proxy of builds", refused)?;
+    exists("/var/lib/snowguard-fod-proxy/evidence.jsonl")?;
+    held(told, "snowguard-fod-proxy: answers, and writes evidence");
     for service in SERVICES {
         let state = show(service, "Result")?;
         ensure!(state == "success", "{service}: {state}");
