@@ -20,7 +20,7 @@ use snowguard_store::{Derivation, StoreDir};
 
 use super::meter::{self, Measured};
 use super::times::{Times, median, megabytes, sorted};
-use super::{Common, product, say, scan, write};
+use super::{Common, fod_verify, product, say, scan, write};
 use crate::dataset;
 
 /// How many derivations are held at once while they are written.
@@ -45,6 +45,7 @@ pub(super) struct Listed {
     /// By class, algorithm and mode, as listed and as counted in the data.
     counts: Vec<Count>,
     scan: OfScan,
+    verify: fod_verify::Verified,
 }
 
 /// So many of a kind.
@@ -113,6 +114,7 @@ pub(super) fn measure(args: &Common) -> Result<Listed> {
         jsonl: times(&lines)?,
         counts,
         scan: of_scan(args)?,
+        verify: fod_verify::usual(&program)?,
     })
 }
 

@@ -10,6 +10,7 @@ mod derivations;
 mod feed;
 mod feeds;
 mod fod;
+mod fod_verify;
 mod meter;
 mod packages;
 mod peer;
@@ -44,6 +45,7 @@ Examples:
   cargo xtask bench fod --data DIR --format json         fixed-output derivations of a package set
   cargo xtask bench update --data DIR --format json
   cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
+  cargo xtask bench fod-verify --format json             beside Nix, which must be installed
   cargo xtask bench day --data DIR                       from a feed's new record to the message about it
   cargo xtask bench tracker-year --data DIR              a year of three channels in both databases
   cargo xtask bench tracker --data DIR --format json     the tracker at full size, on both databases
@@ -80,6 +82,8 @@ enum What {
     /// Takes records and a package set into a tracker's database, matches, and counts candidates beside
     /// a matcher by substrings
     Rematch(rematch::Args),
+    /// Verifies many small fixed-output derivations from a server on the loopback interface, beside Nix
+    FodVerify(fod_verify::Args),
     /// Finds the libraries inside a tree of real programs and packages, beside cdxgen and syft
     Deep(deep::Args),
 }
@@ -126,6 +130,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }),
         What::Feeds(args) => return feeds::run(args),
         What::Day(args) => return day::run(args),
+        What::FodVerify(args) => return fod_verify::run(args),
         What::TrackerYear(args) => return year::run(args),
         What::Tracker(args) => return tracker::run(args),
         What::Rematch(args) => return rematch::run(args),
