@@ -426,7 +426,7 @@ pub(crate) fn verdict(row: &FindingRow) -> String {
 pub(crate) fn fix(row: &FindingRow) -> String {
     match &row.fixed_in {
         Some(version) => format!("Update to {version} or later."),
-        None => "No record names a fix.".into(),
+        None => "No record names one version that mends it.".into(),
     }
 }
 
@@ -533,7 +533,7 @@ pub(crate) fn settled(package: &IssuePackage) -> String {
     let mut text = match package.state {
         State::Confirmed | State::Closed => match &package.fixed_in {
             Some(version) => format!("fixed in {version}"),
-            None => "no record names a fix".into(),
+            None => "no record names one version that mends it".into(),
         },
         State::WontFix => "will not be fixed".into(),
         State::NotAffected => match &package.justification {
