@@ -59,6 +59,8 @@
             "--package"
             "snowguard"
             "--package"
+            "snowguard-confine"
+            "--package"
             "snowguardd"
           ];
 

@@ -125,7 +125,10 @@ let
     ];
 in
 {
-  imports = [ ./tracker.nix ];
+  imports = [
+    ./fod-build.nix
+    ./tracker.nix
+  ];
 
   options.services.snowguard = {
     enable = mkEnableOption "scanning this system for known vulnerabilities when something changed";

@@ -60,6 +60,11 @@ pub(crate) const CHROMIUM: Requirement = Requirement {
     from: From::Debian("chromium"),
     why: "the pages are opened in a real browser",
 };
+pub(crate) const NFT: Requirement = Requirement {
+    program: "nft",
+    from: From::Debian("nftables"),
+    why: "what goes past the proxy of a build is led to a trap",
+};
 pub(crate) const CXX: Requirement = Requirement {
     program: "c++",
     from: From::Debian("g++"),

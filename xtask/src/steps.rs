@@ -10,7 +10,7 @@ use crate::fuzz;
 use crate::layers;
 use crate::process::Log;
 use crate::requirement::{
-    self, BZIP2, CARGO_DENY, CHROMIUM, CLIPPY, CURL, CXX, DBUS, GIT, NIX, POSTGRES, RUSTFMT,
+    self, BZIP2, CARGO_DENY, CHROMIUM, CLIPPY, CURL, CXX, DBUS, GIT, NFT, NIX, POSTGRES, RUSTFMT,
     Requirement, SYSTEMD, UNZIP, XZ, ZIP, ZSTD,
 };
 use crate::tree;
@@ -77,7 +77,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "test",
         about: "unit and integration tests, and no snapshot without a test",
         needs: &[
-            NIX, CHROMIUM, DBUS, SYSTEMD, POSTGRES, CURL, GIT, UNZIP, ZIP, XZ, BZIP2, ZSTD,
+            NIX, NFT, CHROMIUM, DBUS, SYSTEMD, POSTGRES, CURL, GIT, UNZIP, ZIP, XZ, BZIP2, ZSTD,
         ],
         run: tests,
     },
@@ -151,6 +151,7 @@ fn flake(job: &mut Job<'_>) -> Result<String> {
     job.run(nix.args([
         "--parse",
         "flake.nix",
+        "nix/fod-build.nix",
         "nix/module.nix",
         "nix/tracker.nix",
         "nix/types.nix",

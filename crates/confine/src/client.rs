@@ -7,6 +7,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -84,6 +85,9 @@ impl Confined {
         let child = std::process::Command::new(helper)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::inherit())
+            // What a terminal sends to who started it is not meant for it: it ends with its channel, and ends
+            // all that it started.
+            .process_group(0)
             .spawn()
             .map_err(started)?;
         let mut confined = Self {
@@ -110,6 +114,15 @@ impl Confined {
     /// A process in the network, by which others can look at it.
     pub fn process(&self) -> u32 {
         self.helper.id()
+    }
+
+    /// What ends all that runs here, from another thread.
+    pub fn stopper(&self) -> Result<Stopper, ConfineError> {
+        let channel = self.channel.as_ref().ok_or(ConfineError::Gone)?;
+        channel
+            .try_clone()
+            .map(Stopper)
+            .map_err(ConfineError::Channel)
     }
 
     /// Runs a program to its end.
@@ -154,10 +167,23 @@ impl Confined {
     }
 }
 
+/// Ends all that runs in a network; see [`Confined::stopper`].
+#[derive(Debug)]
+pub struct Stopper(UnixStream);
+
+impl Stopper {
+    /// Ends it. Who waits for a program there is told that the helper has ended.
+    pub fn stop(&self) {
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+}
+
 impl Drop for Confined {
     fn drop(&mut self) {
-        // The helper ends with its channel.
-        self.channel = None;
+        // The helper ends with its channel, whoever else holds an end of it.
+        if let Some(channel) = self.channel.take() {
+            let _ = channel.shutdown(std::net::Shutdown::Both);
+        }
         let _ = self.helper.wait();
     }
 }

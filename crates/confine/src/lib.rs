@@ -9,4 +9,4 @@ mod client;
 pub mod helper;
 mod netlink;
 
-pub use self::client::{Command, ConfineError, Confined, Ended, Sockets, Stdout};
+pub use self::client::{Command, ConfineError, Confined, Ended, Sockets, Stdout, Stopper};

@@ -2,6 +2,7 @@
 
 pub(crate) mod attest;
 pub(crate) mod fod;
+pub(crate) mod fod_build;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -1,5 +1,6 @@
 //! `snowguard fod`.
 
+mod build;
 mod gate;
 mod statements;
 mod verify;
@@ -30,6 +31,7 @@ pub(crate) fn run(
         Fod::Diff(args) => diff(args, terminal),
         Fod::Gate(args) => gate::run(global, args, terminal),
         Fod::Verify(args) => verify::run(global, args, terminal),
+        Fod::Build(args) => build::run(global, args, terminal),
     }
 }
 

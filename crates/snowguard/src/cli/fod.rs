@@ -19,6 +19,8 @@ pub(crate) enum Fod {
     Gate(gate::Gate),
     /// Fetches them again and compares, or builds them where nothing less is exact
     Verify(Box<Verify>),
+    /// Builds with a network in which fixed-output derivations reach the proxy, and nothing else
+    Build(super::fod_build::Build),
 }
 
 /// Where derivations are read from.

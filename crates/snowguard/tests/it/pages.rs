@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::{Place, assert_shown};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["scan"],
     &["explain"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["advisories", "update"],
     &["advisories", "import"],
     &["advisories", "info"],
+    &["fod", "build"],
     &["attest", "verify"],
     &["attest", "key"],
     &["attest", "key", "new"],

@@ -9,6 +9,7 @@ mod day;
 mod decisions;
 mod feeds;
 mod fod;
+mod fod_build;
 mod kill;
 mod notify;
 mod pages;

@@ -1,0 +1,300 @@
+//! `snowguard fod build`: a build whose fixed-output derivations reach the network through the proxy only.
+//!
+//! Whatever may build runs in a network in which nothing leads out (`snowguard_confine`), with substituters
+//! and remote builders switched off. What runs outside of it may not build (`max-jobs = 0`): evaluation, what
+//! substituters have, and in the end the command itself, which finds everything there.
+
+mod nix;
+mod plan;
+mod proxy;
+mod strays;
+
+use std::path::{Path, PathBuf};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use snowguard_confine::{ConfineError, Confined, Stdout};
+use snowguard_report::escape::line;
+
+use self::nix::{Nix, Reach};
+use self::plan::Plan;
+use self::proxy::Proxy;
+use self::strays::{Stray, Strays};
+use crate::Findings;
+use crate::cli::Global;
+use crate::cli::fod_build::{Build, Mode};
+use crate::error::Failure;
+use crate::index::data_directory;
+use crate::output::Terminal;
+
+pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<Findings, Failure> {
+    let nix = Nix::find()?;
+    let scratch = scratch()?;
+    let place = utf8(scratch.path())?;
+    let plan = Plan::ask(&nix, &args.command, place)?;
+    if !plan.built.is_empty() && !nix.has_sandbox() && !global.quiet {
+        terminal.warning(
+            "Nix's sandbox is off: a builder can ask services of this machine through Unix sockets",
+        );
+        terminal.hint("`sandbox = true` in nix.conf keeps builders to what they are given");
+    }
+    // Before anything is fetched, also by a substituter: what protects must be there.
+    let confined = if plan.built.is_empty() {
+        None
+    } else {
+        Some(Run::start(args, &nix, place, terminal, global.quiet)?)
+    };
+    plan.substitute(&nix)?;
+    let mut report = Report::default();
+    if let Some(run) = confined {
+        report = run.build(&nix, &plan, terminal, global.quiet)?;
+        if let Some(path) = &args.report {
+            terminal.data(&crate::scan::json(&report)?, Some(path))?;
+        }
+        if let Some(failed) = &report.failed {
+            let failure = Failure::message(format!("{failed} could not be built"));
+            if report.has_findings() {
+                terminal.error(&format!("{failed} could not be built"));
+                return Ok(Findings::Some);
+            }
+            return Err(failure.hint("what Nix says about it stands above"));
+        }
+    }
+    nix.finish(&args.command)?;
+    Ok(report.has_findings().into())
+}
+
+/// What came of a build.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    schema: Schema,
+    /// The fixed-output derivations that were built, in order.
+    derivations: Vec<Realised>,
+    /// What tried to go past the proxy.
+    strays: Vec<Stray>,
+    /// What could not be built, if something could not.
+    failed: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize)]
+enum Schema {
+    #[default]
+    #[serde(rename = "snowguard-fod-build/1")]
+    One,
+}
+
+#[derive(Debug, Serialize)]
+struct Realised {
+    derivation: String,
+    built: bool,
+    /// What the proxy says of it.
+    verdict: String,
+    /// All that it says.
+    proxy: serde_json::Value,
+}
+
+impl Report {
+    fn has_findings(&self) -> bool {
+        let is_bad =
+            |verdict: &str| matches!(verdict, "policy-denied" | "mismatch" | "tls-failure");
+        let denied = |proxy: &serde_json::Value| {
+            ["denied", "would_deny"]
+                .iter()
+                .any(|field| proxy[field].as_u64().unwrap_or(0) > 0)
+        };
+        !self.strays.is_empty()
+            || self
+                .derivations
+                .iter()
+                .any(|one| is_bad(&one.verdict) || denied(&one.proxy))
+    }
+}
+
+/// A network with a proxy at its only way out.
+struct Run {
+    confined: Confined,
+    proxy: Proxy,
+    strays: Strays,
+    port: u16,
+    trust: Option<Utf8PathBuf>,
+    roots: Utf8PathBuf,
+}
+
+impl Run {
+    fn start(
+        args: &Build,
+        nix: &Nix,
+        place: &Utf8Path,
+        terminal: &Terminal,
+        quiet: bool,
+    ) -> Result<Self, Failure> {
+        nix.check_store()?;
+        let helper = program(args.helper.as_deref(), "snowguard-confine")?;
+        let daemon = program(args.daemon.as_deref(), "snowguardd")?;
+        let (confined, sockets) = Confined::start(&helper)?;
+        if let Some(why) = confined.untold().filter(|_| !quiet) {
+            terminal.warning(&format!(
+                "what goes past the proxy is refused, but not told: {why}"
+            ));
+            terminal.hint("install nftables' `nft`");
+        }
+        // Who interrupts this wants all of it to end, and what protects to end last.
+        let stopper = confined.stopper()?;
+        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::new)?;
+        let port = sockets.proxy.local_addr().map_err(Failure::new)?.port();
+        let evidence = evidence(args)?;
+        let mut proxy = Proxy::start(&daemon, sockets.proxy, args, &evidence, place)?;
+        let trust = match args.mode {
+            Mode::Inspect | Mode::Replay => Some(proxy.bundle(place)?),
+            Mode::Audit | Mode::Tunnel => None,
+        };
+        Ok(Self {
+            strays: Strays::watch(sockets.strays, sockets.names),
+            confined,
+            proxy,
+            port,
+            trust,
+            roots: place.to_owned(),
+        })
+    }
+
+    /// Builds all of a plan: fixed-output derivations one at a time, each under a token of its own.
+    fn build(
+        mut self,
+        nix: &Nix,
+        plan: &Plan,
+        terminal: &Terminal,
+        quiet: bool,
+    ) -> Result<Report, Failure> {
+        let mut report = Report::default();
+        for (at, fixed) in plan.fixed.iter().enumerate() {
+            if !quiet {
+                let count = plan.fixed.len();
+                let drv = line(&fixed.drv);
+                terminal.note(&format!("{} of {count}: {drv}", at + 1));
+            }
+            // What it is built with is built by itself, and has no business with its token.
+            let ready = fixed.inputs.is_empty() || self.realise(nix, &fixed.inputs, None)?;
+            if !ready {
+                report.failed = Some(fixed.drv.clone());
+                break;
+            }
+            let token = self.proxy.begin(&fixed.drv)?;
+            self.strays.building(Some(&fixed.drv));
+            let built = self.realise(nix, std::slice::from_ref(&fixed.drv), Some(&token))?;
+            self.strays.building(None);
+            let told = self.proxy.end(&token)?;
+            let verdict = told["verdict"].as_str().unwrap_or("unknown").to_owned();
+            if !quiet {
+                terminal.note(&format!("{}: {verdict}", line(&fixed.drv)));
+            }
+            report.derivations.push(Realised {
+                derivation: fixed.drv.clone(),
+                built,
+                verdict,
+                proxy: told,
+            });
+            if !built {
+                report.failed = Some(fixed.drv.clone());
+                break;
+            }
+        }
+        if report.failed.is_none() && !self.realise(nix, &plan.roots, None)? {
+            report.failed = Some(plan.roots.join(", "));
+        }
+        let Self {
+            confined,
+            strays,
+            proxy,
+            ..
+        } = self;
+        drop(confined);
+        report.strays = strays.all();
+        proxy.stop();
+        for stray in &report.strays {
+            terminal.warning(&stray.to_string());
+            terminal.hint(stray.remedy());
+        }
+        Ok(report)
+    }
+
+    /// Lets Nix build, in the network.
+    fn realise(&self, nix: &Nix, drvs: &[String], token: Option<&str>) -> Result<bool, Failure> {
+        // So many arguments fit every system.
+        for drvs in drvs.chunks(500) {
+            let first = drvs.first().and_then(|drv| Utf8Path::new(drv).file_name());
+            let link = format!("built-{}", first.unwrap_or_default());
+            let reach = Reach {
+                root: &self.roots.join(link),
+                port: self.port,
+                token,
+                trust: self.trust.as_deref(),
+            };
+            let command = nix.realise(drvs, &reach, Stdout::ToStderr)?;
+            if !self.confined.run(&command)?.is_success() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A program of ours: as named, else beside this one, else where packages put such programs.
+fn program(named: Option<&Utf8Path>, name: &str) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named.into());
+    }
+    let own = std::env::current_exe().map_err(|source| {
+        Failure::new(anyhow::Error::new(source).context("cannot find this program"))
+    })?;
+    let beside = own.parent().unwrap_or(Path::new("/"));
+    [beside.join(name), beside.join("../libexec").join(name)]
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            Failure::message(format!("there is no {name} beside this program"))
+                .hint("it comes with snowguard; --helper and --daemon name the two that are needed")
+        })
+}
+
+fn evidence(args: &Build) -> Result<Utf8PathBuf, Failure> {
+    let path = match &args.evidence {
+        Some(path) => path.clone(),
+        None => data_directory()
+            .map(|data| data.join("fod-evidence.jsonl"))
+            .ok_or_else(|| {
+                Failure::message("there is no home directory for the evidence")
+                    .hint("`--evidence FILE` says where it goes")
+            })?,
+    };
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(|source| Failure::cannot_write(parent, source))?;
+    }
+    Ok(path)
+}
+
+/// A directory for sockets and certificates. Others may pass through it, since builders read certificates
+/// there as other users, and see nothing.
+fn scratch() -> Result<tempfile::TempDir, Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let made = tempfile::Builder::new()
+        .prefix("snowguard-build-")
+        .tempdir();
+    made.and_then(|directory| {
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711))?;
+        Ok(directory)
+    })
+    .map_err(|source| Failure::new(anyhow::Error::new(source).context("cannot make a directory")))
+}
+
+fn utf8(path: &Path) -> Result<&Utf8Path, Failure> {
+    Utf8Path::from_path(path)
+        .ok_or_else(|| Failure::message(format!("{} is no text", path.display())))
+}
+
+impl From<ConfineError> for Failure {
+    fn from(error: ConfineError) -> Self {
+        let hint = error.hint();
+        Self::new(error).maybe_hint(hint)
+    }
+}

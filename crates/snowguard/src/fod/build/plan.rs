@@ -1,0 +1,308 @@
+//! What will be built, as Nix says before anything is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use snowguard_report::escape::line;
+use snowguard_store::{Derivation, DerivationKind, StoreDir};
+
+use super::nix::{Nix, complaints, output};
+use crate::error::Failure;
+
+/// The largest derivation that is read, in bytes.
+const MOST: u64 = 64 << 20;
+
+/// What will be built and fetched.
+pub(super) struct Plan {
+    /// What is asked for.
+    pub(super) roots: Vec<String>,
+    /// All derivations that will be built.
+    pub(super) built: BTreeSet<String>,
+    /// Of these, the ones whose output is fixed: each after those that it needs.
+    pub(super) fixed: Vec<Fixed>,
+    /// What substituters have.
+    fetched: Vec<String>,
+}
+
+/// A fixed-output derivation that will be built.
+pub(super) struct Fixed {
+    pub(super) drv: String,
+    /// What it needs that will be built as well, and has no fixed output.
+    pub(super) inputs: Vec<String>,
+}
+
+impl Plan {
+    /// Asks Nix what a command would build.
+    pub(super) fn ask(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Self, Failure> {
+        let roots = roots(nix, command, place)?;
+        if roots.is_empty() {
+            return Err(Failure::message("the command names nothing to build"));
+        }
+        let mut built = BTreeSet::new();
+        let mut fetched = Vec::new();
+        for roots in roots.chunks(500) {
+            let said = complaints(
+                nix.outside("nix-store")
+                    .args(["--realise", "--dry-run"])
+                    .args(roots),
+            )?;
+            for path in said.lines().filter_map(|line| line.strip_prefix("  /")) {
+                let path = format!("/{}", path.trim_end());
+                if is_drv(&path) {
+                    built.insert(path);
+                } else {
+                    fetched.push(path);
+                }
+            }
+        }
+        let fixed = in_order(&read_all(&built)?);
+        Ok(Self {
+            roots,
+            built,
+            fixed,
+            fetched,
+        })
+    }
+
+    /// Fetches what substituters have. Nothing is built for it.
+    pub(super) fn substitute(&self, nix: &Nix) -> Result<(), Failure> {
+        for paths in self.fetched.chunks(500) {
+            output(nix.outside("nix-store").arg("--realise").args(paths))?;
+        }
+        Ok(())
+    }
+}
+
+/// The derivations that a command is about; they are instantiated, and nothing else happens.
+fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>, Failure> {
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| Failure::message("there is no command"))?;
+    let name = Utf8Path::new(program).file_name().unwrap_or_default();
+    let refused = |why: String| {
+        Err(Failure::message(why)
+            .hint("give nix-build, nix build or nix-store --realise, with what to build"))
+    };
+    if let Some(unfit) = arguments.iter().find(|argument| is_unfit(argument)) {
+        return refused(format!("{unfit} does not go together with `fod build`"));
+    }
+    match (name, arguments.first().map(String::as_str)) {
+        ("nix-store", Some("--realise" | "-r")) => {
+            let drvs = arguments.iter().filter(|argument| is_drv(plain(argument)));
+            Ok(drvs.map(|drv| plain(drv).to_owned()).collect())
+        }
+        ("nix-build", _) => {
+            let (drvs, rest): (Vec<_>, Vec<_>) = without(
+                arguments,
+                &["-o", "--out-link"],
+                &["--no-out-link", "--no-link"],
+            )
+            .into_iter()
+            .partition(|argument| is_drv(plain(argument)));
+            let mut roots: Vec<String> = drvs.iter().map(|drv| plain(drv).to_owned()).collect();
+            if roots.is_empty() || !rest.is_empty() {
+                let link = place.join("root");
+                let mut command = nix.outside("nix-instantiate");
+                command
+                    .args(["--add-root", link.as_str(), "--indirect"])
+                    .args(rest);
+                roots.extend(resolved(&output(&mut command)?)?);
+            }
+            Ok(roots)
+        }
+        ("nix", Some("build")) => {
+            let rest = without(
+                &arguments[1..],
+                &["-o", "--out-link", "--profile"],
+                &[
+                    "--no-link",
+                    "--print-out-paths",
+                    "--print-build-logs",
+                    "-L",
+                    "--json",
+                ],
+            );
+            let mut command = nix.outside(program);
+            resolved(&output(
+                command.args(["path-info", "--derivation"]).args(rest),
+            )?)
+        }
+        _ => refused(format!(
+            "`{}` is no command that builds",
+            line(&command.join(" "))
+        )),
+    }
+}
+
+/// Whether an argument asks for a build of what is there already, for another store, or for builds outside of
+/// the network: also as the name of a setting, after `--option`.
+fn is_unfit(argument: &str) -> bool {
+    let name = argument.trim_start_matches('-');
+    let has_jobs = name.strip_prefix('j').is_some_and(|rest| {
+        argument.starts_with('-') && rest.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    let known = [
+        "check",
+        "rebuild",
+        "repeat",
+        "store",
+        "eval-store",
+        "builders",
+        "max-jobs",
+    ];
+    let is_setting = matches!(argument, "max-jobs" | "builders" | "store");
+    has_jobs || is_setting || (argument.starts_with("--") && known.contains(&name))
+}
+
+/// Arguments but for options with a value and flags.
+fn without<'a>(arguments: &'a [String], options: &[&str], flags: &[&str]) -> Vec<&'a String> {
+    let mut kept = Vec::new();
+    let mut all = arguments.iter();
+    while let Some(argument) = all.next() {
+        if options.contains(&argument.as_str()) {
+            all.next();
+        } else if !flags.contains(&argument.as_str()) {
+            kept.push(argument);
+        }
+    }
+    kept
+}
+
+/// The paths that lines name, links followed.
+fn resolved(lines: &str) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    for named in lines.lines().map(plain) {
+        let path = Utf8Path::new(named);
+        let target = path.read_link_utf8().unwrap_or_else(|_| path.to_owned());
+        if !is_drv(target.as_str()) {
+            return Err(Failure::message(format!(
+                "{} is no derivation",
+                line(named)
+            )));
+        }
+        all.push(target.into_string());
+    }
+    Ok(all)
+}
+
+/// A path without the outputs that are asked for of it.
+fn plain(argument: &str) -> &str {
+    argument.split(['!', '^']).next().unwrap_or_default()
+}
+
+fn is_drv(path: &str) -> bool {
+    path.starts_with('/') && Utf8Path::new(path).extension() == Some("drv")
+}
+
+/// A derivation, as far as it matters here.
+struct Read {
+    is_fixed: bool,
+    inputs: Vec<String>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the face reads what Nix names")]
+fn read_all(built: &BTreeSet<String>) -> Result<BTreeMap<String, Read>, Failure> {
+    let mut all = BTreeMap::new();
+    for path in built {
+        let file = Utf8PathBuf::from(path);
+        let cannot = |source| Failure::cannot_read(&file, source);
+        let size = fs::metadata(&file).map_err(cannot)?.len();
+        let bytes = fs::read(&file).map_err(cannot)?;
+        let wrong = || Failure::message(format!("{} is no derivation", line(path)));
+        let (dir, drv) = StoreDir::split(path).map_err(|_| wrong())?;
+        let name = drv
+            .name()
+            .strip_drv()
+            .filter(|_| size <= MOST)
+            .ok_or_else(wrong)?;
+        let drv = Derivation::from_aterm(&bytes, name, &dir)
+            .map_err(|error| Failure::new(error).context(format!("cannot read {}", line(path))))?;
+        let inputs = drv.input_drvs().iter();
+        let inputs = inputs
+            .map(|input| dir.show(input.path()).to_string())
+            .collect();
+        let is_fixed = drv.kind().is_ok_and(|kind| kind == DerivationKind::Fixed);
+        all.insert(path.clone(), Read { is_fixed, inputs });
+    }
+    Ok(all)
+}
+
+/// The fixed ones, each after all fixed ones that it needs, also through others.
+fn in_order(all: &BTreeMap<String, Read>) -> Vec<Fixed> {
+    let mut done = BTreeSet::new();
+    let mut fixed = Vec::new();
+    for start in all.keys() {
+        // What is left, with whether all that it needs has been seen.
+        let mut left = vec![(start, false)];
+        while let Some((drv, seen)) = left.pop() {
+            let Some(read) = all.get(drv) else { continue };
+            if seen {
+                let needs = read.inputs.iter();
+                let inputs =
+                    needs.filter(|input| all.get(*input).is_some_and(|read| !read.is_fixed));
+                if read.is_fixed {
+                    fixed.push(Fixed {
+                        drv: drv.clone(),
+                        inputs: inputs.cloned().collect(),
+                    });
+                }
+            } else if done.insert(drv) {
+                left.push((drv, true));
+                left.extend(read.inputs.iter().map(|input| (input, false)));
+            }
+        }
+    }
+    fixed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(is_fixed: bool, inputs: &[&str]) -> Read {
+        Read {
+            is_fixed,
+            inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_needed_comes_first() {
+        let all = BTreeMap::from([
+            ("/a.drv".to_owned(), read(true, &["/tool.drv"])),
+            ("/b.drv".to_owned(), read(true, &["/elsewhere.drv"])),
+            ("/main.drv".to_owned(), read(false, &["/a.drv", "/b.drv"])),
+            ("/tool.drv".to_owned(), read(false, &["/z.drv"])),
+            ("/z.drv".to_owned(), read(true, &[])),
+        ]);
+        let fixed = in_order(&all);
+        let order: Vec<&str> = fixed.iter().map(|one| one.drv.as_str()).collect();
+        assert_eq!(order, ["/z.drv", "/a.drv", "/b.drv"]);
+        assert_eq!(fixed[1].inputs, ["/tool.drv"]);
+        assert!(fixed[2].inputs.is_empty());
+    }
+
+    #[test]
+    fn options_about_results_are_left_out() {
+        let arguments = ["-o", "x", "-A", "hello", "--no-out-link", "."].map(str::to_owned);
+        let kept = without(&arguments, &["-o", "--out-link"], &["--no-out-link"]);
+        assert_eq!(kept, ["-A", "hello", "."]);
+        assert_eq!(plain("/nix/store/x.drv!out"), "/nix/store/x.drv");
+        for unfit in [
+            "-j",
+            "-j4",
+            "--max-jobs",
+            "max-jobs",
+            "builders",
+            "--rebuild",
+            "--store",
+        ] {
+            assert!(is_unfit(unfit), "{unfit}");
+        }
+        for fit in ["-A", "jq", "--json", "check", ".", "-I", "--arg"] {
+            assert!(!is_unfit(fit), "{fit}");
+        }
+        assert!(is_drv("/nix/store/x.drv") && !is_drv("x.drv") && !is_drv("/nix/store/x"));
+    }
+}

@@ -1,0 +1,179 @@
+//! The proxy of one build: a process of its own, spoken to over its control socket.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the proxy is a process of its own, which may take its time"
+)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use snowguard_report::escape::line;
+
+use crate::cli::fod_build::Build;
+use crate::error::Failure;
+
+/// The exceptions if nobody says which.
+const POLICY: &str = "/etc/snowguard/fod-build-policy.toml";
+/// How long the proxy may take to be there, and to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked for.
+const TICK: Duration = Duration::from_millis(20);
+/// Where systems have the certificates that they trust.
+const CERTIFICATES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/certs/ca-bundle.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
+/// A proxy that serves.
+pub(super) struct Proxy {
+    process: Child,
+    control: BufReader<UnixStream>,
+}
+
+impl Proxy {
+    /// Starts it on a socket that is in another network.
+    pub(super) fn start(
+        daemon: &Path,
+        socket: TcpListener,
+        args: &Build,
+        evidence: &Utf8Path,
+        place: &Utf8Path,
+    ) -> Result<Self, Failure> {
+        let control = place.join("control");
+        let mut command = Command::new(daemon);
+        command
+            .args(["fod-proxy", "--inherit", "0", "--mode", args.mode.as_str()])
+            .args([
+                "--control",
+                control.as_str(),
+                "--evidence",
+                evidence.as_str(),
+            ])
+            .stdin(Stdio::from(OwnedFd::from(socket)));
+        let usual = Utf8Path::new(POLICY);
+        if let Some(policy) = args.policy.as_deref().or(usual.exists().then_some(usual)) {
+            command.args(["--policy", policy.as_str()]);
+        }
+        let process = command.args(&args.proxy_option).spawn();
+        let mut process = process.map_err(|source| {
+            Failure::new(
+                anyhow::Error::new(source)
+                    .context(format!("cannot start the proxy, {}", daemon.display())),
+            )
+        })?;
+        let begun = Instant::now();
+        let stream = loop {
+            match UnixStream::connect(&control) {
+                Ok(stream) => break stream,
+                Err(_) if begun.elapsed() < PATIENCE => {}
+                Err(source) => {
+                    let _ = process.kill();
+                    let _ = process.wait();
+                    return Err(Failure::new(
+                        anyhow::Error::new(source).context("the proxy does not answer"),
+                    ));
+                }
+            }
+            if let Ok(Some(status)) = process.try_wait() {
+                return Err(Failure::message(format!("the proxy has ended ({status})"))
+                    .hint("what it says about it stands above"));
+            }
+            std::thread::sleep(TICK);
+        };
+        let mut proxy = Self {
+            process,
+            control: BufReader::new(stream),
+        };
+        proxy.ask(&json!({"status": {}}))?;
+        Ok(proxy)
+    }
+
+    /// Lets a derivation in; its token.
+    pub(super) fn begin(&mut self, drv: &str) -> Result<String, Failure> {
+        let answer = self.ask(&json!({"begin": {"derivations": [drv]}}))?;
+        let token = answer["token"].as_str();
+        token
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::message("the proxy gave no token"))
+    }
+
+    /// Ends what was let in; what the proxy says of it.
+    pub(super) fn end(&mut self, token: &str) -> Result<Value, Failure> {
+        let mut answer = self.ask(&json!({"end": {"token": token}}))?;
+        Ok(answer["verdicts"]
+            .get_mut(0)
+            .map(Value::take)
+            .unwrap_or_default())
+    }
+
+    /// A file with the certificates that this machine trusts, and the proxy's own.
+    pub(super) fn bundle(&mut self, place: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+        let status = self.ask(&json!({"status": {}}))?;
+        let own = status["authority"]
+            .as_str()
+            .ok_or_else(|| Failure::message("the proxy has no certificate of its own"))?;
+        let named = ["NIX_SSL_CERT_FILE", "SSL_CERT_FILE"].map(|name| std::env::var(name).ok());
+        let known = CERTIFICATES.iter().map(|path| (*path).to_owned());
+        let system = named
+            .into_iter()
+            .flatten()
+            .chain(known)
+            .find_map(|path| std::fs::read_to_string(path).ok());
+        let path = place.join("certificates.pem");
+        std::fs::write(&path, format!("{}\n{own}", system.unwrap_or_default()))
+            .map_err(|source| Failure::cannot_write(&path, source))?;
+        Ok(path)
+    }
+
+    /// Ends it, once all evidence is written.
+    pub(super) fn stop(mut self) {
+        self.shut();
+    }
+
+    fn shut(&mut self) {
+        let pid = i32::try_from(self.process.id()).ok();
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(TICK);
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    fn ask(&mut self, request: &Value) -> Result<Value, Failure> {
+        let mut text = String::new();
+        let asked = writeln!(self.control.get_mut(), "{request}")
+            .and_then(|()| self.control.read_line(&mut text));
+        asked.map_err(|source| {
+            Failure::new(anyhow::Error::new(source).context("cannot speak with the proxy"))
+        })?;
+        let answer: Value = serde_json::from_str(&text).map_err(|source| {
+            Failure::new(anyhow::Error::new(source).context("the proxy has ended"))
+        })?;
+        match answer["error"].as_str() {
+            None => Ok(answer),
+            Some(error) => Err(Failure::message(format!("the proxy says: {}", line(error)))
+                .maybe_hint(answer["hint"].as_str())),
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}

@@ -1,0 +1,237 @@
+//! What goes past the proxy: connections to elsewhere, and questions to name servers. Each is told with the
+//! derivation that was built meanwhile, and answered by its end.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::net::sockopt::{ip_original_dst, ipv6_original_dst};
+use serde::Serialize;
+
+/// So many different ones are told of.
+const MOST: usize = 200;
+
+/// Something that went past the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Stray {
+    /// The derivation that was built meanwhile; none if it was one whose output is not fixed.
+    pub(super) derivation: Option<String>,
+    pub(super) to: To,
+}
+
+/// Where to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum To {
+    /// A connection.
+    Address(SocketAddr),
+    /// The address of a name was asked for.
+    Name(String),
+}
+
+#[derive(Default)]
+struct Seen {
+    building: Option<String>,
+    strays: BTreeSet<Stray>,
+}
+
+/// Watches for them.
+pub(super) struct Strays(Arc<Mutex<Seen>>);
+
+impl Strays {
+    pub(super) fn watch(listeners: [TcpListener; 2], names: UdpSocket) -> Self {
+        let seen = Self(Arc::default());
+        for listener in listeners {
+            let seen = Self(Arc::clone(&seen.0));
+            std::thread::spawn(move || {
+                // The end of the connection is all the answer that there is.
+                loop {
+                    match listener.accept() {
+                        Ok((connection, _)) => {
+                            let four = ip_original_dst(&connection).map(SocketAddr::V4);
+                            let meant = four
+                                .or_else(|_| ipv6_original_dst(&connection).map(SocketAddr::V6));
+                            if let Ok(meant) = meant {
+                                seen.add(To::Address(meant));
+                            }
+                        }
+                        Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                    }
+                }
+            });
+        }
+        let asked = Self(Arc::clone(&seen.0));
+        std::thread::spawn(move || {
+            let mut bytes = [0; 512];
+            loop {
+                match names.recv_from(&mut bytes) {
+                    Ok((length, from)) => {
+                        if let Some(name) = name(&bytes[..length]) {
+                            asked.add(To::Name(name));
+                            let _ = names.send_to(&refused(&bytes[..length]), from);
+                        }
+                    }
+                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                }
+            }
+        });
+        seen
+    }
+
+    /// Which derivation is built from now on.
+    pub(super) fn building(&self, derivation: Option<&str>) {
+        self.seen().building = derivation.map(str::to_owned);
+    }
+
+    /// All that was seen.
+    pub(super) fn all(&self) -> Vec<Stray> {
+        self.seen().strays.iter().cloned().collect()
+    }
+
+    fn add(&self, to: To) {
+        let mut seen = self.seen();
+        let derivation = seen.building.clone();
+        if seen.strays.len() < MOST {
+            seen.strays.insert(Stray { derivation, to });
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = self.derivation.as_deref();
+        f.write_str(who.unwrap_or("a derivation whose output is not fixed"))?;
+        match &self.to {
+            To::Address(to) => write!(
+                f,
+                " tried to connect to {to} past the proxy, and was stopped"
+            ),
+            To::Name(name) => write!(f, " asked a name server for {name}, and was not answered"),
+        }
+    }
+}
+
+impl Stray {
+    /// What to do about it.
+    pub(super) fn remedy(&self) -> &'static str {
+        match &self.to {
+            To::Address(to) => match to.port() {
+                9418 => "git:// is carried by no proxy, and proves nothing: take https://",
+                22 => "ssh is carried by no proxy: take https://",
+                _ if to.ip().is_loopback() => {
+                    "a fixed-output derivation has no business with services of this machine"
+                }
+                _ => {
+                    "a tool that ignores https_proxy must be told of the proxy by its own options, or it fetches what nobody checks"
+                }
+            },
+            To::Name(_) => {
+                "a tool that uses the proxy lets it look up names: this one ignores https_proxy"
+            }
+        }
+    }
+}
+
+/// The name of a question (RFC 1035, section 4.1), if it is one.
+fn name(query: &[u8]) -> Option<String> {
+    let header = query.get(..12)?;
+    // A question, and one.
+    if header[2] & 0x80 != 0 || header[4..6] != [0, 1] {
+        return None;
+    }
+    let mut name = String::new();
+    let mut rest = &query[12..];
+    loop {
+        let (&length, after) = rest.split_first()?;
+        match usize::from(length) {
+            0 => {
+                return Some(if name.is_empty() {
+                    ".".to_owned()
+                } else {
+                    name
+                });
+            }
+            length @ 1..=63 => {
+                let (label, after) = after.split_at_checked(length)?;
+                if !name.is_empty() {
+                    name.push('.');
+                }
+                name.push_str(&String::from_utf8_lossy(label));
+                if name.len() > 255 {
+                    return None;
+                }
+                rest = after;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// The same question back, refused.
+fn refused(query: &[u8]) -> Vec<u8> {
+    let mut answer = query.to_vec();
+    if let Some(flags) = answer.get_mut(2..4) {
+        flags[0] |= 0x80;
+        flags[1] = 5;
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `dig example.org` asks, without EDNS.
+    const QUERY: &[u8] =
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
+
+    #[test]
+    fn names_are_read_from_questions() {
+        assert_eq!(name(QUERY).as_deref(), Some("example.org"));
+        assert_eq!(refused(QUERY)[..4], [0x12, 0x34, 0x81, 5]);
+        for end in 0..QUERY.len() - 5 {
+            assert_eq!(name(&QUERY[..end]), None, "{end}");
+        }
+        let mut answer = QUERY.to_vec();
+        answer[2] |= 0x80;
+        assert_eq!(name(&answer), None);
+        // A pointer is for answers.
+        let mut pointer = QUERY.to_vec();
+        pointer[12] = 0xc0;
+        assert_eq!(name(&pointer), None);
+    }
+
+    #[test]
+    fn strays_are_told_with_who_and_where() {
+        let drv = Some("/nix/store/x.drv".to_owned());
+        let to = |text: &str| To::Address(text.parse().unwrap());
+        let told = |derivation: &Option<String>, to| {
+            let stray = Stray {
+                derivation: derivation.clone(),
+                to,
+            };
+            format!("{stray}\n{}", stray.remedy())
+        };
+        insta::assert_snapshot!([
+            told(&drv, to("127.0.0.1:631")),
+            told(&drv, to("10.0.0.1:443")),
+            told(&drv, to("[2001:db8::1]:9418")),
+            told(&None, To::Name("example.org".into())),
+        ].join("\n"), @"
+        /nix/store/x.drv tried to connect to 127.0.0.1:631 past the proxy, and was stopped
+        a fixed-output derivation has no business with services of this machine
+        /nix/store/x.drv tried to connect to 10.0.0.1:443 past the proxy, and was stopped
+        a tool that ignores https_proxy must be told of the proxy by its own options, or it fetches what nobody checks
+        /nix/store/x.drv tried to connect to [2001:db8::1]:9418 past the proxy, and was stopped
+        git:// is carried by no proxy, and proves nothing: take https://
+        a derivation whose output is not fixed asked a name server for example.org, and was not answered
+        a tool that uses the proxy lets it look up names: this one ignores https_proxy
+        ");
+    }
+}

@@ -1,0 +1,533 @@
+//! `snowguard fod build`, with the real Nix, the real proxy and servers on loopback. Needs the right to make
+//! network namespaces (root, or user namespaces), `nft`, `curl`, `git` and `tar`.
+//!
+//! The derivations are what `fetchurl`, `fetchzip` and `fetchgit` of Nixpkgs do, in a few lines each. There is no
+//! sandbox, so that the programs of this machine fetch.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use snowguard_store::{Hash, HashAlgo, Notation};
+use snowguard_testkit::nix::{Nix, NixStore};
+use snowguard_testkit::web::{Fault, Web};
+
+const BODY: &[u8] = b"what it should be\n";
+
+struct Place {
+    store: NixStore,
+    http: Web,
+    https: Web,
+    tree: String,
+    commit: String,
+}
+
+/// What a run left behind.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+    report: Value,
+}
+
+impl Place {
+    fn new() -> Self {
+        let store = Nix::find().unwrap().store().unwrap();
+        let (http, https) = (Web::start().unwrap(), Web::start_tls().unwrap());
+        for web in [&http, &https] {
+            web.put("/file", BODY);
+            web.fail_always("/old", Fault::Redirect(web.url("/file")));
+        }
+        let tree = store.scratch().join("tree");
+        std::fs::create_dir_all(tree.join("a")).unwrap();
+        std::fs::write(tree.join("a/b"), "c\n").unwrap();
+        run(
+            "tar",
+            store.scratch(),
+            &["-cf", "tree.tar", "-C", "tree", "a"],
+        );
+        http.put(
+            "/tree.tar",
+            std::fs::read(store.scratch().join("tree.tar")).unwrap(),
+        );
+        let commit = repository(store.scratch(), &http);
+        let hash = store.run(
+            "nix",
+            &[],
+            [
+                "hash",
+                "path",
+                "--type",
+                "sha256",
+                "--base16",
+                tree.to_str().unwrap(),
+            ],
+        );
+        let tree = String::from_utf8(hash.unwrap()).unwrap().trim().to_owned();
+        let hosts = [&http, &https].map(|web| web.base().split("://").nth(1).unwrap().to_owned());
+        let policy = format!(
+            "[[exception]]\nderivation = \"source*\"\nhosts = [\"{}\", \"{}\"]\nprotocols = [\"http\", \"https\"]\n\
+             private = true\nreason = \"the servers of this test\"\nexpires = 2999-01-01\n",
+            hosts[0], hosts[1]
+        );
+        store.write("policy.toml", policy).unwrap();
+        store
+            .write("servers.pem", https.authority().unwrap())
+            .unwrap();
+        Self {
+            store,
+            http,
+            https,
+            tree,
+            commit,
+        }
+    }
+
+    /// A fixed-output derivation that a shell makes. The shell stays to the end: Nix kills a builder that has
+    /// closed its output and not ended yet, as tar does where it takes the shell's place.
+    fn shell(&self, name: &str, url: &str, script: &str, hash: &str) -> String {
+        format!(
+            "(derivation {{ name = \"source-{name}\"; system = builtins.currentSystem; builder = \"/bin/bash\"; \
+             PATH = \"{}\"; args = [ \"-c\" ''{script} && :'' ]; urls = [ \"{url}\" ]; rev = \"{}\"; \
+             SSL_CERT_FILE = \"/no-cert-file.crt\"; impureEnvVars = [ \"http_proxy\" \"https_proxy\" ]; \
+             outputHashAlgo = \"sha256\"; {hash} }})",
+            std::env::var("PATH").unwrap(),
+            self.commit,
+        )
+    }
+
+    fn fetchurl(&self, name: &str, url: &str) -> String {
+        let script = "curl --silent --show-error --fail --insecure --location -o $out $urls";
+        self.shell(name, url, script, &flat(BODY))
+    }
+
+    fn recursive(&self) -> String {
+        format!(
+            "outputHash = \"{}\"; outputHashMode = \"recursive\";",
+            self.tree
+        )
+    }
+
+    /// What each fetcher of Nixpkgs does.
+    fn shapes(&self) -> Vec<String> {
+        let zip = "curl --silent --show-error --fail -o $TMPDIR/x $urls && mkdir $out && tar -C $out -xf $TMPDIR/x";
+        let git = "export HOME=$TMPDIR; git clone --quiet $urls $out && cd $out && git checkout --quiet $rev && rm -rf .git";
+        vec![
+            self.fetchurl("http", &self.http.url("/old")),
+            self.fetchurl("https", &self.https.url("/old")),
+            self.shell("zip", &self.http.url("/tree.tar"), zip, &self.recursive()),
+            self.shell("git", &self.http.url("/repo.git"), git, &self.recursive()),
+            format!(
+                "(derivation {{ name = \"source-builtin\"; builder = \"builtin:fetchurl\"; system = \"builtin\"; \
+                 url = \"{}\"; preferLocalBuild = true; outputHashAlgo = \"sha256\"; {} }})",
+                self.https.url("/file"),
+                flat(BODY)
+            ),
+        ]
+    }
+
+    /// A derivation that uses all of these, in a file; `part` makes those of one test others than those of the
+    /// next.
+    fn system(&self, sources: &[String]) -> PathBuf {
+        let expression = format!(
+            "derivation {{ name = \"system\"; system = builtins.currentSystem; builder = \"/bin/bash\"; \
+             args = [ \"-c\" \"echo $sources > $out\" ]; sources = [ {} ]; }}",
+            sources.join(" ")
+        );
+        self.store.write("system.nix", expression).unwrap()
+    }
+
+    fn command(&self, options: &[&str], command: &[&str]) -> Command {
+        let daemon = Path::new(env!("CARGO_BIN_EXE_snowguardd"));
+        let config =
+            "sandbox = false\nsubstitute = false\nbuild-users-group =\nfilter-syscalls = false\n";
+        let like = self.store.command("nix", &[]);
+        let mut build = Command::new(daemon.with_file_name("snowguard"));
+        build.envs(
+            like.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        for unset in [
+            "NIX_PATH",
+            "NIX_USER_CONF_FILES",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+        ] {
+            build.env_remove(unset);
+        }
+        build
+            .args([
+                "fod",
+                "build",
+                "--report",
+                "report.json",
+                "--evidence",
+                "evidence.jsonl",
+            ])
+            .args([
+                "--policy",
+                "policy.toml",
+                "--daemon",
+                daemon.to_str().unwrap(),
+            ])
+            .args([
+                "--proxy-option",
+                "--ca-file",
+                "--proxy-option",
+                "servers.pem",
+            ])
+            .args(options)
+            .arg("--")
+            .args(command)
+            .env("NIX_CONFIG", config)
+            .env(
+                "NIX_SSL_CERT_FILE",
+                self.store.scratch().join("servers.pem"),
+            )
+            .current_dir(self.store.scratch())
+            .stdin(Stdio::null());
+        build
+    }
+
+    fn build(&self, options: &[&str], sources: &[String]) -> Run {
+        let file = self.system(sources);
+        let _ = std::fs::remove_file(self.store.scratch().join("report.json"));
+        let command = ["nix-build", file.to_str().unwrap(), "--out-link", "result"];
+        let output = self.command(options, &command).output().unwrap();
+        self.left(output)
+    }
+
+    fn left(&self, output: Output) -> Run {
+        let report = std::fs::read(self.store.scratch().join("report.json"));
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            report: report.map_or(Value::Null, |report| {
+                serde_json::from_slice(&report).unwrap()
+            }),
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.http.seen().len() + self.https.seen().len()
+    }
+}
+
+impl Run {
+    #[track_caller]
+    fn ends(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stderr, self.report);
+        self
+    }
+
+    fn verdicts(&self) -> Vec<(String, String)> {
+        let all = self.report["derivations"].as_array().unwrap();
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        let mut all: Vec<_> = all
+            .iter()
+            .map(|one| {
+                let drv = word(&one["derivation"]);
+                let name = drv.split("-source-").nth(1).unwrap();
+                (
+                    name.trim_end_matches(".drv").to_owned(),
+                    word(&one["verdict"]),
+                )
+            })
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+fn flat(body: &[u8]) -> String {
+    let hash = Hash::of(HashAlgo::Sha256, body)
+        .unwrap()
+        .to_notation(Notation::Hex);
+    format!("outputHash = \"{hash}\"; outputHashMode = \"flat\";")
+}
+
+fn run(program: &str, at: &Path, args: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(args)
+        .current_dir(at)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A repository of one commit that holds `tree`, served as files.
+fn repository(scratch: &Path, web: &Web) -> String {
+    let directory = scratch.join("repo.git");
+    let git = format!("--git-dir={}", directory.display());
+    run("git", scratch, &["init", "--quiet", "--bare", "repo.git"]);
+    let tree = scratch.join("tree");
+    run("git", &tree, &[&git, "--work-tree=.", "add", "."]);
+    let who = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+    let commit = [&git, "--work-tree=.", "commit", "--quiet", "-m", "x"];
+    run("git", &tree, &[&who[..], &commit].concat());
+    run("git", &tree, &[&git, "update-server-info"]);
+    let mut left = vec![directory.clone()];
+    while let Some(at) = left.pop() {
+        for entry in std::fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.strip_prefix(scratch).unwrap().to_str().unwrap();
+                web.put(&format!("/{name}"), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    run("git", &tree, &[&git, "rev-parse", "HEAD"])
+}
+
+/// Whether this machine lets the tests make networks. Where not, they say so and show nothing.
+fn may_confine() -> bool {
+    let may = [&["--net", "true"][..], &["--user", "--net", "true"]]
+        .iter()
+        .any(|args| {
+            Command::new("unshare")
+                .args(*args)
+                .status()
+                .is_ok_and(|end| end.success())
+        });
+    if !may {
+        let told = "SKIPPED: this test needs root or user namespaces, to make a network namespace";
+        let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
+    }
+    may
+}
+
+#[test]
+fn every_shape_is_built_through_the_proxy_and_nothing_else() {
+    if !may_confine() {
+        return;
+    }
+    for (mode, https) in [("tunnel", "fetched"), ("inspect", "ok")] {
+        let place = Place::new();
+        let run = place.build(&["--mode", mode], &place.shapes());
+        run.ends(0);
+        assert_eq!(run.report["strays"], Value::Array(Vec::new()));
+        let expected = [
+            ("builtin", https),
+            ("git", "fetched"),
+            ("http", "ok"),
+            ("https", https),
+            ("zip", "fetched"),
+        ];
+        let expected = expected.map(|(name, verdict)| (name.to_owned(), verdict.to_owned()));
+        assert_eq!(run.verdicts(), expected, "{mode}: {}", run.stderr);
+        // The command itself prints what it built, and links to it.
+        let built = run.stdout.trim();
+        assert!(built.ends_with("-system"), "{built}");
+        let link = std::fs::read_link(place.store.scratch().join("result")).unwrap();
+        assert_eq!(link.to_str(), Some(built));
+        assert!(place.asked() > 5);
+        // A second time there is nothing to build, and nobody is asked.
+        let again = place.build(&["--mode", mode], &place.shapes());
+        again.ends(0);
+        assert_eq!((again.stdout.trim(), place.asked()), (built, 0));
+    }
+}
+
+#[test]
+fn what_goes_past_the_proxy_is_stopped_and_told() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    // A service of this machine, which a fixed-output derivation reaches with plain Nix.
+    let service = Web::start().unwrap();
+    service.put("/x", BODY);
+    let direct = "curl --silent --noproxy '*' --max-time 20 -o $out $urls";
+    let cases = [
+        ("loopback", service.url("/x"), "127.0.0.1:"),
+        (
+            "other-loopback",
+            service.url("/x").replace("127.0.0.1", "127.8.9.1"),
+            "127.8.9.1:",
+        ),
+        ("private", "http://10.0.0.1/x".to_owned(), "10.0.0.1:80"),
+        (
+            "public",
+            "https://198.51.100.7/x".to_owned(),
+            "198.51.100.7:443",
+        ),
+        (
+            "git",
+            "http://198.51.100.7:9418/x".to_owned(),
+            "198.51.100.7:9418",
+        ),
+        (
+            "name",
+            "http://fetched-by-hand.example/x".to_owned(),
+            "fetched-by-hand.example",
+        ),
+    ];
+    for (name, url, told) in cases {
+        let run = place.build(&[], &[place.shell(name, &url, direct, &flat(BODY))]);
+        run.ends(1);
+        let stray = &run.report["strays"][0];
+        let drv = stray["derivation"].as_str().unwrap();
+        assert!(
+            drv.ends_with(&format!("-source-{name}.drv")),
+            "{}",
+            run.report
+        );
+        assert!(
+            stray["to"].to_string().contains(told),
+            "{name}: {}",
+            run.report
+        );
+        assert!(
+            run.stderr.contains(&format!("source-{name}.drv")),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+    assert!(service.seen().is_empty());
+}
+
+#[test]
+fn what_the_policy_does_not_have_is_denied() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let other = Web::start().unwrap();
+    other.put("/x", BODY);
+    let run = place.build(&[], &[place.fetchurl("denied", &other.url("/x"))]);
+    run.ends(1);
+    assert_eq!(
+        run.verdicts(),
+        [("denied".to_owned(), "policy-denied".to_owned())]
+    );
+    assert!(other.seen().is_empty());
+}
+
+#[test]
+fn a_hash_that_was_forgotten_is_caught() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let script = "curl --silent --show-error --fail --insecure --location -o $out $urls";
+    let stale = place.shell(
+        "stale",
+        &place.https.url("/file"),
+        script,
+        &flat(b"the old version"),
+    );
+    let run = place.build(&["--mode", "inspect"], &[stale]);
+    run.ends(1);
+    assert_eq!(
+        run.verdicts(),
+        [("stale".to_owned(), "mismatch".to_owned())]
+    );
+    assert!(run.stderr.contains("hash mismatch"), "{}", run.stderr);
+    assert_eq!(run.report["derivations"][0]["built"], false);
+}
+
+#[test]
+fn without_what_protects_nothing_is_fetched() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let sources = [place.fetchurl("http", &place.http.url("/file"))];
+    for options in [
+        ["--helper", "/bin/false"],
+        ["--helper", "/no/such/program"],
+        ["--daemon", "/bin/false"],
+        ["--policy", "none.toml"],
+    ] {
+        // Given twice, an option is refused; so it is given here only.
+        let file = place.system(&sources);
+        let mut command = place.command(&[], &["nix-build", file.to_str().unwrap()]);
+        let mut args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        match args.iter().position(|arg| arg == options[0]) {
+            Some(at) => args[at + 1] = options[1].into(),
+            None => {
+                let end = args.iter().position(|arg| arg == "--").unwrap();
+                args.splice(end..end, options.map(Into::into));
+            }
+        }
+        let mut again = Command::new(command.get_program());
+        again.args(&args).envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        let output = again.current_dir(place.store.scratch()).output().unwrap();
+        command.stdin(Stdio::null());
+        let run = place.left(output);
+        run.ends(2);
+        assert!(run.stderr.contains("error: "), "{}", run.stderr);
+        assert_eq!((run.stdout.as_str(), place.asked()), ("", 0), "{options:?}");
+    }
+    // A daemon would fetch in its own network.
+    let file = place.system(&sources);
+    let output = place
+        .command(&[], &["nix-build", file.to_str().unwrap()])
+        .env("NIX_REMOTE", "unix:///no/such/socket")
+        .output()
+        .unwrap();
+    let run = place.left(output);
+    run.ends(2);
+    assert_eq!(place.asked(), 0);
+}
+
+#[test]
+fn who_interrupts_leaves_nothing_behind() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let slow = "echo $$ > $urls; sleep 600";
+    let pid = place.store.scratch().join("pid");
+    let source = place.shell("slow", pid.to_str().unwrap(), slow, &flat(BODY));
+    let file = place.system(&[source]);
+    let mut child = place
+        .command(&[], &["nix-build", file.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    let builder = loop {
+        let text = std::fs::read_to_string(&pid).unwrap_or_default();
+        if text.ends_with('\n') {
+            break text.trim().to_owned();
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it does not build"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let own = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(own, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    let alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{builder}/stat"));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    };
+    let begun = Instant::now();
+    while alive() && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!alive(), "a builder goes on");
+}
