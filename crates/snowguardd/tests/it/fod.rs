@@ -286,7 +286,7 @@ fn a_thousand_at_a_time_fit_into_200_mb() {
         .map(|_| {
             let mut stream = TcpStream::connect(&address).unwrap();
             stream
-                .set_read_timeout(Some(Duration::from_secs(60)))
+                .set_read_timeout(Some(Duration::from_mins(1)))
                 .unwrap();
             stream.write_all(request.as_bytes()).unwrap();
             stream
