@@ -135,8 +135,7 @@ impl Rematch<'_, '_> {
                 }
             }
         }
-        // Package by package: what is said of all versions of a kernel takes a hundred megabytes, and what
-        // is made of it a few.
+        // Package by package: the claims of one are given back before those of the next are made.
         let stamp = Stamp::of(self.table);
         packages
             .par_iter()
