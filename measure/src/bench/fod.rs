@@ -270,13 +270,14 @@ const PACKAGE_MANAGERS: [&str; 18] = [
 ];
 
 /// Version control systems in it, but for Git. `git-repo` is one of them: it fetches many at once.
-const OTHER_SYSTEMS: [&str; 7] = [
+const OTHER_SYSTEMS: [&str; 8] = [
     "breezy",
     "cvs",
     "darcs",
     "fossil",
     "git-repo",
     "mercurial",
+    "monotone",
     "subversion",
 ];
 
