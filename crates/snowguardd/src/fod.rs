@@ -13,6 +13,7 @@ use snowguard_proxy::{
     Control, EvidenceSettings, Listener, Mode, Proxy, ProxyError, Session, Settings,
     evidence as lines,
 };
+use snowguard_report::escape;
 use snowguard_watch::ready::Manager;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -216,7 +217,8 @@ pub(crate) fn evidence(args: &FodEvidence) -> Result<(), Failure> {
         if args.propose.is_some() {
             seen.extend(lines::proposal(&line));
         } else {
-            printed = print(&line.to_string());
+            // Others chose paths of redirects and names of certificates.
+            printed = print(&escape::json(line.to_string()));
         }
     })
     .map_err(|source| {

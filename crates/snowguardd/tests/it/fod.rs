@@ -163,6 +163,19 @@ fn builds_are_announced_judged_and_told() {
     reason = "proposed by an audit: say why"
     expires = 2027-01-31
     "#);
+
+    // What a server chose is shown, and not obeyed.
+    let path = place.path("evidence.jsonl");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let mut line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    line["host"] = json!("shown.example.org");
+    line["redirect"] = json!("/a\u{202e}b\u{9b}c");
+    text += &line.to_string();
+    text.push('\n');
+    std::fs::write(&path, &text).unwrap();
+    let shown = evidence(&["--host", "shown.example.org"]);
+    assert!(shown.contains(r"/a\u202eb\u009bc"), "{shown}");
+    assert!(!shown.contains(['\u{202e}', '\u{9b}']), "{shown}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! derivation that was built meanwhile, and answered by its end.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -162,8 +162,15 @@ fn name(query: &[u8]) -> Option<String> {
                 if !name.is_empty() {
                     name.push('.');
                 }
-                name.push_str(&String::from_utf8_lossy(label));
-                if name.len() > 255 {
+                // A builder chooses the bytes: what no host has is written as zone files have it.
+                for &byte in label {
+                    if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+                        name.push(char::from(byte));
+                    } else {
+                        let _ = write!(name, "\\{byte:03}");
+                    }
+                }
+                if name.len() > 1023 {
                     return None;
                 }
                 rest = after;
@@ -201,6 +208,11 @@ mod tests {
         let mut answer = QUERY.to_vec();
         answer[2] |= 0x80;
         assert_eq!(name(&answer), None);
+        // What a builder asks for is no text for a terminal.
+        let mut line = QUERY.to_vec();
+        line[13..20].copy_from_slice(b"x\n::a.\xff");
+        let shown = r"x\010\058\058a\046\255.org";
+        assert_eq!(name(&line).as_deref(), Some(shown));
         // A pointer is for answers.
         let mut pointer = QUERY.to_vec();
         pointer[12] = 0xc0;
