@@ -28,16 +28,10 @@ use crate::index::data_directory;
 use crate::output::Terminal;
 
 pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<Findings, Failure> {
-    let nix = Nix::find()?;
     let scratch = scratch()?;
     let place = utf8(scratch.path())?;
+    let nix = Nix::find(args, place)?;
     let plan = Plan::ask(&nix, &args.command, place)?;
-    if !plan.built.is_empty() && !nix.has_sandbox() && !global.quiet {
-        terminal.warning(
-            "Nix's sandbox is off: a builder can ask services of this machine through Unix sockets",
-        );
-        terminal.hint("`sandbox = true` in nix.conf keeps builders to what they are given");
-    }
     // Before anything is fetched, also by a substituter: what protects must be there.
     let confined = if plan.built.is_empty() {
         None
@@ -52,9 +46,10 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
             terminal.data(&crate::scan::json(&report)?, Some(path))?;
         }
         if let Some(failed) = &report.failed {
-            let failure = Failure::message(format!("{failed} could not be built"));
+            let told = format!("{} could not be built", line(failed));
+            let failure = Failure::message(told.as_str());
             if report.has_findings() {
-                terminal.error(&format!("{failed} could not be built"));
+                terminal.error(&told);
                 return Ok(Findings::Some);
             }
             return Err(failure.hint("what Nix says about it stands above"));
@@ -106,7 +101,15 @@ impl Report {
             || self
                 .derivations
                 .iter()
-                .any(|one| is_bad(&one.verdict) || denied(&one.proxy))
+                .any(|one| is_bad(&one.verdict) || denied(&one.proxy) || one.is_unseen())
+    }
+}
+
+impl Realised {
+    /// Whether it is there though nobody saw it fetch: however that came, it came round the proxy, unless
+    /// nothing had to be fetched for it.
+    fn is_unseen(&self) -> bool {
+        self.built && self.verdict == "nothing-fetched"
     }
 }
 
@@ -128,7 +131,13 @@ impl Run {
         terminal: &Terminal,
         quiet: bool,
     ) -> Result<Self, Failure> {
-        nix.check_store()?;
+        nix.check_builders()?;
+        if args.without_sandbox {
+            terminal.warning(
+                "builders have no sandbox: they can ask services of this machine through Unix sockets, \
+                 and, where they are root, leave the network",
+            );
+        }
         let helper = program(args.helper.as_deref(), "snowguard-confine")?;
         let daemon = program(args.daemon.as_deref(), "snowguardd")?;
         let (confined, sockets) = Confined::start(&helper)?;
@@ -168,6 +177,10 @@ impl Run {
     ) -> Result<Report, Failure> {
         let mut report = Report::default();
         for (at, fixed) in plan.fixed.iter().enumerate() {
+            // Another of the same name and hash was built meanwhile: nothing will be asked for.
+            if nix.has(&fixed.outputs)? {
+                continue;
+            }
             if !quiet {
                 let count = plan.fixed.len();
                 let drv = line(&fixed.drv);
@@ -179,21 +192,29 @@ impl Run {
                 report.failed = Some(fixed.drv.clone());
                 break;
             }
-            let token = self.proxy.begin(&fixed.drv)?;
+            let token = self.proxy.begin(nix.file(&fixed.drv).as_str())?;
             self.strays.building(Some(&fixed.drv));
             let built = self.realise(nix, std::slice::from_ref(&fixed.drv), Some(&token))?;
             self.strays.building(None);
             let told = self.proxy.end(&token)?;
             let verdict = told["verdict"].as_str().unwrap_or("unknown").to_owned();
             if !quiet {
-                terminal.note(&format!("{}: {verdict}", line(&fixed.drv)));
+                terminal.note(&format!("{}: {}", line(&fixed.drv), line(&verdict)));
             }
-            report.derivations.push(Realised {
+            let realised = Realised {
                 derivation: fixed.drv.clone(),
                 built,
                 verdict,
                 proxy: told,
-            });
+            };
+            if realised.is_unseen() {
+                terminal.warning(&format!(
+                    "{} was built, and asked the proxy for nothing",
+                    line(&fixed.drv)
+                ));
+                terminal.hint("it was fetched past the proxy, or its output needs no network");
+            }
+            report.derivations.push(realised);
             if !built {
                 report.failed = Some(fixed.drv.clone());
                 break;
@@ -212,7 +233,7 @@ impl Run {
         report.strays = strays.all();
         proxy.stop();
         for stray in &report.strays {
-            terminal.warning(&stray.to_string());
+            terminal.warning(&line(&stray.to_string()));
             terminal.hint(stray.remedy());
         }
         Ok(report)

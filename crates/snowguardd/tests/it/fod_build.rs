@@ -1,8 +1,8 @@
 //! `snowguard fod build`, with the real Nix, the real proxy and servers on loopback. Needs the right to make
 //! network namespaces (root, or user namespaces), `nft`, `curl`, `git` and `tar`.
 //!
-//! The derivations are what `fetchurl`, `fetchzip` and `fetchgit` of Nixpkgs do, in a few lines each. There is no
-//! sandbox, so that the programs of this machine fetch.
+//! The derivations are what `fetchurl`, `fetchzip` and `fetchgit` of Nixpkgs do, in a few lines each, with the
+//! programs of this machine. Most are built without the sandbox; the test of the sandbox lets these programs in.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,8 @@ impl Place {
         format!(
             "(derivation {{ name = \"source-{name}\"; system = builtins.currentSystem; builder = \"/bin/bash\"; \
              PATH = \"{}\"; args = [ \"-c\" ''{script} && :'' ]; urls = [ \"{url}\" ]; rev = \"{}\"; \
-             SSL_CERT_FILE = \"/no-cert-file.crt\"; impureEnvVars = [ \"http_proxy\" \"https_proxy\" ]; \
+             SSL_CERT_FILE = \"/no-cert-file.crt\"; impureEnvVars = [ \"http_proxy\" \"https_proxy\" \
+             \"NIX_GIT_SSL_CAINFO\" \"SECRET_OF_CI\" \"SAID\" ]; \
              outputHashAlgo = \"sha256\"; {hash} }})",
             std::env::var("PATH").unwrap(),
             self.commit,
@@ -140,6 +141,11 @@ impl Place {
     }
 
     fn command(&self, options: &[&str], command: &[&str]) -> Command {
+        self.command_in_sandbox(&[&["--without-sandbox"], options].concat(), command)
+    }
+
+    /// Without the option that goes without.
+    fn command_in_sandbox(&self, options: &[&str], command: &[&str]) -> Command {
         let daemon = Path::new(env!("CARGO_BIN_EXE_snowguardd"));
         let config =
             "sandbox = false\nsubstitute = false\nbuild-users-group =\nfilter-syscalls = false\n";
@@ -152,6 +158,7 @@ impl Place {
         for unset in [
             "NIX_PATH",
             "NIX_USER_CONF_FILES",
+            "NIX_BUILD_HOOK",
             "http_proxy",
             "https_proxy",
             "no_proxy",
@@ -488,6 +495,240 @@ fn without_what_protects_nothing_is_fetched() {
     let run = place.left(output);
     run.ends(2);
     assert_eq!(place.asked(), 0);
+}
+
+#[test]
+fn what_was_built_without_a_request_is_a_finding() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let script = "printf 'what it should be\\n' > $out";
+    let unseen = place.shell("unseen", &place.http.url("/file"), script, &flat(BODY));
+    let run = place.build(&[], &[unseen]);
+    run.ends(1);
+    assert_eq!(
+        run.verdicts(),
+        [("unseen".to_owned(), "nothing-fetched".to_owned())]
+    );
+    let told = "was built, and asked the proxy for nothing";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    // Two of one name and hash are one path: for the second nothing is asked, and nothing is said.
+    let both = [&place.http.url("/file"), &place.http.url("/old")];
+    let both = both.map(|url| place.fetchurl("twice", url));
+    let run = place.build(&[], &both);
+    run.ends(0);
+    assert_eq!(run.verdicts(), [("twice".to_owned(), "ok".to_owned())]);
+}
+
+#[test]
+fn what_runs_outside_cannot_be_made_to_build() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    // What is fetched is needed to know what to build.
+    let source = place.fetchurl("early", &place.http.url("/file"));
+    let expression = format!("builtins.seq (builtins.readFile {source}) {source}");
+    let file = place.store.write("early.nix", expression).unwrap();
+    let file = file.to_str().unwrap();
+    let hook = place
+        .store
+        .write("hook", "#!/bin/sh\necho > hooked\n")
+        .unwrap();
+    run(
+        "chmod",
+        place.store.scratch(),
+        &["+x", hook.to_str().unwrap()],
+    );
+    for arguments in [
+        &[][..],
+        &["-kj8"],
+        &["-Qj4"],
+        &["-j8"],
+        &["--option", "build-max-jobs", "8"],
+        &["--option", "build-hook", "/bin/true"],
+        &["--accept-flake-config"],
+    ] {
+        let command = [&["nix-build", file], arguments].concat();
+        let mut command = place.command(&[], &command);
+        let run = place.left(command.env("NIX_BUILD_HOOK", &hook).output().unwrap());
+        run.ends(2);
+        assert_eq!(
+            (run.stdout.as_str(), place.asked()),
+            ("", 0),
+            "{arguments:?}"
+        );
+        let option = arguments.first().unwrap_or(&"");
+        assert!(run.stderr.contains(option), "{}", run.stderr);
+    }
+    assert!(!place.store.scratch().join("hooked").exists());
+    // A flake may say how it is built, to who has said that flakes may.
+    std::fs::create_dir(place.store.scratch().join("flake")).unwrap();
+    let flake = format!(
+        "{{ nixConfig.max-jobs = 8; outputs = {{ self }}: {{ x = builtins.seq (builtins.readFile {source}) {source}; }}; }}"
+    );
+    place.store.write("flake/flake.nix", flake).unwrap();
+    let flake = format!("path:{}/flake#x", place.store.scratch().display());
+    let mut command = place.command(&[], &["nix", "build", "--impure", "--no-link", &flake]);
+    command.env(
+        "NIX_CONFIG",
+        "experimental-features = nix-command flakes\naccept-flake-config = true\nsandbox = false\n\
+         substitute = false\nbuild-users-group =\nfilter-syscalls = false",
+    );
+    let run = place.left(command.output().unwrap());
+    run.ends(2);
+    assert!(run.stderr.contains("max-jobs"), "{}", run.stderr);
+    assert_eq!(place.asked(), 0);
+}
+
+#[test]
+fn a_store_of_a_daemon_is_refused_whoever_names_it() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let file = place.system(&[place.fetchurl("http", &place.http.url("/file"))]);
+    let command = ["nix-build", file.to_str().unwrap()];
+    for (variable, value) in [
+        (
+            "NIX_CONFIG",
+            "sandbox = false\nstore = unix:///no/such/socket",
+        ),
+        ("NIX_REMOTE", "unix:///no/such/socket"),
+        ("NIX_REMOTE", "mounted-ssh-ng://builder"),
+        ("NIX_REMOTE", "local?root=/a&real=/b"),
+    ] {
+        let mut command = place.command(&[], &command);
+        let run = place.left(command.env(variable, value).output().unwrap());
+        run.ends(2);
+        // One that Nix does not know it refuses itself.
+        let told = ["builds for the store", "open Nix store"];
+        assert!(
+            told.iter().any(|told| run.stderr.contains(told)),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(place.asked(), 0, "{value}");
+    }
+    // Who may write to the store builds by itself, though a daemon is there.
+    let mut command = place.command(&[], &command);
+    let socket = place.store.scratch().join("socket");
+    let _daemon = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    command
+        .env("NIX_REMOTE", "auto")
+        .env("NIX_DAEMON_SOCKET_PATH", &socket);
+    place.left(command.output().unwrap()).ends(0);
+}
+
+#[test]
+fn without_the_sandbox_nothing_is_fetched_unless_it_is_said() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let file = place.system(&[place.fetchurl("http", &place.http.url("/file"))]);
+    let command = ["nix-build", file.to_str().unwrap()];
+    let mut off = place.command_in_sandbox(&[], &command);
+    let run = place.left(off.output().unwrap());
+    run.ends(2);
+    assert!(
+        run.stderr.contains("Nix's sandbox is off"),
+        "{}",
+        run.stderr
+    );
+    if rustix::process::geteuid().is_root() {
+        let mut root = place.command_in_sandbox(&[], &command);
+        root.env(
+            "NIX_CONFIG",
+            "sandbox = true\nsubstitute = false\nbuild-users-group =",
+        );
+        let run = place.left(root.output().unwrap());
+        run.ends(2);
+        assert!(
+            run.stderr.contains("builders would be root"),
+            "{}",
+            run.stderr
+        );
+    }
+    assert_eq!(place.asked(), 0);
+}
+
+#[test]
+fn builders_get_no_secret_of_who_builds() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let script =
+        "test -z \"$SECRET_OF_CI\" && test \"$SAID\" = yes && curl --silent --fail -o $out $urls";
+    let source = place.shell("curious", &place.http.url("/file"), script, &flat(BODY));
+    let file = place.system(&[source]);
+    let command = ["nix-build", file.to_str().unwrap()];
+    let mut command = place.command(&["--pass-env", "SAID"], &command);
+    command.env("SECRET_OF_CI", "hunter2").env("SAID", "yes");
+    place.left(command.output().unwrap()).ends(0);
+}
+
+#[test]
+fn in_the_sandbox_the_certificates_are_there() {
+    if !may_confine() {
+        return;
+    }
+    let root = rustix::process::geteuid().is_root();
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let users = if root { "nixbld" } else { "" };
+    let own = ["--mount", "--pid", "--fork", "--mount-proc", "true"];
+    let own = [
+        if root {
+            &[][..]
+        } else {
+            &["--user", "--map-root-user"]
+        },
+        &own,
+    ]
+    .concat();
+    let has_sandbox = Command::new("unshare")
+        .args(own)
+        .status()
+        .unwrap()
+        .success();
+    if !has_sandbox || root && !groups.lines().any(|line| line.starts_with("nixbld:")) {
+        let told = "SKIPPED: this test needs a mount namespace, and as root the group nixbld";
+        writeln!(std::io::stderr(), "{told}").unwrap();
+        return;
+    }
+    let place = Place::new();
+    let script = "curl --silent --show-error --fail --cacert $NIX_GIT_SSL_CAINFO -o $out $urls";
+    let sources = [
+        place.shell("trusting", &place.https.url("/file"), script, &flat(BODY)),
+        place.shapes().pop().unwrap(),
+    ];
+    let file = place.system(&sources);
+    let config = format!(
+        "sandbox = true\nsandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\n\
+         filter-syscalls = false\nbuild-users-group = {users}"
+    );
+    let elsewhere = place.store.scratch().join("elsewhere");
+    let elsewhere = format!("local?root={}", elsewhere.display());
+    for remote in ["", &elsewhere] {
+        let command = ["nix-build", file.to_str().unwrap(), "--no-out-link"];
+        let mut command = place.command_in_sandbox(&["--mode", "inspect"], &command);
+        command.env("NIX_CONFIG", &config).env("NIX_REMOTE", remote);
+        if !remote.is_empty() {
+            for variable in ["NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_LOG_DIR"] {
+                command.env_remove(variable);
+            }
+        }
+        let run = place.left(command.output().unwrap());
+        run.ends(0);
+        assert_eq!(
+            run.verdicts(),
+            ["builtin", "trusting"].map(|name| (name.to_owned(), "ok".to_owned())),
+            "{remote}: {}",
+            run.stderr
+        );
+    }
 }
 
 #[test]

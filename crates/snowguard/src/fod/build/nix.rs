@@ -11,26 +11,64 @@ use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use snowguard_confine::Stdout;
+use snowguard_report::escape::line;
 
+use crate::cli::fod_build::Build;
 use crate::error::Failure;
 
 /// Variables by which tools learn of a proxy, or go round one.
 const PROXIES: &[&str] = &["http_proxy", "https_proxy", "ftp_proxy", "all_proxy"];
 const UNSET: &[&str] = &["no_proxy", "NO_PROXY", "GIT_PROXY_COMMAND", "SOCKS_SERVER"];
-/// Where Nix's sandbox has the certificates that `ssl-cert-file` names.
-const IN_SANDBOX: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// What no program outside of the network may do.
-const MAY_NOT_BUILD: &str = "max-jobs = 0\nbuilders =\n";
+/// What of the caller's environment builds are started with; more by `--pass-env`. A fixed-output derivation may
+/// ask for any variable that Nix has, so that Nix is to have no secrets.
+const PASSED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TERM",
+    "LANG",
+    "LOCALE_ARCHIVE",
+    "TZDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_DIRS",
+    "XDG_CONFIG_HOME",
+    "NIX_BIN_DIR",
+    "NIX_CONF_DIR",
+    "NIX_DATA_DIR",
+    "NIX_IGNORE_SYMLINK_STORE",
+    "NIX_LIBEXEC_DIR",
+    "NIX_LOCALSTATE_DIR",
+    "NIX_LOG_DIR",
+    "NIX_SSL_CERT_FILE",
+    "NIX_STATE_DIR",
+    "NIX_STORE_DIR",
+    "NIX_USER_CONF_FILES",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+];
+/// Variables by which Nix is told of other machines and programs that build.
+const BUILDERS: &[&str] = &["NIX_BUILD_HOOK", "NIX_REMOTE_SYSTEMS"];
+/// What no program outside of the network may do. A flake's own settings would come after these.
+const MAY_NOT_BUILD: &str = "max-jobs = 0\nbuilders =\naccept-flake-config = false\n";
 /// What no program inside of it may do: it could reach neither.
 const BUILDS_HERE: &str = "substitute = false\nbuilders =\nfallback = false\n";
+const SANDBOX: &str = "sandbox = true\nsandbox-fallback = false\n";
+const NO_SANDBOX: &str = "sandbox = false\n";
 
 /// Nix.
 pub(super) struct Nix {
-    /// The first two numbers of its version.
-    version: (u32, u32),
+    store: Store,
+    /// Whether settings let builders see only what they are given.
     sandbox: bool,
-    /// The store that `NIX_REMOTE` names, where it is to be another than that.
-    remote: Option<&'static str>,
+    /// Whether builders are other users than who builds, or who builds has no rights to give away.
+    has_users: bool,
+    without_sandbox: bool,
+    /// Variables that are passed on beside the known ones.
+    pass: Vec<String>,
+    /// Where nothing is noted about settings that flakes may make.
+    data: Utf8PathBuf,
 }
 
 /// What a build can reach.
@@ -46,8 +84,8 @@ pub(super) struct Reach<'r> {
 }
 
 impl Nix {
-    /// Asks Nix for its version and its sandbox.
-    pub(super) fn find() -> Result<Self, Failure> {
+    /// Asks Nix for its version and its settings.
+    pub(super) fn find(args: &Build, place: &Utf8Path) -> Result<Self, Failure> {
         let text = output(Command::new("nix-store").arg("--version"))?;
         let version = version(&text).ok_or_else(|| {
             Failure::message(format!("cannot read Nix's version in `{}`", text.trim()))
@@ -62,65 +100,77 @@ impl Nix {
                 .args(["--extra-experimental-features", "nix-command"])
                 .args(word),
         )?;
-        let sandbox = settings
-            .lines()
-            .filter_map(|line| line.split_once(" = "))
-            .any(|(name, value)| name == "sandbox" && value.trim() == "true");
-        let is_root = rustix::process::geteuid().is_root();
-        let named = variable("NIX_REMOTE").unwrap_or_default();
-        let remote =
-            (is_root && matches!(named.as_str(), "" | "auto" | "daemon")).then_some("local");
+        let setting = |wanted: &str| {
+            let mut lines = settings.lines().filter_map(|line| line.split_once(" = "));
+            let found = lines.find(|(name, _)| *name == wanted);
+            found.map_or("", |(_, value)| value.trim())
+        };
+        let has_users = !rustix::process::geteuid().is_root()
+            || !setting("build-users-group").is_empty()
+            || setting("auto-allocate-uids") == "true";
         Ok(Self {
-            version,
-            sandbox,
-            remote,
+            store: Store::of(setting("store"))?,
+            sandbox: matches!(setting("sandbox"), "true" | "relaxed"),
+            has_users,
+            without_sandbox: args.without_sandbox,
+            pass: args.pass_env.clone(),
+            data: place.join("data"),
         })
     }
 
-    /// Whether builders see only what they are given.
-    pub(super) fn has_sandbox(&self) -> bool {
-        self.sandbox
-    }
-
-    /// Makes sure that who runs this builds by themselves, and no daemon outside of the network.
-    pub(super) fn check_store(&self) -> Result<(), Failure> {
-        let named = variable("NIX_REMOTE").unwrap_or_default();
-        let by_daemon = |name: &str| {
-            ["daemon", "unix:", "ssh:", "ssh-ng:", "http"]
-                .iter()
-                .any(|start| name.starts_with(start))
-        };
-        let remedy = "a daemon fetches in its own network: run this as root, or on a store of your own \
-                      (NIX_REMOTE=local?root=DIR, or a single-user installation)";
-        if self.remote.is_some() {
+    /// Makes sure that builders are kept to what they are given, or that it was said that they are not.
+    pub(super) fn check_builders(&self) -> Result<(), Failure> {
+        if self.without_sandbox {
             return Ok(());
         }
-        if by_daemon(&named) {
-            return Err(Failure::message(format!(
-                "builds for NIX_REMOTE={named} are made by a daemon"
-            ))
-            .hint(remedy));
+        if !self.sandbox && !self.store.is_elsewhere() {
+            return Err(Failure::message(
+                "Nix's sandbox is off: a builder could ask services of this machine through Unix sockets",
+            )
+            .hint("set `sandbox = true` in nix.conf; `--without-sandbox` goes without"));
         }
-        let state = variable("NIX_STATE_DIR").unwrap_or_else(|| "/nix/var/nix".to_owned());
-        let database = Utf8PathBuf::from(state).join("db");
-        let may = rustix::fs::access(database.as_std_path(), rustix::fs::Access::WRITE_OK);
-        if named.is_empty() && may.is_err() && database.exists() {
-            return Err(Failure::message(format!(
-                "the store belongs to another user ({database} cannot be written), so a daemon builds"
-            ))
-            .hint(remedy));
+        if !self.has_users {
+            return Err(Failure::message(
+                "builders would be root, who can leave every network",
+            )
+            .hint(
+                "set `build-users-group` in nix.conf, or run this as another user; `--without-sandbox` goes without",
+            ));
         }
         Ok(())
     }
 
+    /// Where a path of the store lies.
+    pub(super) fn file(&self, path: &str) -> Utf8PathBuf {
+        format!("{}{path}", self.store.root).into()
+    }
+
+    /// Whether all of these paths are there.
+    pub(super) fn has(&self, paths: &[String]) -> Result<bool, Failure> {
+        let mut command = self.outside("nix-store");
+        let status = command
+            .arg("--check-validity")
+            .args(paths)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let status = status.map_err(|source| cannot_run("nix-store", source))?;
+        Ok(status.success() && !paths.is_empty())
+    }
+
     /// A program of Nix outside of the network, which may not build.
     pub(super) fn outside(&self, program: &str) -> Command {
+        let config = format!("{MAY_NOT_BUILD}store = {}\n", self.store.name);
         let mut command = Command::new(program);
         command
-            .env("NIX_CONFIG", with(MAY_NOT_BUILD))
+            .env("NIX_CONFIG", with(variable("NIX_CONFIG"), &config))
+            .env("NIX_REMOTE", &self.store.name)
+            // What was once said about settings of flakes is not said about these.
+            .env("XDG_DATA_HOME", &self.data)
+            .env("NIX_DATA_HOME", &self.data)
             .stdin(Stdio::null());
-        if let Some(remote) = self.remote {
-            command.env("NIX_REMOTE", remote);
+        for name in BUILDERS {
+            command.env_remove(name);
         }
         command
     }
@@ -154,7 +204,7 @@ impl Nix {
         })?;
         Ok(snowguard_confine::Command {
             arguments,
-            environment: self.environment(std::env::vars_os().collect(), reach),
+            environment: self.environment(std::env::vars_os(), reach),
             directory,
             stdout,
             user: None,
@@ -163,7 +213,7 @@ impl Nix {
 
     fn environment(
         &self,
-        mut all: Vec<(OsString, OsString)>,
+        all: impl Iterator<Item = (OsString, OsString)>,
         reach: &Reach<'_>,
     ) -> Vec<(OsString, OsString)> {
         let proxy = match reach.token {
@@ -175,35 +225,33 @@ impl Nix {
             ours.push(((*name).to_owned(), proxy.clone()));
             ours.push((name.to_uppercase(), proxy.clone()));
         }
-        let mut config = BUILDS_HERE.to_owned();
-        if let Some(trust) = reach.trust {
-            // Nix binds the file that it is told of into its sandbox under another name, and hands the variable
-            // on as it is.
-            if self.sandbox && self.version >= (2, 17) {
-                let _ = writeln!(config, "ssl-cert-file = {trust}");
-                ours.push(("NIX_SSL_CERT_FILE".to_owned(), IN_SANDBOX.to_owned()));
-            } else {
-                ours.push(("NIX_SSL_CERT_FILE".to_owned(), trust.to_string()));
-            }
-            ours.push(("NIX_GIT_SSL_CAINFO".to_owned(), trust.to_string()));
-        }
-        if self.version >= (2, 19) {
-            // Also for fetchers that do not ask for these variables.
-            let pairs: Vec<String> = ours
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            config.push_str("extra-experimental-features = configurable-impure-env\n");
-            let _ = writeln!(config, "impure-env = {}", pairs.join(" "));
-        }
-        ours.push(("NIX_CONFIG".to_owned(), with(&config)));
-        if let Some(remote) = self.remote {
-            ours.push(("NIX_REMOTE".to_owned(), remote.to_owned()));
-        }
-        all.retain(|(name, _)| {
-            let is = |other: &str| name == other;
-            !UNSET.iter().any(|name| is(name)) && !ours.iter().any(|(name, _)| is(name))
+        let mut config = format!("{BUILDS_HERE}store = {}\n", self.store.name);
+        config.push_str(if self.without_sandbox {
+            NO_SANDBOX
+        } else {
+            SANDBOX
         });
+        if let Some(trust) = reach.trust {
+            // At the same place in the sandbox, so that every program can be told of it.
+            let _ = writeln!(config, "extra-sandbox-paths = {trust}");
+            for name in ["NIX_SSL_CERT_FILE", "NIX_GIT_SSL_CAINFO"] {
+                ours.push((name.to_owned(), trust.to_string()));
+            }
+        }
+        let before = variable("NIX_CONFIG").map(|before| without_tokens(&before));
+        ours.push(("NIX_CONFIG".to_owned(), with(before, &config)));
+        ours.push(("NIX_REMOTE".to_owned(), self.store.name.clone()));
+        let kept = all.filter(|(name, _)| {
+            let is = |other: &str| name == other;
+            let is_known = name.to_str().is_some_and(|name| {
+                PASSED.contains(&name)
+                    || name.starts_with("LC_")
+                    || self.pass.iter().any(|pass| pass == name)
+            });
+            let is_out = UNSET.iter().chain(BUILDERS).any(|name| is(name));
+            is_known && !is_out && !ours.iter().any(|(name, _)| is(name))
+        });
+        let mut all: Vec<_> = kept.collect();
         all.extend(
             ours.into_iter()
                 .map(|(name, value)| (name.into(), value.into())),
@@ -212,12 +260,87 @@ impl Nix {
     }
 }
 
-/// Settings after those that the environment has.
-fn with(settings: &str) -> String {
-    match std::env::var("NIX_CONFIG") {
-        Ok(before) => format!("{before}\n{settings}"),
-        Err(_) => settings.to_owned(),
+/// A store in which who opens it builds, and no daemon.
+#[derive(Debug, PartialEq, Eq)]
+struct Store {
+    /// What Nix calls it; named in all that Nix is told, since settings come before `NIX_REMOTE`.
+    name: String,
+    /// Before all paths of the store, where it lies elsewhere than it says.
+    root: String,
+}
+
+impl Store {
+    /// The one that the setting `store` means, which is what `NIX_REMOTE` says if no file says anything.
+    fn of(setting: &str) -> Result<Self, Failure> {
+        let is_root = rustix::process::geteuid().is_root();
+        let state = variable("NIX_STATE_DIR").unwrap_or_else(|| "/nix/var/nix".to_owned());
+        let may_write = || rustix::fs::access(state.as_str(), rustix::fs::Access::WRITE_OK).is_ok();
+        let remedy = "a daemon fetches in its own network: run this as root, or on a store of your own \
+                      (NIX_REMOTE=local?root=DIR, or a single-user installation)";
+        if let Some(store) = Self::named(setting) {
+            return Ok(store);
+        }
+        match setting {
+            "" | "auto" if is_root || may_write() => Ok(Self::local()),
+            "daemon" if is_root => Ok(Self::local()),
+            "" | "auto" => Err(Failure::message(format!(
+                "the store belongs to another user ({state} cannot be written), so a daemon builds"
+            ))
+            .hint(remedy)),
+            other => Err(Failure::message(format!(
+                "builds for the store `{}` are made by a daemon, or nobody knows by whom",
+                line(other)
+            ))
+            .hint(remedy)),
+        }
     }
+
+    fn local() -> Self {
+        Self {
+            name: "local".to_owned(),
+            root: String::new(),
+        }
+    }
+
+    /// The store of a name that can mean only one that is opened here.
+    fn named(name: &str) -> Option<Self> {
+        if matches!(name, "local" | "local://") {
+            return Some(Self::local());
+        }
+        let root = ["local?root=", "local://?root="]
+            .iter()
+            .find_map(|start| name.strip_prefix(start))
+            .unwrap_or(name);
+        // Nothing that a setting or a URL would read as more than a path.
+        let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-+@=,~".contains(c);
+        (root.starts_with('/') && root.chars().all(is_path)).then(|| Self {
+            name: name.to_owned(),
+            root: root.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Whether it lies elsewhere than it says; then Nix always has its sandbox.
+    fn is_elsewhere(&self) -> bool {
+        !self.root.is_empty()
+    }
+}
+
+/// Settings after those that were there: the last of a name is in force.
+fn with(before: Option<String>, settings: &str) -> String {
+    before.map_or_else(
+        || settings.to_owned(),
+        |before| format!("{before}\n{settings}"),
+    )
+}
+
+/// Settings without secrets: a builder may ask for the variable that holds them.
+fn without_tokens(settings: &str) -> String {
+    let is_token = |line: &&str| {
+        let name = line.split('=').next().unwrap_or_default();
+        name.trim().ends_with("access-tokens")
+    };
+    let kept: Vec<&str> = settings.lines().filter(|line| !is_token(line)).collect();
+    kept.join("\n")
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -276,4 +399,101 @@ fn version(text: &str) -> Option<(u32, u32)> {
     let last = text.split_whitespace().last()?;
     let mut numbers = last.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nix() -> Nix {
+        Nix {
+            store: Store::local(),
+            sandbox: true,
+            has_users: true,
+            without_sandbox: false,
+            pass: vec!["NIX_NPM_TOKENS".to_owned(), "no_proxy".to_owned()],
+            data: "/scratch/data".into(),
+        }
+    }
+
+    #[test]
+    fn builds_are_given_what_is_known_and_what_was_said() {
+        let all = [
+            ("PATH", "/bin"),
+            ("LC_ALL", "C"),
+            ("GITHUB_TOKEN", "secret"),
+            ("NIX_NPM_TOKENS", "said"),
+            ("no_proxy", "*"),
+            ("https_proxy", "http://elsewhere"),
+            ("NIX_BUILD_HOOK", "/bin/hook"),
+            ("NIX_REMOTE", "daemon"),
+        ];
+        let reach = Reach {
+            root: Utf8Path::new("/root"),
+            port: 1,
+            token: Some("t"),
+            trust: Some(Utf8Path::new("/scratch/trust.pem")),
+        };
+        let pairs = all.map(|(name, value)| (name.into(), value.into()));
+        let made = nix().environment(pairs.into_iter(), &reach);
+        let of = |name: &str| {
+            let mut found = made.iter().filter(|(is, _)| is == name);
+            let value = found.next().map(|(_, value)| value.to_str().unwrap());
+            assert!(found.next().is_none(), "{name}");
+            value
+        };
+        assert_eq!((of("PATH"), of("LC_ALL")), (Some("/bin"), Some("C")));
+        assert_eq!(of("NIX_NPM_TOKENS"), Some("said"));
+        for out in ["GITHUB_TOKEN", "no_proxy", "NIX_BUILD_HOOK"] {
+            assert_eq!(of(out), None, "{out}");
+        }
+        assert_eq!(of("https_proxy"), Some("http://t:x@127.0.0.1:1"));
+        assert_eq!(of("NIX_REMOTE"), Some("local"));
+        assert_eq!(of("NIX_GIT_SSL_CAINFO"), Some("/scratch/trust.pem"));
+        let config = of("NIX_CONFIG").unwrap();
+        for line in [
+            "store = local",
+            "sandbox = true",
+            "sandbox-fallback = false",
+            "extra-sandbox-paths = /scratch/trust.pem",
+        ] {
+            assert!(config.lines().any(|is| is == line), "{line}: {config}");
+        }
+    }
+
+    #[test]
+    fn only_stores_that_are_opened_here_are_taken() {
+        let root = |name: &str| Store::named(name).map(|store| store.root);
+        for (name, at) in [
+            ("local", ""),
+            ("local://", ""),
+            ("local?root=/a/b/", "/a/b"),
+            ("local://?root=/a", "/a"),
+            ("/a", "/a"),
+        ] {
+            assert_eq!(root(name).as_deref(), Some(at), "{name}");
+        }
+        for name in [
+            "unix:///socket",
+            "ssh-ng://builder",
+            "mounted-ssh-ng://builder",
+            "https://cache",
+            "local?real=/x",
+            "local?root=/a&real=/b",
+            "local?root=a",
+            "local-overlay://",
+            "./a",
+            "/a b",
+            "/a#b",
+        ] {
+            assert_eq!(root(name), None, "{name}");
+            assert!(Store::of(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn settings_are_passed_on_without_tokens() {
+        let settings = "a = b\n extra-access-tokens = github.com=x\naccess-tokens=y\nc = d";
+        assert_eq!(without_tokens(settings), "a = b\nc = d");
+    }
 }

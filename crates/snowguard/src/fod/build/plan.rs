@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use snowguard_report::escape::line;
 use snowguard_store::{Derivation, DerivationKind, StoreDir};
 
@@ -30,6 +30,8 @@ pub(super) struct Fixed {
     pub(super) drv: String,
     /// What it needs that will be built as well, and has no fixed output.
     pub(super) inputs: Vec<String>,
+    /// Where its outputs will lie. Another of the same name and hash has the same ones.
+    pub(super) outputs: Vec<String>,
 }
 
 impl Plan {
@@ -56,7 +58,7 @@ impl Plan {
                 }
             }
         }
-        let fixed = in_order(&read_all(&built)?);
+        let fixed = in_order(&read_all(nix, &built)?);
         Ok(Self {
             roots,
             built,
@@ -84,8 +86,14 @@ fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>,
         Err(Failure::message(why)
             .hint("give nix-build, nix build or nix-store --realise, with what to build"))
     };
-    if let Some(unfit) = arguments.iter().find(|argument| is_unfit(argument)) {
-        return refused(format!("{unfit} does not go together with `fod build`"));
+    // The first word of `nix build` and `nix-store --realise` is looked at below.
+    let skipped = usize::from(name != "nix-build");
+    if let Some(unfit) = arguments.iter().skip(skipped).find(|one| is_unfit(one)) {
+        let unfit = line(unfit);
+        return Err(
+            Failure::message(format!("{unfit} does not go together with `fod build`"))
+                .hint("options that say what to build, and where links go, do; each by itself"),
+        );
     }
     match (name, arguments.first().map(String::as_str)) {
         ("nix-store", Some("--realise" | "-r")) => {
@@ -93,13 +101,9 @@ fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>,
             Ok(drvs.map(|drv| plain(drv).to_owned()).collect())
         }
         ("nix-build", _) => {
-            let (drvs, rest): (Vec<_>, Vec<_>) = without(
-                arguments,
-                &["-o", "--out-link"],
-                &["--no-out-link", "--no-link"],
-            )
-            .into_iter()
-            .partition(|argument| is_drv(plain(argument)));
+            let (drvs, rest): (Vec<_>, Vec<_>) = without(arguments, &["-o", "--out-link"], SILENT)
+                .into_iter()
+                .partition(|argument| is_drv(plain(argument)));
             let mut roots: Vec<String> = drvs.iter().map(|drv| plain(drv).to_owned()).collect();
             if roots.is_empty() || !rest.is_empty() {
                 let link = place.join("root");
@@ -112,17 +116,7 @@ fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>,
             Ok(roots)
         }
         ("nix", Some("build")) => {
-            let rest = without(
-                &arguments[1..],
-                &["-o", "--out-link", "--profile"],
-                &[
-                    "--no-link",
-                    "--print-out-paths",
-                    "--print-build-logs",
-                    "-L",
-                    "--json",
-                ],
-            );
+            let rest = without(&arguments[1..], &["-o", "--out-link", "--profile"], SILENT);
             let mut command = nix.outside(program);
             resolved(&output(
                 command.args(["path-info", "--derivation"]).args(rest),
@@ -135,24 +129,48 @@ fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>,
     }
 }
 
-/// Whether an argument asks for a build of what is there already, for another store, or for builds outside of
-/// the network: also as the name of a setting, after `--option`.
+/// Options that say nothing about what is built.
+const SILENT: &[&str] = &[
+    "--no-link",
+    "--no-out-link",
+    "--print-out-paths",
+    "--print-build-logs",
+    "-L",
+    "--json",
+    "--keep-going",
+    "-k",
+];
+
+/// Options that say what to build, and where links to it go.
+const FIT: &[&str] = &[
+    "--attr",
+    "-A",
+    "--expr",
+    "-E",
+    "--file",
+    "-f",
+    "--include",
+    "-I",
+    "--arg",
+    "--argstr",
+    "--impure",
+    "--override-input",
+    "--no-write-lock-file",
+    "--show-trace",
+    "--extra-experimental-features",
+    "--experimental-features",
+    "--out-link",
+    "-o",
+    "--profile",
+    "--add-root",
+    "--indirect",
+];
+
+/// Whether an argument may let Nix build outside of the network, or in another store, or again what is there:
+/// every option that is not known. Nix takes several of one letter as one word, and what is on its command line
+/// comes before what it is told here.
 fn is_unfit(argument: &str) -> bool {
-    let name = argument.trim_start_matches('-');
-    let has_jobs = name.strip_prefix('j').is_some_and(|rest| {
-        argument.starts_with('-') && rest.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    let known = [
-        "check",
-        "rebuild",
-        "repeat",
-        "store",
-        "eval-store",
-        "builders",
-        "max-jobs",
-    ];
-    let is_setting = matches!(argument, "max-jobs" | "builders" | "store");
-    has_jobs || is_setting || (argument.starts_with("--") && known.contains(&name))
+    argument.starts_with('-') && !FIT.contains(&argument) && !SILENT.contains(&argument)
 }
 
 /// Arguments but for options with a value and flags.
@@ -199,13 +217,14 @@ fn is_drv(path: &str) -> bool {
 struct Read {
     is_fixed: bool,
     inputs: Vec<String>,
+    outputs: Vec<String>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the face reads what Nix names")]
-fn read_all(built: &BTreeSet<String>) -> Result<BTreeMap<String, Read>, Failure> {
+fn read_all(nix: &Nix, built: &BTreeSet<String>) -> Result<BTreeMap<String, Read>, Failure> {
     let mut all = BTreeMap::new();
     for path in built {
-        let file = Utf8PathBuf::from(path);
+        let file = nix.file(path);
         let cannot = |source| Failure::cannot_read(&file, source);
         let size = fs::metadata(&file).map_err(cannot)?.len();
         let bytes = fs::read(&file).map_err(cannot)?;
@@ -223,7 +242,14 @@ fn read_all(built: &BTreeSet<String>) -> Result<BTreeMap<String, Read>, Failure>
             .map(|input| dir.show(input.path()).to_string())
             .collect();
         let is_fixed = drv.kind().is_ok_and(|kind| kind == DerivationKind::Fixed);
-        all.insert(path.clone(), Read { is_fixed, inputs });
+        let outputs = drv.outputs().iter().filter_map(|(_, output)| output.path());
+        let outputs = outputs.map(|path| dir.show(path).to_string()).collect();
+        let read = Read {
+            is_fixed,
+            inputs,
+            outputs,
+        };
+        all.insert(path.clone(), read);
     }
     Ok(all)
 }
@@ -245,6 +271,7 @@ fn in_order(all: &BTreeMap<String, Read>) -> Vec<Fixed> {
                     fixed.push(Fixed {
                         drv: drv.clone(),
                         inputs: inputs.cloned().collect(),
+                        outputs: read.outputs.clone(),
                     });
                 }
             } else if done.insert(drv) {
@@ -264,6 +291,7 @@ mod tests {
         Read {
             is_fixed,
             inputs: inputs.iter().map(|input| (*input).to_owned()).collect(),
+            outputs: Vec::new(),
         }
     }
 
@@ -289,20 +317,34 @@ mod tests {
         let kept = without(&arguments, &["-o", "--out-link"], &["--no-out-link"]);
         assert_eq!(kept, ["-A", "hello", "."]);
         assert_eq!(plain("/nix/store/x.drv!out"), "/nix/store/x.drv");
+        assert!(is_drv("/nix/store/x.drv") && !is_drv("x.drv") && !is_drv("/nix/store/x"));
+    }
+
+    #[test]
+    fn options_that_nobody_knows_are_refused() {
         for unfit in [
             "-j",
             "-j4",
+            "-kj8",
+            "-Qj4",
+            "-vj8",
+            "-",
+            "--",
             "--max-jobs",
-            "max-jobs",
-            "builders",
+            "--option",
+            "--builders",
+            "--accept-flake-config",
             "--rebuild",
+            "--check",
             "--store",
+            "--dry-run",
         ] {
             assert!(is_unfit(unfit), "{unfit}");
         }
-        for fit in ["-A", "jq", "--json", "check", ".", "-I", "--arg"] {
+        for fit in [
+            "-A", "jq", "--json", "check", ".", "-I", "--arg", "-k", "-L",
+        ] {
             assert!(!is_unfit(fit), "{fit}");
         }
-        assert!(is_drv("/nix/store/x.drv") && !is_drv("x.drv") && !is_drv("/nix/store/x"));
     }
 }

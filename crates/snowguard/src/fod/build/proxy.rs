@@ -7,6 +7,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -128,8 +129,10 @@ impl Proxy {
             .chain(known)
             .find_map(|path| std::fs::read_to_string(path).ok());
         let path = place.join("certificates.pem");
-        std::fs::write(&path, format!("{}\n{own}", system.unwrap_or_default()))
-            .map_err(|source| Failure::cannot_write(&path, source))?;
+        let cannot = |source| Failure::cannot_write(&path, source);
+        std::fs::write(&path, format!("{}\n{own}", system.unwrap_or_default())).map_err(cannot)?;
+        // Builders are other users.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).map_err(cannot)?;
         Ok(path)
     }
 
@@ -139,6 +142,10 @@ impl Proxy {
     }
 
     fn shut(&mut self) {
+        // One that has ended has no number any more: another process may have it.
+        if !matches!(self.process.try_wait(), Ok(None)) {
+            return;
+        }
         let pid = i32::try_from(self.process.id()).ok();
         if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
