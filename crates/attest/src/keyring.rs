@@ -140,6 +140,12 @@ impl Entry {
     pub fn revocations(&self) -> &[Revocation] {
         &self.wire.revocations
     }
+
+    /// When it ended, if it was revoked at all, or was meant to end by `now`.
+    fn ended(&self, now: Time) -> Option<Time> {
+        let is_revoked = !self.revocations().is_empty();
+        self.end().filter(|end| is_revoked || *end <= now)
+    }
 }
 
 impl Keyring {
@@ -223,8 +229,10 @@ impl Keyring {
     }
 
     /// Whether this may stand in the place of an earlier keyring without asking anybody: nothing of that is
-    /// gone or made milder, and every key that is new is signed by one that was there.
-    pub fn follows(&self, earlier: &Self) -> Result<(), KeyringError> {
+    /// gone or made milder, and every key that is new goes back to one that was there and, by what was known
+    /// there, had not ended by `now`. What a new key says of its own beginning decides nothing: whoever finds
+    /// a key that was put away can write any time.
+    pub fn follows(&self, earlier: &Self, now: Time) -> Result<(), KeyringError> {
         for old in &earlier.entries {
             let name = || old.key().name().to_owned();
             let new = self.get(old.id).ok_or_else(|| KeyringError::Gone(name()))?;
@@ -251,7 +259,14 @@ impl Keyring {
                 Some(old) if old.in_others_hands().is_some() => {
                     return Err(KeyringError::HandedOnByOthers(old.key().name().to_owned()));
                 }
-                Some(_) => {}
+                Some(old) => {
+                    // One that is new itself is looked at in its own turn.
+                    let here = earlier.get(old.id);
+                    if let Some(end) = here.and_then(|here| here.ended(now)) {
+                        let name = old.key().name().to_owned();
+                        return Err(KeyringError::Ended { name, end });
+                    }
+                }
             }
         }
         Ok(())
@@ -597,33 +612,85 @@ mod tests {
         later
             .rotate(&one, two.public().clone(), month(5), month(6))
             .unwrap();
-        later.follows(&earlier).unwrap();
-        later.follows(&later).unwrap();
+        let now = month(12);
+        later.follows(&earlier, now).unwrap();
+        later.follows(&later, now).unwrap();
         assert!(matches!(
-            earlier.follows(&later),
+            earlier.follows(&later, now),
             Err(KeyringError::Changed(_))
         ));
         assert!(matches!(
-            Keyring::default().follows(&earlier),
+            Keyring::default().follows(&earlier, now),
             Err(KeyringError::Gone(_))
         ));
         let mut other = earlier.clone();
         other.add(stranger.public().clone(), month(2)).unwrap();
         assert!(matches!(
-            other.follows(&earlier),
+            other.follows(&earlier, now),
             Err(KeyringError::Unvouched(_))
         ));
         let mut revoked = later.clone();
         revoked
             .revoke("ci-1", revocation(6, RevocationReason::Compromised))
             .unwrap();
-        revoked.follows(&later).unwrap();
-        assert!(later.follows(&revoked).is_err());
+        revoked.follows(&later, now).unwrap();
+        assert!(later.follows(&revoked, now).is_err());
         // Whoever stole the key cannot hand it on to those who know an earlier edition only.
         assert!(matches!(
-            revoked.follows(&earlier),
+            revoked.follows(&earlier, now),
             Err(KeyringError::HandedOnByOthers(_))
         ));
+    }
+
+    #[test]
+    fn a_key_that_was_put_away_hands_nothing_on() {
+        let (one, evil, late) = (key("ci-1", 1), key("evil", 2), key("late", 3));
+        let mut first = Keyring::default();
+        first.add(one.public().clone(), month(1)).unwrap();
+        let entry_by = |valid_from| {
+            // Whoever has the key and an edition from before signs what he likes.
+            let mut copy = first.clone();
+            copy.rotate(
+                &one,
+                evil.public().clone(),
+                month(valid_from),
+                month(valid_from),
+            )
+            .unwrap();
+            copy.entries[1].clone()
+        };
+        for reason in [RevocationReason::Retired, RevocationReason::Superseded] {
+            let mut retired = first.clone();
+            retired.revoke("ci-1", revocation(6, reason)).unwrap();
+            // Also with a beginning that is written back, or before the end that was said.
+            for (valid_from, now) in [(8, 9), (3, 9), (3, 5)] {
+                let mut forged = retired.clone();
+                forged.entries.push(entry_by(valid_from));
+                let error = forged.follows(&retired, month(now)).unwrap_err();
+                assert!(matches!(error, KeyringError::Ended { .. }), "{error}");
+                // Nor by a key that it handed on to.
+                let mut further = forged.clone();
+                further
+                    .rotate(&evil, late.public().clone(), month(9), month(10))
+                    .unwrap();
+                assert!(further.follows(&retired, month(now)).is_err());
+            }
+        }
+        // Replaced, it has its time until the end of that.
+        let mut replaced = first.clone();
+        replaced
+            .rotate(&one, late.public().clone(), month(5), month(6))
+            .unwrap();
+        let mut forged = replaced.clone();
+        forged.entries.push(entry_by(3));
+        assert!(forged.follows(&replaced, month(7)).is_err());
+        forged.follows(&replaced, month(5)).unwrap();
+        // Handed on in order and put away at once, by whoever keeps the keyring.
+        let mut later = replaced.clone();
+        later
+            .revoke("ci-1", revocation(6, RevocationReason::Superseded))
+            .unwrap();
+        later.follows(&first, month(7)).unwrap();
     }
 
     #[test]
@@ -699,7 +766,7 @@ mod tests {
                 ][usize::from(reason)];
                 let earlier = keyring.clone();
                 keyring.revoke("ci-1", revocation(at, reason)).unwrap();
-                keyring.follows(&earlier).unwrap();
+                keyring.follows(&earlier, month(12)).unwrap();
                 let now = judge(&keyring);
                 prop_assert!(now <= before);
                 before = now;

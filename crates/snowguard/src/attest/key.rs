@@ -91,7 +91,7 @@ fn revoke(args: &Revoke, terminal: &Terminal) -> Result<(), Failure> {
 fn accept(args: &Accept, terminal: &Terminal) -> Result<(), Failure> {
     let here = keyring(&args.keyring)?;
     let later = keyring(&args.input)?;
-    later.follows(&here).map_err(|error| {
+    later.follows(&here, now()).map_err(|error| {
         Failure::from(error).context(format!(
             "{} does not follow from {}",
             line(args.input.as_str()),
