@@ -1,6 +1,7 @@
 //! What is to be fetched again and compared, one task a row: nothing is lost, and what was done is not done again.
 //!
-//! This is a database of its own beside the tracker's: whoever verifies a package set needs no tracker. A worker
+//! This is a database of its own beside the tracker's: whoever verifies a package set needs no tracker. A worker says
+//! what it wants done and gets nothing else: others may be able to do what it cannot. It
 //! leases tasks for a while, says that it is still at them, and writes what came of each. If it says nothing any
 //! more, the leases run out and others take them. Of several workers no two have one task.
 //!
@@ -42,6 +43,8 @@ pub struct Task {
     pub payload: Vec<u8>,
     /// Counted from 1; an old lease is told from a new one by it.
     pub attempt: u32,
+    /// How often a worker that had it said nothing more.
+    pub lost: u32,
 }
 
 /// How a worker left a task.
@@ -82,6 +85,9 @@ pub struct Counts {
     pub done: u64,
 }
 
+/// How long a worker that wants something may be at work.
+const LONGEST_WORK: SignedDuration = SignedDuration::from_hours(90 * 24);
+
 impl RefetchQueue {
     /// Opens a queue by its name: a path, or `postgres://…`. One that is not there is made.
     pub fn open(name: &str) -> Result<Self, DbError> {
@@ -100,8 +106,8 @@ impl RefetchQueue {
         &self.database
     }
 
-    /// Adds tasks; those that are known stay as they are. How many are new.
-    pub fn add(&self, tasks: &[NewTask<'_>], now: Timestamp) -> Result<u64, DbError> {
+    /// Adds tasks, which this worker wants; those that are known stay as they are. How many are new.
+    pub fn add(&self, worker: &str, tasks: &[NewTask<'_>], now: Timestamp) -> Result<u64, DbError> {
         let bulk = Bulk::new("refetch")
             .text("key")
             .text("host")
@@ -122,7 +128,26 @@ impl RefetchQueue {
                     ]
                 })
                 .collect();
-            session.insert_many(&bulk, &rows)
+            let added = session.insert_many(&bulk, &rows)?;
+            let long_ago = now.checked_sub(LONGEST_WORK).unwrap_or(Timestamp::MIN);
+            session.execute("DELETE FROM wanted WHERE since < $1", &[long_ago.into()])?;
+            for tasks in tasks.chunks(1000) {
+                let keys: Vec<String> = tasks.iter().map(|task| task.key.to_owned()).collect();
+                session.execute(
+                    "INSERT INTO wanted (worker, task, since) SELECT $1, id, $2 FROM refetch WHERE key {in:3} \
+                     ON CONFLICT (worker, task) DO NOTHING",
+                    &[worker.into(), now.into(), keys.into()],
+                )?;
+            }
+            Ok(added)
+        })
+    }
+
+    /// A worker wants nothing more.
+    pub fn leave(&self, worker: &str) -> Result<(), DbError> {
+        self.database.write(|session| {
+            session.execute("DELETE FROM wanted WHERE worker = $1", &[worker.into()])?;
+            Ok(())
         })
     }
 
@@ -138,8 +163,8 @@ impl RefetchQueue {
             let mut changed = 0;
             for keys in keys.chunks(1000) {
                 changed += session.execute(
-                    "UPDATE refetch SET state = 0, due = $1, attempts = 0, verdict = NULL, result = NULL, \
-                     finished = NULL WHERE state = 2 AND key {in:2} AND (CAST($3 AS BIGINT) = 1 OR verdict {in:4})",
+                    "UPDATE refetch SET state = 0, due = $1, attempts = 0, lost = 0, verdict = NULL, \
+                     result = NULL, finished = NULL WHERE state = 2 AND key {in:2} AND (CAST($3 AS BIGINT) = 1 OR verdict {in:4})",
                     &[
                         now.into(),
                         keys.to_vec().into(),
@@ -152,11 +177,13 @@ impl RefetchQueue {
         })
     }
 
-    /// Gives back what others hold, where it is certain that they are gone: whoever has the file for itself.
+    /// Gives back what others hold, where it is certain that they are gone: whoever has the file for itself. That
+    /// their workers died is counted.
     pub fn take_back_all(&self, now: Timestamp) -> Result<u64, DbError> {
         self.database.write(|session| {
+            session.execute("DELETE FROM wanted", &[])?;
             session.execute(
-                "UPDATE refetch SET state = 0, due = $1, attempts = attempts - 1, worker = NULL, \
+                "UPDATE refetch SET state = 0, due = $1, attempts = attempts - 1, lost = lost + 1, worker = NULL, \
                  leased_until = NULL WHERE state = 1",
                 &[now.into()],
             )
@@ -164,7 +191,7 @@ impl RefetchQueue {
     }
 
     /// In one transaction: writes how tasks ended, says that the worker is still at others, and leases up to `want`
-    /// more whose hosts are not in `busy`. An end whose lease was lost changes nothing.
+    /// more of what it wants whose hosts are not in `busy`. An end whose lease was lost changes nothing.
     pub fn step(&self, step: &Step<'_>) -> Result<Vec<Task>, DbError> {
         self.database.write(|session| {
             for (task, end) in step.ended {
@@ -186,12 +213,13 @@ impl RefetchQueue {
         })
     }
 
-    /// How many of these keys wait, run, are done.
-    pub fn counts(&self) -> Result<Counts, DbError> {
+    /// How many of those that a worker wants wait, run, are done.
+    pub fn counts(&self, worker: &str) -> Result<Counts, DbError> {
         self.database.read(|session| {
             let mut counts = Counts::default();
-            let sql = "SELECT state, count(*) FROM refetch GROUP BY state";
-            session.for_each(sql, &[], &mut |row| {
+            let sql = "SELECT state, count(*) FROM wanted JOIN refetch ON refetch.id = wanted.task \
+                       WHERE wanted.worker = $1 GROUP BY state";
+            session.for_each(sql, &[worker.into()], &mut |row| {
                 let count = row.get::<u64>(1)?;
                 match row.get::<i64>(0)? {
                     0 => counts.waiting = count,
@@ -297,7 +325,7 @@ fn lease(session: &mut dyn Session, step: &Step<'_>) -> Result<Vec<Task>, DbErro
     };
     session.execute(
         &format!(
-            "UPDATE refetch SET state = 0, leased_until = NULL WHERE id IN \
+            "UPDATE refetch SET state = 0, lost = lost + 1, leased_until = NULL WHERE id IN \
              (SELECT id FROM refetch WHERE state = 1 AND leased_until <= $1 {lock})"
         ),
         &[step.now.into()],
@@ -309,8 +337,9 @@ fn lease(session: &mut dyn Session, step: &Step<'_>) -> Result<Vec<Task>, DbErro
         &format!(
             "UPDATE refetch SET state = 1, worker = $1, leased_until = $2, attempts = attempts + 1 \
              WHERE id IN (SELECT id FROM refetch WHERE state = 0 AND due <= $3 AND NOT (host {{in:4}}) \
+             AND EXISTS (SELECT 1 FROM wanted WHERE wanted.worker = $1 AND wanted.task = refetch.id) \
              ORDER BY due, id LIMIT $5 {lock}) \
-             RETURNING id, key, host, payload, attempts"
+             RETURNING id, key, host, payload, attempts, lost"
         ),
         &[
             step.worker.into(),
@@ -327,6 +356,7 @@ fn lease(session: &mut dyn Session, step: &Step<'_>) -> Result<Vec<Task>, DbErro
             host: row.get(2)?,
             payload: row.get(3)?,
             attempt: row.get(4)?,
+            lost: row.get(5)?,
         })
     })
 }

@@ -35,12 +35,20 @@ const TRACKER: Series = Series {
 /// The queue of what is fetched again.
 const REFETCH: Series = Series {
     name: "refetch",
-    steps: &[Step {
-        number: 1,
-        both: &[include_str!("../schema/refetch/1.sql")],
-        sqlite: &[],
-        postgres: &[],
-    }],
+    steps: &[
+        Step {
+            number: 1,
+            both: &[include_str!("../schema/refetch/1.sql")],
+            sqlite: &[],
+            postgres: &[],
+        },
+        Step {
+            number: 2,
+            both: &[include_str!("../schema/refetch/2.sql")],
+            sqlite: &[],
+            postgres: &[],
+        },
+    ],
 };
 
 const STEPS: &[Step] = &[Step {

@@ -1,18 +1,20 @@
 //! What one address sends, and what the fetcher makes of it: a file, a NAR, an unpacked archive.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::rc::Rc;
 
 use snowguard_archive::{
-    ArchiveError, ContentHasher, FileSpool, Tree, TreeError, read_tar, read_zip,
+    ArchiveError, ContentHasher, FileSpool, Limits, Tree, TreeError, read_tar, read_zip,
 };
 use snowguard_fod::outcome::{Attempt, Difference, Got, Try};
 use snowguard_fod::place::{Place, Scheme};
 use snowguard_fod::plan::{Form, Packing, Root};
 use snowguard_http::{Address, Stream};
-use snowguard_store::nar::{NarEvent, NarReader, NarWriter};
+use snowguard_store::nar::{NarError, NarEvent, NarReader, NarWriter};
 use snowguard_store::{ContentAddress, ContentAddressMethod, Hash, HashAlgo, Hasher};
 
 use crate::compare::{self, Beside};
@@ -249,7 +251,7 @@ impl Sink {
         let algo = address.hash.algo();
         match form {
             Form::File { executable } => single(file, *executable, length, algo, old),
-            Form::Nar { xz } => nar(file, *xz, verifier.limits.archive.bytes, algo),
+            Form::Nar { xz } => nar(file, *xz, verifier.limits.archive, algo),
             Form::Archive { kind, root } => {
                 let tree = unpack(verifier, file, *kind, *root)?;
                 of_tree(verifier, tree, algo, old)
@@ -310,28 +312,32 @@ fn cannot(error: impl std::error::Error) -> Unmade {
 }
 
 /// A NAR as it was sent: what Nix would unpack and pack again is the same bytes, if they are one.
-fn nar(file: File, xz: bool, most: u64, algo: HashAlgo) -> Result<Made, Unmade> {
+fn nar(file: File, xz: bool, limits: Limits, algo: HashAlgo) -> Result<Made, Unmade> {
     let file = BufReader::new(file);
     let plain: Box<dyn Read> = if xz {
-        Box::new(lzma_rust2::XzReader::new(file, true))
+        // What the decoder needs beside its window is less than a megabyte.
+        let kib = (limits.window >> 10).saturating_add(1024);
+        Box::new(lzma_rust2::XzReader::new_mem_limit(file, true, kib))
     } else {
         Box::new(file)
     };
-    let counted = Counted::new(hasher(algo)?);
+    let refused = Rc::new(Cell::new(None));
     let tee = Tee {
-        input: plain.take(most),
-        out: counted,
+        input: Within {
+            input: plain,
+            left: limits.bytes,
+            refused: Rc::clone(&refused),
+        },
+        out: Counted::new(hasher(algo)?),
     };
     let mut tee = BufReader::new(tee);
-    let mut reader = NarReader::new(&mut tee).map_err(cannot)?;
-    let mut drain = vec![0; 1 << 16];
-    while let Some(event) = reader.next().map_err(cannot)? {
-        if matches!(event, NarEvent::File { .. }) {
-            let mut contents = reader.contents();
-            while contents.read(&mut drain).map_err(cannot)? > 0 {}
-        }
+    // What only we do not unpack says nothing of what Nix would.
+    if let Err(error) = read_nar(&mut tee) {
+        return Err(match refused.take() {
+            Some(why) => Unmade::NotHere(why),
+            None => Unmade::Cannot(error),
+        });
     }
-    reader.end().map_err(cannot)?;
     let counted = tee.into_inner().out;
     Ok(Made {
         size: counted.length,
@@ -339,6 +345,23 @@ fn nar(file: File, xz: bool, most: u64, algo: HashAlgo) -> Result<Made, Unmade> 
         swhid: None,
         difference: None,
     })
+}
+
+fn read_nar(input: &mut impl BufRead) -> Result<(), String> {
+    let told = |error: NarError| tried::text(&error);
+    let mut reader = NarReader::new(input).map_err(told)?;
+    let mut drain = vec![0; 1 << 16];
+    while let Some(event) = reader.next().map_err(told)? {
+        if matches!(event, NarEvent::File { .. }) {
+            let mut contents = reader.contents();
+            while contents
+                .read(&mut drain)
+                .map_err(|error| tried::text(&error))?
+                > 0
+            {}
+        }
+    }
+    reader.end().map_err(told)
 }
 
 fn unpack(
@@ -417,6 +440,31 @@ impl io::Write for Counted {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// As much as the limits allow; why it ended, where they do not suffice.
+struct Within<R> {
+    input: R,
+    left: u64,
+    refused: Rc<Cell<Option<String>>>,
+}
+
+impl<R: Read> Read for Within<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer).inspect_err(|error| {
+            if error.kind() == io::ErrorKind::OutOfMemory {
+                let text = "unpacking it takes more memory than it may".to_owned();
+                self.refused.set(Some(text));
+            }
+        })?;
+        let Some(left) = self.left.checked_sub(count as u64) else {
+            self.refused
+                .set(Some("it is larger than what is unpacked here".to_owned()));
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        };
+        self.left = left;
+        Ok(count)
     }
 }
 

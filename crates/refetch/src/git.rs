@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use snowguard_child::Ended;
 use snowguard_fod::outcome::{Attempt, Got, Try};
-use snowguard_fod::place::{Place, is_private_address};
+use snowguard_fod::place::Place;
 use snowguard_fod::plan::{Sparse, Tree};
-use snowguard_http::{Address, Stream};
+use snowguard_http::{Address, Stream, is_public};
 use snowguard_store::ContentAddress;
 use url::Url;
 
@@ -39,6 +39,8 @@ const LONGEST: Duration = Duration::from_hours(2);
 /// How many submodules are fetched, and how deep they may lie in one another.
 const SUBMODULES: usize = 500;
 const DEPTH: usize = 10;
+/// The first version that takes everything by which it is held: what older ones do not know, they leave out in silence.
+const OLDEST: (u32, u32) = (2, 37);
 /// How much of what git says is read.
 const MOST_SAID: u64 = 1 << 20;
 /// How much of the list of what a repository has is read before git itself asks.
@@ -128,7 +130,14 @@ impl Git {
         let limits = verifier.limits.archive;
         let mut tree = match tree::read(&root, Some(b".git"), verifier.scratch, limits) {
             Ok(tree) => tree,
-            Err(DirectoryError::Read { source, .. }) => return Err(Halt::scratch(source)),
+            Err(DirectoryError::Read { source, .. }) if tried::is_of_the_machine(&source) => {
+                return Err(Halt::scratch(source));
+            }
+            // A name that is too long, say: it is of who made the repository, and of no other derivation.
+            Err(DirectoryError::Read { source, .. }) => {
+                let text = format!("its checkout cannot be read here: {source}");
+                return Ok(Came::not(failed(&wanted.url, Attempt::Skipped, text)));
+            }
             Err(error) => {
                 let tried = failed(&wanted.url, Attempt::Skipped, tried::text(&error));
                 return Ok(Came::not(tried));
@@ -167,6 +176,7 @@ impl Git {
 impl Fetch<'_> {
     /// The commit, and its submodules where they are wanted.
     fn all(&mut self, wanted: &Tree, root: &Path) -> Result<(), Stop> {
+        self.check_version()?;
         self.commit(&wanted.url, &wanted.rev, wanted.sparse.as_ref(), root)?;
         if !wanted.submodules {
             return Ok(());
@@ -212,6 +222,20 @@ impl Fetch<'_> {
         Ok(())
     }
 
+    /// Only a version that is held to the addresses that were judged is let out.
+    fn check_version(&self) -> Result<(), Stop> {
+        let told = self.run(None, self.scratch, &["--version"], None)?;
+        match version(&told) {
+            Some(found) if found >= OLDEST => Ok(()),
+            _ => {
+                let (major, minor) = OLDEST;
+                let told: String = told.trim().chars().take(80).collect();
+                let text = format!("git {major}.{minor} or newer is needed, and here is: {told}");
+                Err(Stop::Said(Attempt::Skipped, text))
+            }
+        }
+    }
+
     /// Checks one commit out.
     fn commit(
         &mut self,
@@ -220,6 +244,15 @@ impl Fetch<'_> {
         sparse: Option<&Sparse>,
         directory: &Path,
     ) -> Result<(), Stop> {
+        let is_hash = rev.len() >= 4 && rev.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let named = if rev == "HEAD" || rev.starts_with("refs/") || is_hash {
+            rev.to_owned()
+        } else {
+            format!("refs/tags/{rev}")
+        };
+        if !may_be_ref(&named) {
+            return Err(Stop::Said(Attempt::Failed, "it names no revision".into()));
+        }
         let place = self.ask(url)?;
         let pinned = self.pin(&place)?;
         let in_it = |args: &[&str]| self.run(pinned.as_deref(), directory, args, None);
@@ -240,15 +273,6 @@ impl Fetch<'_> {
             .gate
             .enter(&host_of(&place), self.verifier.client.interrupted())
             .ok_or(Halt::Interrupted)?;
-        let is_hash = rev.len() >= 4 && rev.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let named = if rev == "HEAD" || rev.starts_with("refs/") || is_hash {
-            rev.to_owned()
-        } else {
-            format!("refs/tags/{rev}")
-        };
-        if named.starts_with('-') || named.contains([':', '*', '+', '^', '~', ' ', '\n']) {
-            return Err(Stop::Said(Attempt::Failed, "it names no revision".into()));
-        }
         // What follows options is never one.
         let shallow = [
             "fetch",
@@ -307,6 +331,9 @@ impl Fetch<'_> {
     /// Asks with our own client; where that led is where git goes.
     fn ask(&mut self, url: &str) -> Result<String, Stop> {
         let said = |attempt, text: &str| Err(Stop::Said(attempt, text.to_owned()));
+        if url.contains(char::is_control) {
+            return said(Attempt::Failed, "it is no address");
+        }
         let base = url.trim_end_matches('/');
         let Ok(address) = format!("{base}/info/refs?service=git-upload-pack").parse::<Address>()
         else {
@@ -341,11 +368,10 @@ impl Fetch<'_> {
         self.redirects.extend(hops.iter().map(ToString::to_string));
         if let Err(error) = outcome {
             let (attempt, text) = tried::of_error(&error)?;
-            // Who may not know whether a repository is there is asked for a password.
-            let login = text.contains(" answered 401") || text.contains(" answered 403");
-            if login {
+            // Who may not know whether a repository is there is asked for a password; so is who asks too much.
+            if text.contains(" answered 401") || text.contains(" answered 403") {
                 let text = format!("{text}: it is gone, or for those only who have a login");
-                return Err(Stop::Said(Attempt::Gone, text));
+                return Err(Stop::Said(Attempt::Failed, text));
             }
             return Err(Stop::Said(attempt, text));
         }
@@ -379,9 +405,7 @@ impl Fetch<'_> {
                 format!("cannot look up {host}: {error}"),
             )
         })?;
-        let public: Vec<SocketAddr> = found
-            .filter(|address| !is_private_address(address.ip()))
-            .collect();
+        let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
         if public.is_empty() {
             let text = format!("{host} is not on the public network");
             return Err(Stop::Said(Attempt::Denied, text));
@@ -483,7 +507,14 @@ impl Fetch<'_> {
                 let text = "git is not installed here".to_owned();
                 Stop::Said(Attempt::Skipped, text)
             }
-            _ => Stop::Halt(Halt::Network(format!("cannot start git: {error}"))),
+            _ if tried::is_of_the_machine(&error) => {
+                Stop::Halt(Halt::Network(format!("cannot start git: {error}")))
+            }
+            // What it is given, or where: that is of this derivation.
+            _ => Stop::Said(
+                Attempt::Skipped,
+                format!("git cannot be started on it: {error}"),
+            ),
         })?;
         let stop = self.verifier.client.interrupted();
         let ended = snowguard_child::wait(&mut running, LONGEST, stop).map_err(Halt::scratch)?;
@@ -601,6 +632,29 @@ fn read(mut file: File) -> Result<String, Halt> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// What `git --version` says.
+fn version(told: &str) -> Option<(u32, u32)> {
+    let mut numbers = told.trim().strip_prefix("git version ")?.split(['.', ' ']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Whether this may be the name of a ref, or the number of a commit: the rules of `git check-ref-format`, and nothing
+/// that `git fetch` would take for something else.
+fn may_be_ref(name: &str) -> bool {
+    let is_special = |letter: char| letter.is_control() || " ~^:?*[\\".contains(letter);
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && Path::new(part).extension() != Some("lock".as_ref())
+    };
+    !name.contains(is_special)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.starts_with(['-', '+'])
+        && !name.ends_with('.')
+        && name.split('/').all(is_part)
+}
+
 fn host_of(url: &str) -> String {
     Place::of(url).host
 }
@@ -643,7 +697,14 @@ fn meaning(said: &str) -> (Attempt, String) {
                 "Repository not found",
                 "returned error: 404",
                 "returned error: 410",
+            ],
+        ),
+        (
+            Attempt::Failed,
+            &[
                 "could not read Username",
+                "returned error: 401",
+                "returned error: 403",
             ],
         ),
         (Attempt::Denied, &["not allowed"]),
@@ -694,6 +755,45 @@ mod tests {
     }
 
     #[test]
+    fn names_that_git_would_take_are_taken_and_no_others() {
+        for name in [
+            "refs/tags/v1.0+k3s1",
+            "HEAD",
+            "refs/tags/a-b_c@1",
+            "0123456789abcdef",
+        ] {
+            assert!(may_be_ref(name), "{name}");
+        }
+        for name in [
+            "+refs/heads/a",
+            "-x",
+            "refs/tags/a\0b",
+            "refs/tags/a\u{85}",
+            "refs/tags/a b",
+            "refs/tags/a:b",
+            "refs/tags/*",
+            "refs/tags/a..b",
+            "refs/tags/a@{1}",
+            "refs/tags/",
+            "refs/tags//a",
+            "refs/tags/a.lock",
+            "refs/tags/.a",
+            "refs/tags/a.",
+            "refs/tags/a\\b",
+        ] {
+            assert!(!may_be_ref(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn versions_of_git_are_read() {
+        assert_eq!(version("git version 2.47.3\n"), Some((2, 47)));
+        assert_eq!(version("git version 2.39 (Apple Git-1)"), Some((2, 39)));
+        assert!(version("git version 2.34.1").unwrap() < OLDEST);
+        assert_eq!(version("hub version 2"), None);
+    }
+
+    #[test]
     fn words_of_git_are_told_apart() {
         for (said, expected) in [
             (
@@ -714,6 +814,10 @@ mod tests {
                 Attempt::Tls,
             ),
             ("fatal: something new", Attempt::Failed),
+            (
+                "fatal: could not read Username for 'https://x.org': terminal prompts disabled",
+                Attempt::Failed,
+            ),
         ] {
             assert_eq!(meaning(said).0, expected, "{said}");
         }

@@ -1,5 +1,7 @@
 //! What an error on the way means, and how addresses are shown.
 
+use std::io;
+
 use snowguard_fod::outcome::{Attempt, Try};
 use snowguard_http::{Address, HttpError};
 
@@ -47,6 +49,22 @@ pub(crate) fn of_error(error: &HttpError) -> Result<(Attempt, String), Halt> {
     Ok((attempt, text(error)))
 }
 
+/// Whether an error of the system is of this machine, and not of what was asked of it.
+pub(crate) fn is_of_the_machine(error: &io::Error) -> bool {
+    // These mean the same number on every architecture that Nix builds for, but for EDQUOT, which has a kind.
+    const EIO: i32 = 5;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::OutOfMemory
+            | io::ErrorKind::WouldBlock
+    ) || matches!(error.raw_os_error(), Some(EIO | ENFILE | EMFILE))
+}
+
 /// An error with what caused it.
 pub(crate) fn text(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -64,6 +82,17 @@ pub(crate) fn text(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_of_the_machine_and_a_long_name_is_not() {
+        let of = |number| is_of_the_machine(&io::Error::from_raw_os_error(number));
+        // EIO, EAGAIN, ENOMEM, ENFILE, EMFILE, ENOSPC, EROFS, EDQUOT.
+        assert!([5, 11, 12, 23, 24, 28, 30, 122].into_iter().all(of));
+        // ENOENT, E2BIG, EACCES, ENOTDIR, EINVAL, ENAMETOOLONG, ELOOP.
+        assert!(![2, 7, 13, 20, 22, 36, 40].into_iter().any(of));
+        let nul = io::Error::from(io::ErrorKind::InvalidInput);
+        assert!(!is_of_the_machine(&nul));
+    }
 
     #[test]
     fn no_secret_of_an_address_is_shown() {

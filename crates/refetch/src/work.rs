@@ -1,11 +1,18 @@
 //! The loop over a queue: so many at once, no host asked by too many, what passes tried again later; ends when nothing
-//! is left, or when somebody wants an end.
+//! is left of what this worker wants, or when somebody wants an end.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this room waits, and leases for a while: by the clock that nobody sets"
+)]
+
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use snowguard_db::DbError;
@@ -18,11 +25,13 @@ use crate::verify::{Halt, Verifier, outcome};
 /// How long a task belongs to a worker that says nothing.
 const LEASE: SignedDuration = SignedDuration::from_secs(120);
 /// How often a worker says that it is still at work.
-const BEAT: SignedDuration = SignedDuration::from_secs(30);
+const BEAT: Duration = Duration::from_secs(30);
 /// How often it is looked whether somebody wants an end, or something is due.
 const GLANCE: Duration = Duration::from_millis(50);
 /// How often a queue in which nothing is due is looked at.
-const LOOK: SignedDuration = SignedDuration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(500);
+/// After how many workers that died at it a task is given up: it would end the next one as well.
+const DEATHS: u32 = 3;
 
 /// How a queue is worked off.
 #[derive(Debug)]
@@ -31,7 +40,7 @@ pub struct Work<'w> {
     pub queue: &'w RefetchQueue,
     /// With what.
     pub verifier: Verifier<'w>,
-    /// A name that no other worker has.
+    /// A name that no other worker has, under which it said what it wants.
     pub worker: &'w str,
     /// How many at once.
     pub at_once: usize,
@@ -127,9 +136,13 @@ impl Work<'_> {
             let Ok(task) = next else { return };
             let job: Option<Job> = serde_json::from_slice(&task.payload).ok();
             let outcome = match &job {
-                Some(job) => self.verifier.verify(job),
+                Some(_) if task.lost >= DEATHS => Ok(outcome(
+                    Verdict::Failed,
+                    format!("given up: {} times whoever was at it died", task.lost),
+                )),
+                Some(job) => caught(|| self.verifier.verify(job)),
                 None => Ok(outcome(
-                    Verdict::NeedsBuilder,
+                    Verdict::Failed,
                     "another version of this program put it into the queue".to_owned(),
                 )),
             };
@@ -148,36 +161,37 @@ impl Work<'_> {
         let mut running: Vec<Task> = Vec::new();
         let mut ends: Vec<(Task, End)> = Vec::new();
         let mut halt: Option<Halt> = None;
-        let (mut last, mut counted) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        // A clock that is set back or forth delays nothing here.
+        let (mut last, mut counted): (Option<Instant>, Option<Instant>) = (None, None);
+        let is_past = |when: Option<Instant>, span| when.is_none_or(|when| when.elapsed() >= span);
         loop {
-            let now = Timestamp::now();
             let stopping = self.stop.load(Ordering::Relaxed) || halt.is_some();
             let want = if stopping {
                 0
             } else {
                 self.at_once.saturating_sub(running.len())
             };
-            let is_free = want > 0 && (!ends.is_empty() || now.duration_since(last) >= LOOK);
-            if !ends.is_empty() || is_free || now.duration_since(last) >= BEAT {
+            let is_free = want > 0 && (!ends.is_empty() || is_past(last, LOOK));
+            if !ends.is_empty() || is_free || is_past(last, BEAT) {
                 let taken = self.queue.step(&Step {
                     worker: self.worker,
                     ended: &ends,
                     running: &running,
                     want,
                     busy: &self.busy(&running),
-                    now,
+                    now: Timestamp::now(),
                     lease: LEASE,
                 })?;
                 ends.clear();
-                last = now;
+                last = Some(Instant::now());
                 for task in taken {
                     running.push(task.clone());
                     // The threads live as long as this channel.
                     let _ = tasks.send(task);
                 }
-                if now.duration_since(counted) >= LOOK || running.is_empty() {
-                    counted = now;
-                    let counts = self.queue.counts()?;
+                if is_past(counted, LOOK) || running.is_empty() {
+                    counted = Some(Instant::now());
+                    let counts = self.queue.counts(self.worker)?;
                     notice(Notice::Counts(counts));
                     // What others have may come back; what waits will be due.
                     if counts.waiting == 0 && counts.running == 0 {
@@ -207,7 +221,7 @@ impl Work<'_> {
             Ok(outcome) => outcome,
             Err(error) => {
                 if halt.is_none() {
-                    *halt = Some(copy(error));
+                    *halt = Some(copy(error, done.job.as_ref()));
                 }
                 return End::Released;
             }
@@ -244,10 +258,69 @@ impl Work<'_> {
     }
 }
 
-/// An error cannot be kept and be told to others.
-fn copy(halt: &Halt) -> Halt {
+/// A defect that one shows is told of that one: the others go on, and what is waited for comes.
+fn caught(verify: impl FnOnce() -> Result<Outcome, Halt>) -> Result<Outcome, Halt> {
+    catch_unwind(AssertUnwindSafe(verify)).unwrap_or_else(|panic| {
+        let said = said(panic.as_ref());
+        Ok(outcome(
+            Verdict::Failed,
+            format!("a defect of this program showed: {said}"),
+        ))
+    })
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it says nothing of it")
+}
+
+/// An error cannot be kept and be told to others; it is told with what was done at the time.
+fn copy(halt: &Halt, job: Option<&Job>) -> Halt {
     match halt {
         Halt::Interrupted => Halt::Interrupted,
-        other => Halt::Network(crate::tried::text(other)),
+        other => {
+            let text = crate::tried::text(other);
+            Halt::Network(match job {
+                Some(job) => format!("verify {}: {text}", job.drv),
+                None => text,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_the_verdict_of_one() {
+        let found = caught(|| panic!("index out of {}", "bounds")).unwrap();
+        assert_eq!(found.verdict, Verdict::Failed);
+        assert!(
+            found.reason.ends_with("index out of bounds"),
+            "{}",
+            found.reason
+        );
+        assert!(matches!(
+            caught(|| Err(Halt::Interrupted)),
+            Err(Halt::Interrupted)
+        ));
+    }
+
+    #[test]
+    fn what_ends_all_says_at_what() {
+        let job = Job {
+            drv: "/nix/store/x.drv".into(),
+            output: "/nix/store/x".into(),
+            address: snowguard_store::ContentAddress::new(
+                snowguard_store::ContentAddressMethod::Flat,
+                snowguard_store::Hash::sha256([0; 32]),
+            ),
+            way: crate::job::Way::Never(String::new()),
+            urls: Vec::new(),
+        };
+        let halt = Halt::scratch(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        insta::assert_snapshot!(copy(&halt, Some(&job)), @"verify /nix/store/x.drv: cannot keep what is fetched: no storage space");
     }
 }

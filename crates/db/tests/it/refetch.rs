@@ -44,7 +44,11 @@ fn add(queue: &RefetchQueue, tasks: &[(&str, &str)]) -> u64 {
             payload: key.as_bytes(),
         })
         .collect();
-    queue.add(&tasks, at(0)).unwrap()
+    let added = queue.add("one", &tasks, at(0)).unwrap();
+    for other in ["two", "three"] {
+        assert_eq!(queue.add(other, &tasks, at(0)).unwrap(), 0);
+    }
+    added
 }
 
 fn done(task: &Task, verdict: &str) -> (Task, End) {
@@ -88,10 +92,10 @@ fn a_task_is_done_once() {
             running: 2,
             done: 2,
         };
-        assert_eq!(queue.counts().unwrap(), counts);
+        assert_eq!(queue.counts("one").unwrap(), counts);
         // Whoever does not have it says nothing about it.
         step(queue, "one", (0, 3), &[done(&second[0], "ok")], &[]);
-        assert_eq!(queue.counts().unwrap(), counts);
+        assert_eq!(queue.counts("one").unwrap(), counts);
         assert_eq!(results(queue), ["a=a", "b=b"]);
         // What is gone is looked at again, and nothing else.
         let all: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
@@ -109,7 +113,7 @@ fn what_a_worker_leaves_is_taken_by_another() {
         assert!(step(queue, "two", (2, 59), &[], &[]).is_empty());
         let taken = step(queue, "two", (2, 60), &[], &[]);
         assert_eq!(keys(&taken), ["a", "b"]);
-        assert!(taken.iter().all(|task| task.attempt == 2));
+        assert!(taken.iter().all(|task| task.attempt == 2 && task.lost == 1));
         // The first one comes back too late.
         step(queue, "one", (0, 61), &[done(&lost[0], "ok")], &[]);
         assert!(results(queue).is_empty());
@@ -122,7 +126,37 @@ fn what_a_worker_leaves_is_taken_by_another() {
         assert_eq!(again[0].attempt, 2);
         assert_eq!(step(queue, "two", (2, 100), &[], &[])[0].attempt, 3);
         assert_eq!(queue.take_back_all(at(101)).unwrap(), 2);
-        assert_eq!(step(queue, "three", (9, 101), &[], &[]).len(), 2);
+        // Nobody is there any more who wants anything.
+        assert!(step(queue, "three", (9, 101), &[], &[]).is_empty());
+        assert_eq!(add(queue, &[("a", "x"), ("b", "x")]), 0);
+        let last = step(queue, "three", (9, 101), &[], &[]);
+        assert!(last.iter().all(|task| task.lost == 2), "{last:?}");
+        assert_eq!(last.len(), 2);
+        // Begun anew, nothing is held against it.
+        step(queue, "three", (0, 102), &[done(&last[0], "failed")], &[]);
+        let all: Vec<String> = ["a", "b"].map(str::to_owned).into();
+        assert_eq!(queue.again(&all, &["failed"], at(103)).unwrap(), 1);
+        assert_eq!(step(queue, "three", (9, 103), &[], &[])[0].lost, 0);
+    });
+}
+
+#[test]
+fn a_worker_gets_what_it_wants_and_nothing_else() {
+    on_both(|queue| {
+        let task = |key| NewTask {
+            key,
+            host: "x",
+            payload: b"",
+        };
+        queue.add("one", &[task("a"), task("b")], at(0)).unwrap();
+        queue.add("two", &[task("b"), task("c")], at(0)).unwrap();
+        let taken = step(queue, "two", (9, 1), &[], &[]);
+        assert_eq!(keys(&taken), ["b", "c"]);
+        let counts = queue.counts("one").unwrap();
+        assert_eq!((counts.waiting, counts.running), (1, 1));
+        queue.leave("one").unwrap();
+        assert!(step(queue, "one", (9, 2), &[], &[]).is_empty());
+        assert_eq!(queue.counts("one").unwrap(), Counts::default());
     });
 }
 
@@ -146,7 +180,7 @@ fn several_workers_have_no_task_together() {
                 });
             }
         });
-        assert_eq!(queue.counts().unwrap().done, 200);
+        assert_eq!(queue.counts("two").unwrap().done, 200);
         assert!(
             queue
                 .attempts()

@@ -1,15 +1,20 @@
 //! What is told of the way, of who answers, and of what differs.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
+use jiff::{SignedDuration, Timestamp};
+use snowguard_db::refetch::{NewTask, RefetchQueue, Step};
 use snowguard_fod::outcome::Attempt;
 use snowguard_fod::plan::{Form, Packing, Root, Tree};
 use snowguard_fod::{Outcome, Verdict};
-use snowguard_refetch::{Job, Way};
+use snowguard_refetch::{Job, Limits, Notice, Verifier, Way, Work, Worked};
+use snowguard_store::nar::{NarEvent, NarWriter};
 use snowguard_store::{ContentAddress, ContentAddressMethod, Hash, HashAlgo};
-use snowguard_testkit::web::{Fault, Web};
+use snowguard_testkit::web::{Answer, Fault, Web};
 
-use crate::support::Place;
+use crate::support::{Place, git_backend, run};
 
 fn flat(urls: &[String], content: &[u8]) -> Job {
     let hash = Hash::of(HashAlgo::Sha256, content).unwrap();
@@ -121,6 +126,192 @@ fn what_is_private_is_not_asked_and_who_cannot_prove_himself_is_told() {
     assert_eq!(outcome.verdict, Verdict::Gone, "{outcome:?}");
 }
 
+fn commit_of(url: String, rev: &str) -> Job {
+    Job {
+        way: Way::Fetch(Form::Git(Tree {
+            url: url.clone().into(),
+            rev: rev.into(),
+            submodules: false,
+            sparse: None,
+        })),
+        address: ContentAddress::new(ContentAddressMethod::Nar, Hash::sha256([7; 32])),
+        ..flat(&[url], b"x")
+    }
+}
+
+/// A bare repository with one commit that has one file, tagged; served below `/git/`.
+fn repository(web: &Web, root: &Path, path: &str, tag: &str) {
+    let served = root.to_owned();
+    web.answer_with(move |request| git_backend(&served, request));
+    let git = |args: &[&str]| run(root, "git", &[&["--git-dir=r.git"], args].concat());
+    git(&["init", "--quiet", "--bare"]);
+    std::fs::write(root.join("a"), "a").unwrap();
+    let blob = git(&["hash-object", "-w", root.join("a").to_str().unwrap()]);
+    let info = format!("100644,{blob},{path}");
+    git(&["update-index", "--add", "--cacheinfo", &info]);
+    let tree = git(&["write-tree"]);
+    let commit = git(&["commit-tree", &tree, "-m", "one"]);
+    git(&["update-ref", "refs/heads/main", &commit]);
+    git(&["tag", tag, &commit]);
+}
+
+#[test]
+fn what_one_repository_does_to_git_is_said_of_it_alone() {
+    let web = Web::start().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    // Git checks it out by its relative path, which is as long as a path may be; the absolute one is longer.
+    let part = "d".repeat(200);
+    let long = format!("{}/{}", [&*part; 20].join("/"), "f".repeat(60));
+    repository(&web, root.path(), &long, "v1.0+k3s1");
+    let place = Place::private();
+    let outcome = place.verify(&commit_of(web.url("/git/r.git"), "v1.0+k3s1"));
+    assert_eq!(outcome.verdict, Verdict::NeedsBuilder, "{outcome:?}");
+    insta::assert_snapshot!(outcome.reason, @"its checkout cannot be read here: File name too long (os error 36)");
+    web.seen();
+    for (url, rev) in [
+        (web.url("/git/r.git"), "v1\0"),
+        (web.url("/git/r.git"), "v1\nv2"),
+        (web.url("/git/r\0.git"), "v1"),
+    ] {
+        let outcome = place.verify(&commit_of(url, rev));
+        assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:?}");
+    }
+    assert!(web.seen().is_empty());
+}
+
+#[test]
+fn who_is_asked_for_a_login_does_not_know_that_it_is_gone() {
+    let web = Web::start().unwrap();
+    let place = Place::private();
+    for status in [401, 403] {
+        web.answer_with(move |_| {
+            Some(Answer {
+                status,
+                headers: Vec::new(),
+                body: Vec::new(),
+            })
+        });
+        let outcome = place.verify(&commit_of(web.url("/git/r.git"), "v1"));
+        assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_old_git_is_not_let_out() {
+    let web = Web::start().unwrap();
+    let mut place = Place::private();
+    let program = place.scratch.path().join("git");
+    std::fs::write(&program, "#!/bin/sh\necho git version 2.34.1\n").unwrap();
+    run(place.scratch.path(), "chmod", &["+x", "git"]);
+    place.git.program = program;
+    let outcome = place.verify(&commit_of(web.url("/git/r.git"), "v1"));
+    assert_eq!(outcome.verdict, Verdict::NeedsBuilder, "{outcome:?}");
+    insta::assert_snapshot!(outcome.reason, @"git 2.37 or newer is needed, and here is: git version 2.34.1");
+    assert!(web.seen().is_empty());
+}
+
+#[test]
+fn what_takes_too_much_to_unpack_is_not_said_to_be_broken() {
+    let web = Web::start().unwrap();
+    let place = Place::private();
+    let mut nar = NarWriter::new(Vec::new()).unwrap();
+    let content = [b'x'; 100];
+    nar.event(NarEvent::File {
+        name: b"",
+        executable: false,
+        size: 100,
+    })
+    .unwrap();
+    nar.contents(&content).unwrap();
+    let nar = nar.finish().unwrap();
+    std::fs::write(place.scratch.path().join("x.nar"), &nar).unwrap();
+    // Its decoder wants 64 MiB.
+    run(place.scratch.path(), "xz", &["-9", "x.nar"]);
+    let packed = std::fs::read(place.scratch.path().join("x.nar.xz")).unwrap();
+    web.put("/x.nar.xz", packed);
+    let job = Job {
+        way: Way::Fetch(Form::Nar { xz: true }),
+        address: ContentAddress::new(
+            ContentAddressMethod::Nar,
+            Hash::of(HashAlgo::Sha256, &nar).unwrap(),
+        ),
+        ..flat(&[web.url("/x.nar.xz")], b"")
+    };
+    assert_eq!(place.verify(&job).verdict, Verdict::Ok);
+    let verify = |archive| {
+        let limits = Limits {
+            archive,
+            ..Limits::default()
+        };
+        let verifier = Verifier {
+            limits,
+            ..place.verifier(None, None)
+        };
+        let outcome = verifier.verify(&job).unwrap();
+        format!("{}: {}", outcome.verdict, outcome.reason)
+    };
+    let small = snowguard_archive::Limits::default;
+    insta::assert_snapshot!(
+        verify(snowguard_archive::Limits { window: 1 << 20, ..small() }),
+        @"needs-builder: unpacking it takes more memory than it may"
+    );
+    insta::assert_snapshot!(
+        verify(snowguard_archive::Limits { bytes: 99, ..small() }),
+        @"needs-builder: it is larger than what is unpacked here"
+    );
+}
+
+#[test]
+fn what_workers_died_at_is_given_up() {
+    let web = Web::start().unwrap();
+    web.put("/x", "right");
+    let place = Place::private();
+    let queue = place.scratch.path().join("queue.db");
+    let queue = RefetchQueue::open(queue.to_str().unwrap()).unwrap();
+    let job = flat(&[web.url("/x")], b"right");
+    let payload = serde_json::to_vec(&job).unwrap();
+    let task = NewTask {
+        key: &job.key(),
+        host: "",
+        payload: &payload,
+    };
+    let now = Timestamp::now();
+    for worker in ["one", "two", "three"] {
+        queue.add(worker, &[task], now).unwrap();
+        let taken = queue.step(&Step {
+            worker,
+            ended: &[],
+            running: &[],
+            want: 1,
+            busy: &[],
+            now,
+            lease: SignedDuration::from_secs(60),
+        });
+        assert_eq!(taken.unwrap().len(), 1);
+        queue.take_back_all(now).unwrap();
+    }
+    queue.add("four", &[task], now).unwrap();
+    let work = Work {
+        queue: &queue,
+        verifier: place.verifier(None, None),
+        worker: "four",
+        at_once: 1,
+        tries: 1,
+        pause: SignedDuration::ZERO,
+        longest_pause: SignedDuration::ZERO,
+        stop: &AtomicBool::new(false),
+    };
+    let mut told = Vec::new();
+    let worked = work.run(&mut |notice| {
+        if let Notice::Ended { outcome, .. } = notice {
+            told.push(format!("{}: {}", outcome.verdict, outcome.reason));
+        }
+    });
+    assert_eq!(worked.unwrap(), Worked::Done);
+    insta::assert_snapshot!(told.join("\n"), @"failed: given up: 3 times whoever was at it died");
+    assert!(web.seen().is_empty());
+}
+
 #[test]
 fn what_differs_is_told() {
     let web = Web::start().unwrap();
@@ -168,7 +359,7 @@ fn what_differs_is_told() {
     let made = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(made.path().join("pkg/src")).unwrap();
     std::fs::write(made.path().join("pkg/src/a.c"), "new").unwrap();
-    crate::support::run(made.path(), "tar", &["cf", "x.tar", "pkg"]);
+    run(made.path(), "tar", &["cf", "x.tar", "pkg"]);
     web.put("/x.tar", std::fs::read(made.path().join("x.tar")).unwrap());
     let job = Job {
         address: ContentAddress::new(ContentAddressMethod::Nar, Hash::sha256([7; 32])),

@@ -1,5 +1,6 @@
 //! What came of verifying: `snowguard fod verify`, for people and tools.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -18,6 +19,8 @@ use crate::text::{Paint, number, wrap};
 const FIRST: usize = 20;
 /// How many the page shows of one verdict.
 const ROWS: usize = 200;
+/// The longest word that is shown whole, in bytes.
+const LONGEST: usize = 300;
 /// How many addresses of one are shown.
 const TRIES: usize = 6;
 
@@ -134,10 +137,10 @@ impl Verification {
         }
     }
 
-    /// Whether somebody must do something.
-    pub fn has_findings(&self) -> bool {
+    /// Whether any has one of these verdicts.
+    pub fn has_any(&self, of: &[Verdict]) -> bool {
         let mut verdicts = self.fods.iter().filter_map(Verified::verdict);
-        verdicts.any(Verdict::is_finding)
+        verdicts.any(|verdict| of.contains(&verdict))
     }
 
     fn of_verdict(&self, verdict: Verdict) -> Vec<&Verified> {
@@ -152,7 +155,9 @@ pub fn verified(verification: &Verification, paint: Paint, width: usize, all: bo
     let mut out = String::new();
     let title = title(verification);
     let _ = writeln!(out, "{}", paint.heading(&fit(&title, width)));
-    if verification.verdicts.is_empty() {
+    if verification.fods.is_empty() {
+        wrap(&mut out, 2, "0 verified", width);
+    } else if verification.verdicts.is_empty() {
         plans(&mut out, verification, paint, width, all);
     } else {
         let counts: Vec<String> = Verdict::ALL
@@ -163,7 +168,13 @@ pub fn verified(verification: &Verification, paint: Paint, width: usize, all: bo
                 Some(format!("{} {verdict}", number(*count)))
             })
             .collect();
-        wrap(&mut out, 2, &counts.join(", "), width);
+        let ok = verification.verdicts.get(Verdict::Ok.as_str());
+        let text = format!(
+            "{} verified: {}",
+            number(ok.copied().unwrap_or(0)),
+            counts.join(", ")
+        );
+        wrap(&mut out, 2, &text, width);
     }
     for verdict in Verdict::ALL {
         let with = verification.of_verdict(verdict);
@@ -249,7 +260,7 @@ fn one(out: &mut String, fod: &Verified, paint: Paint, width: usize) {
     );
     let Some(outcome) = &fod.outcome else { return };
     let mut say = |label: &str, text: &str| {
-        let _ = writeln!(out, "    {label:<9} {}", fit(text, width - 14));
+        let _ = writeln!(out, "    {label:<9} {}", whole(text, width - 14));
     };
     match outcome.verdict {
         Verdict::Mismatch => {
@@ -313,6 +324,15 @@ fn one(out: &mut String, fod: &Verified, paint: Paint, width: usize) {
             "    {}",
             paint.quiet(&fit(&whom.join("; "), width - 4))
         );
+    }
+}
+
+/// A text that is copied is not cut, if it is one word and not beyond all measure.
+fn whole(text: &str, width: usize) -> Cow<'_, str> {
+    if text.len() <= LONGEST && !text.contains(' ') {
+        Cow::Borrowed(text)
+    } else {
+        fit(text, width)
     }
 }
 

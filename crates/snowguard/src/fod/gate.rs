@@ -92,6 +92,7 @@ fn again(
         tries: 4,
         queue: args.queue.clone(),
         again: Vec::new(),
+        fail_on: Vec::new(),
         build: args.build,
         build_store: None,
         allow_private: args.allow_private,

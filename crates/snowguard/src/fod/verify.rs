@@ -44,6 +44,7 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<Findings, Failure> {
     let again = verdicts(&args.again)?;
+    let fail_on = fail_on(&args.fail_on)?;
     // Who cannot sign learns it before hours of work.
     let keys = keys(args)?;
     let subject = derivations(&args.inputs, &args.from, terminal)?;
@@ -85,7 +86,22 @@ pub(super) fn run(
         }
     }
     print(args, &verification, terminal)?;
-    Ok(verification.has_findings().into())
+    Ok(verification.has_any(&fail_on).into())
+}
+
+/// The verdicts that make the exit status 1.
+fn fail_on(words: &[String]) -> Result<Vec<Verdict>, Failure> {
+    if words == ["never"] {
+        return Ok(Vec::new());
+    }
+    let known = |word: &String| {
+        Verdict::of(word).ok_or_else(|| {
+            let all = Verdict::ALL.map(Verdict::as_str).join(", ");
+            Failure::message(format!("there is no verdict `{word}`"))
+                .hint(format!("--fail-on takes never, or some of {all}"))
+        })
+    };
+    words.iter().map(known).collect()
 }
 
 fn keys(args: &Verify) -> Result<Vec<SecretKey>, Failure> {
@@ -126,6 +142,25 @@ fn verdicts(words: &[String]) -> Result<Option<Vec<&'static str>>, Failure> {
     words.iter().map(known).collect::<Result<_, _>>().map(Some)
 }
 
+/// The verdicts of a queue that settle nothing for this run, beside those that were asked for; none stands for all.
+fn unsettled(args: &Verify, again: Option<&[&'static str]>) -> Vec<&'static str> {
+    if again.is_some_and(<[_]>::is_empty) {
+        return Vec::new();
+    }
+    let mut verdicts = again.unwrap_or_default().to_vec();
+    verdicts.push(Verdict::Transient.as_str());
+    if args.build {
+        verdicts.push(Verdict::NeedsBuilder.as_str());
+    }
+    if args.allow_private {
+        verdicts.push(Verdict::Denied.as_str());
+    }
+    if args.ca_file.is_some() {
+        verdicts.push(Verdict::Tls.as_str());
+    }
+    verdicts
+}
+
 /// Does what is to be done, and tells what came of all.
 pub(super) fn outcomes(
     global: &Global,
@@ -158,15 +193,25 @@ pub(super) fn outcomes(
     if alone.is_some() {
         queue.take_back_all(now).map_err(database)?;
     }
-    let keys = fill(&queue, &todo, now)?;
-    if let Some(verdicts) = again {
-        queue.again(&keys, verdicts, now).map_err(database)?;
-    }
+    let worker = format!("{}-{}", std::process::id(), now.as_nanosecond());
+    let keys = fill(&queue, &worker, &todo, now)?;
+    queue
+        .again(&keys, &unsettled(args, again), now)
+        .map_err(database)?;
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing.
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
-    let worked = work(global, args, &queue, &scratch, &interrupted, jobs, terminal)?;
+    let worked = work(
+        global,
+        args,
+        (&queue, &worker),
+        &scratch,
+        &interrupted,
+        jobs,
+        terminal,
+    )?;
+    queue.leave(&worker).map_err(database)?;
     for done in queue.results().map_err(database)? {
         if let Ok(outcome) = serde_json::from_slice::<Outcome>(&done.result) {
             outcomes.insert(done.key, (outcome, Some(done.finished.to_string())));
@@ -211,7 +256,12 @@ fn divide(jobs: &[Job], builds: bool) -> (Vec<&Job>, Outcomes) {
 }
 
 /// Puts tasks into the queue; their keys.
-fn fill(queue: &RefetchQueue, todo: &[&Job], now: Timestamp) -> Result<Vec<String>, Failure> {
+fn fill(
+    queue: &RefetchQueue,
+    worker: &str,
+    todo: &[&Job],
+    now: Timestamp,
+) -> Result<Vec<String>, Failure> {
     let mut tasks: BTreeMap<String, (String, Vec<u8>)> = BTreeMap::new();
     for job in todo {
         let payload = serde_json::to_vec(job).map_err(Failure::new)?;
@@ -221,7 +271,7 @@ fn fill(queue: &RefetchQueue, todo: &[&Job], now: Timestamp) -> Result<Vec<Strin
         .iter()
         .map(|(key, (host, payload))| NewTask { key, host, payload })
         .collect();
-    queue.add(&new, now).map_err(database)?;
+    queue.add(worker, &new, now).map_err(database)?;
     drop(new);
     Ok(tasks.into_keys().collect())
 }
@@ -229,7 +279,7 @@ fn fill(queue: &RefetchQueue, todo: &[&Job], now: Timestamp) -> Result<Vec<Strin
 fn work(
     global: &Global,
     args: &Verify,
-    queue: &RefetchQueue,
+    (queue, worker): (&RefetchQueue, &str),
     scratch: &Scratch,
     interrupted: &Arc<AtomicBool>,
     jobs: &[Job],
@@ -274,11 +324,6 @@ fn work(
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left{msg}") {
         bar.set_style(style);
     }
-    let worker = format!(
-        "{}-{}",
-        std::process::id(),
-        Timestamp::now().as_nanosecond()
-    );
     let mut later = 0_usize;
     let outcome = Work {
         queue,
@@ -291,7 +336,7 @@ fn work(
             limits: Limits::default(),
             store: store.as_deref(),
         },
-        worker: &worker,
+        worker,
         at_once: args.jobs.into(),
         tries: args.tries,
         pause: PAUSE,

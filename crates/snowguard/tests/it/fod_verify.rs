@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
-use snowguard_db::refetch::RefetchQueue;
+use snowguard_db::refetch::{NewTask, RefetchQueue};
 use snowguard_store::{Hash, HashAlgo, Notation};
 use snowguard_testkit::nix::{Nix, NixStore};
 use snowguard_testkit::web::{Fault, Web};
@@ -110,7 +111,7 @@ fn what_tools_read() {
     // Who chooses the addresses is a stranger.
     let directory = store.dir().to_str().unwrap();
     let denied = place.run(&["fod", "verify", directory, "--format", "json"]);
-    let told: Value = serde_json::from_str(&denied.exits(0).stdout).unwrap();
+    let told: Value = serde_json::from_str(&denied.exits(1).stdout).unwrap();
     assert_eq!(told["verdicts"]["denied"], 4);
 }
 
@@ -132,6 +133,94 @@ fn what_was_done_is_kept_and_done_again_on_demand() {
     verify(&place, &store, &[&queue[..], &["--again", "fine"]].concat())
         .fails_with("there is no verdict `fine`");
     verify(&place, &store, &["--again", "all"]).fails_with("--queue");
+}
+
+#[test]
+fn what_settled_nothing_is_looked_at_again() {
+    let web = Web::start().unwrap();
+    web.fail_always("/down", Fault::Status(503, Vec::new()));
+    let fod = |name: &str, path: &str| (name.to_owned(), web.url(path), "right".to_owned());
+    let place = Place::new();
+    let store = store(&[fod("down.tar.gz", "/down")]);
+    let directory = store.dir().to_str().unwrap();
+    let args = [
+        "fod",
+        "verify",
+        directory,
+        "--queue",
+        "fods.db",
+        "--tries",
+        "1",
+        "--where",
+        "name=down.tar.gz",
+    ];
+    let says = |more: &[&str], status: i32, what: &str| {
+        let run = place.run(&[&args[..], more].concat());
+        let told = run.exits(status).stdout.lines().nth(1).unwrap_or_default();
+        assert_eq!(told.trim(), what);
+    };
+    // Who may not ask says nothing for who may.
+    says(&[], 1, "0 verified: 1 denied");
+    says(&["--allow-private"], 1, "0 verified: 1 transient");
+    web.fail_always("/down", Fault::Body(b"right".to_vec()));
+    says(&["--allow-private"], 0, "1 verified: 1 ok");
+    web.seen();
+    says(&["--allow-private"], 0, "1 verified: 1 ok");
+    assert!(web.seen().is_empty());
+}
+
+#[test]
+fn a_run_does_what_it_was_asked_for() {
+    let web = Web::start().unwrap();
+    let (place, all) = (Place::new(), some(&web));
+    let queue = place.path("fods.db");
+    // Others put something there that waits, also for who can do what this one cannot.
+    let others = RefetchQueue::open(queue.to_str().unwrap()).unwrap();
+    let task = NewTask {
+        key: "k",
+        host: "nix",
+        payload: b"{}",
+    };
+    others.add("others", &[task], Timestamp::now()).unwrap();
+    drop(others);
+    let args = ["--queue", "fods.db", "--where", "name=right.tar.gz"];
+    verify(&place, &all, &args).exits(0);
+    let after = RefetchQueue::open(queue.to_str().unwrap()).unwrap();
+    let done: Vec<String> = after
+        .results()
+        .unwrap()
+        .into_iter()
+        .map(|done| done.key)
+        .collect();
+    assert_eq!(done.len(), 1);
+    assert_ne!(done[0], "k");
+}
+
+#[test]
+fn nothing_verified_is_not_success() {
+    let web = Web::start().unwrap();
+    let (place, store) = (Place::new(), some(&web));
+    let gone = ["--where", "name=gone.tar.gz"];
+    verify(&place, &store, &gone).exits(1);
+    let only = [&gone[..], &["--fail-on", "mismatch,tls"]].concat();
+    verify(&place, &store, &only).exits(0);
+    verify(&place, &store, &["--fail-on", "never"]).exits(0);
+    verify(&place, &store, &["--fail-on", "bad"]).fails_with("there is no verdict `bad`");
+    verify(&place, &store, &["--where", "name=vendored"]).exits(1);
+    let none = verify(&place, &store, &["--where", "name=nobody"]);
+    assert!(none.exits(0).stdout.contains("0 verified"));
+}
+
+#[test]
+fn what_has_to_be_copied_is_not_cut() {
+    let web = Web::start().unwrap();
+    let path = format!("/{}/wrong", "long".repeat(20));
+    web.put(&path, "something else");
+    let place = Place::new();
+    let url = web.url(&path);
+    let store = store(&[("wrong".to_owned(), url.clone(), "right".to_owned())]);
+    let run = verify(&place, &store, &["--where", "name=wrong"]);
+    assert!(run.exits(1).stdout.contains(&url));
 }
 
 #[test]
@@ -248,5 +337,5 @@ fn killed_it_loses_nothing() {
     assert!(repeated <= JOBS * kills, "{repeated} of {kills} kills");
     // Nobody holds anything any more.
     let queue = RefetchQueue::open(place.path("fods.db").to_str().unwrap()).unwrap();
-    assert_eq!(queue.counts().unwrap().done, u64::try_from(count).unwrap());
+    assert_eq!(queue.results().unwrap().len(), count);
 }

@@ -25,7 +25,11 @@ only unpacked, commits. --plan says which are, and why the others are not. Hashe
 Verdicts: ok, mismatch, gone, redirect, tls, denied, failed, transient, needs-builder,
 not-fetchable.
 
-Exit status: 0 no mismatch and nothing gone, 1 some are, 2 failure.")]
+A run with --queue does what it was asked for, and nothing else that waits there. What was
+transient is tried again by every run; what needs a builder by one with --build, what was
+denied by one with --allow-private, and what was tls by one with --ca-file.
+
+Exit status: 0 verified, 1 some have a verdict of --fail-on, 2 failure.")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent switches of a command line"
@@ -52,7 +56,7 @@ pub(crate) struct Verify {
     /// So many milliseconds between two requests to one host
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub(crate) pace: u64,
-    /// How often what passes is tried, with longer and longer pauses
+    /// How often what fails for now is tried, with longer and longer pauses
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) tries: u32,
     /// Keeps what was done, so that it is not done again: a file, or a URL of PostgreSQL, where several
@@ -80,6 +84,14 @@ pub(crate) struct Verify {
     /// Authorities that are trusted beside the system's, in PEM; git trusts them in their place
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<Utf8PathBuf>,
+    /// The verdicts that make the exit status 1, or never
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        value_delimiter = ',',
+        default_value = "mismatch,gone,redirect,tls,denied,failed,transient,needs-builder"
+    )]
+    pub(crate) fail_on: Vec<String>,
     /// Signs what was found with this key, one statement for each derivation; may be repeated
     #[arg(
         long,
