@@ -161,6 +161,9 @@ pub(crate) struct Group {
     /// A number for the evidence, which is no secret.
     pub(crate) id: u64,
     pub(crate) builds: Vec<Arc<Build>>,
+    /// Whether requests without a token may be of these, if the process at the other end says so. What a process says
+    /// can be forged by another build: where builds were given a token, nothing else counts.
+    pub(crate) by_process: bool,
     limits: Limits,
     requests: AtomicU64,
     bytes: AtomicU64,
@@ -181,7 +184,7 @@ impl Drop for Active {
 }
 
 impl Group {
-    pub(crate) fn new(id: u64, builds: Vec<Arc<Build>>) -> Self {
+    pub(crate) fn new(id: u64, builds: Vec<Arc<Build>>, by_process: bool) -> Self {
         let zero = Limits {
             bytes: 0,
             requests: 0,
@@ -201,6 +204,7 @@ impl Group {
         Self {
             id,
             builds,
+            by_process,
             limits,
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -377,7 +381,7 @@ mod tests {
 
     #[test]
     fn groups_have_limits() {
-        let group = Group::new(1, Vec::new());
+        let group = Group::new(1, Vec::new(), false);
         assert!(group.ask().is_err(), "who has no builds may nothing");
         let group = Group {
             limits: Limits {
@@ -386,7 +390,7 @@ mod tests {
                 redirects: 2,
                 seconds: 60,
             },
-            ..Group::new(1, Vec::new())
+            ..Group::new(1, Vec::new(), false)
         };
         assert!(group.ask().is_ok() && group.ask().is_ok());
         assert_eq!(group.ask(), Err(Denial::Requests(2)));

@@ -65,6 +65,7 @@ impl<'s> Case<'s> {
         });
         if let [one] = &**builds {
             record.name = Some(one.fod.name.clone());
+            record.output = Some(one.fod.output.clone());
         }
         for build in builds {
             build.tally().requests += 1;

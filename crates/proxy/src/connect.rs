@@ -74,14 +74,7 @@ pub(crate) async fn connect<C: Stream>(
             }
         }
         Mode::Inspect => match open(shared, &to, &mut case).await {
-            Ok((stream, address, tls)) => {
-                let server = Server {
-                    stream: Buffered::new(stream),
-                    protocol: Protocol::Https,
-                    authority: authority.clone(),
-                    address,
-                    tls,
-                };
+            Ok(server) => {
                 inspect(shared, who, client, authority, Some(server), case).await;
                 None
             }
@@ -305,7 +298,9 @@ async fn inspect<C: Stream>(
         let request = match inner.head(times.next, times.head).await {
             Ok(bytes) => head::request(&bytes),
             Err(NoHead::Wrong(error)) => Err(error),
-            Err(NoHead::Gone | NoHead::Slow | NoHead::Cut) => return inner.close().await,
+            Err(NoHead::Gone | NoHead::Silent | NoHead::Slow | NoHead::Cut) => {
+                return inner.close().await;
+            }
         };
         let request = match request {
             Ok(request) => request,

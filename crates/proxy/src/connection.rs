@@ -1,5 +1,6 @@
 //! One end of a connection: bytes that came and are not used yet, heads, bodies, and short answers of our own.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,8 +28,10 @@ pub(crate) struct Buffered<S> {
 
 /// Why a head did not come.
 pub(crate) enum NoHead {
-    /// The other end is gone, or silent, before it began.
+    /// The other end is gone before it began.
     Gone,
+    /// It said nothing so far.
+    Silent,
     /// It is silent, or gone, in between.
     Slow,
     Cut,
@@ -65,6 +68,23 @@ impl<S: Stream> Buffered<S> {
         &self.buffer[self.at..]
     }
 
+    /// Whether nothing came that nobody asked for, not even an end: what waits here before a request is sent would be
+    /// taken for its answer.
+    pub(crate) async fn is_quiet(&mut self) -> bool {
+        if !self.pending().is_empty() {
+            return false;
+        }
+        // What came meanwhile is known to the runtime only once it has looked.
+        tokio::task::yield_now().await;
+        let mut one = [0];
+        let mut one = ReadBuf::new(&mut one);
+        poll_fn(|context| {
+            let read = Pin::new(&mut self.io).poll_read(context, &mut one);
+            Poll::Ready(read.is_pending())
+        })
+        .await
+    }
+
     /// Reads more; how much came.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         if self.at > 0 {
@@ -84,7 +104,8 @@ impl<S: Stream> Buffered<S> {
         if self.pending().is_empty() {
             match timeout(first, self.fill()).await {
                 Ok(Ok(read)) if read > 0 => {}
-                _ => return Err(NoHead::Gone),
+                Ok(_) => return Err(NoHead::Gone),
+                Err(_) => return Err(NoHead::Silent),
             }
         }
         match timeout(whole, self.rest_of_head()).await {

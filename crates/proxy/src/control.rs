@@ -3,6 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `{"begin": {"derivations": ["/nix/store/….drv"]}}` | `{"token": "…", "session": 1, "derivations": […]}` |
+//! | the same with `"by": "process"` | the same; requests without a token may be of these |
 //! | `{"end": {"token": "…"}}` | `{"verdicts": […]}` |
 //! | `{"status": {}}` | `{"mode": …, "listeners": […], "authority": PEM or null}` |
 //!
@@ -36,9 +37,24 @@ pub struct Control {
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 enum Request {
-    Begin { derivations: Vec<Utf8PathBuf> },
-    End { token: String },
+    Begin {
+        derivations: Vec<Utf8PathBuf>,
+        #[serde(default)]
+        by: By,
+    },
+    End {
+        token: String,
+    },
     Status {},
+}
+
+/// How requests say whose they are.
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum By {
+    #[default]
+    Token,
+    Process,
 }
 
 impl Control {
@@ -101,11 +117,15 @@ async fn speak(mut stream: UnixStream, proxy: &Proxy, listeners: &[String]) -> i
 
 async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value {
     match request {
-        Request::Begin { derivations } => {
+        Request::Begin { derivations, by } => {
             let proxy = proxy.clone();
             let begun = tokio::task::spawn_blocking(move || {
                 let paths: Vec<&Utf8Path> = derivations.iter().map(Utf8PathBuf::as_path).collect();
-                proxy.begin(&paths, Zoned::now().date())
+                let today = Zoned::now().date();
+                match by {
+                    By::Token => proxy.begin(&paths, today),
+                    By::Process => proxy.begin_by_process(&paths, today),
+                }
             });
             match begun.await {
                 Ok(Ok(session)) => {

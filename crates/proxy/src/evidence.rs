@@ -51,6 +51,9 @@ pub(crate) struct Request {
     /// The name of its output, if it is of one derivation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<Box<str>>,
+    /// The store path of that output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output: Option<Box<str>>,
     /// How that is known: `token`, `listener`, `process`, `nobody`.
     pub(crate) attributed: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -349,7 +352,7 @@ pub fn proposal(line: &Value) -> Option<Proposal> {
         return None;
     }
     Some(Proposal {
-        derivation: line["name"].as_str()?.to_owned(),
+        output: line["output"].as_str()?.to_owned(),
         host: line["host"].as_str()?.to_owned(),
         port: u16::try_from(line["port"].as_u64()?).ok()?,
         protocol: match line["protocol"].as_str()? {
@@ -433,6 +436,7 @@ mod tests {
         Record::Request(Box::new(Request {
             url: url.to_owned(),
             name: Some("x".into()),
+            output: Some("/nix/store/x".into()),
             host: "y.org".into(),
             port: 443,
             protocol: "https",

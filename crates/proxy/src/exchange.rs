@@ -22,7 +22,18 @@ pub(crate) struct Server {
     pub(crate) protocol: Protocol,
     pub(crate) authority: Authority,
     pub(crate) address: String,
+    /// Whether that is not an address of the public network.
+    pub(crate) private: bool,
     pub(crate) tls: Option<Tls>,
+}
+
+impl Server {
+    /// Whether a request may go this way as well: judged like the one that it was made for.
+    fn fits(&self, to: &Destination, case: &Case<'_>) -> bool {
+        self.protocol == to.protocol
+            && self.authority == to.authority
+            && (!self.private || case.judgement.private)
+    }
 }
 
 /// Where a request goes.
@@ -151,13 +162,35 @@ async fn carry<C: Stream>(
     }
     let Some(known) = server else { return false };
     let keep = answer(shared, client, request, url, &response, known, case, hash).await;
+    // What came beyond an answer, or may come, would be the answer to what is asked next.
+    let is_ended = if has_body(request, &response) {
+        response.length != Length::UntilClose
+    } else {
+        announces_nothing(&response)
+    };
     let is_kept = response.is_1_1
-        && response.length != Length::UntilClose
+        && is_ended
+        && known.stream.pending().is_empty()
         && !response.headers.has_item("connection", "close");
     if !is_kept {
         *server = None;
     }
     keep
+}
+
+/// Whether a body comes with an answer.
+fn has_body(request: &Request, response: &Response) -> bool {
+    &*request.method != "HEAD" && !matches!(response.status, 204 | 304)
+}
+
+/// Whether an answer without a body announces none either: some servers send what they announce.
+fn announces_nothing(response: &Response) -> bool {
+    match response.length {
+        Length::None | Length::Bytes(0) => true,
+        // A status that never has a body, and nothing that says otherwise.
+        Length::UntilClose => matches!(response.status, 204 | 304),
+        Length::Bytes(_) | Length::Chunked => false,
+    }
 }
 
 /// Sends a request to its server; a connection that was kept and is gone meanwhile is made anew once.
@@ -173,11 +206,12 @@ async fn ask<C: Stream>(
     let times = shared.settings.times;
     let can_repeat = request.length == Length::None;
     loop {
-        let is_kept = server
-            .as_ref()
-            .is_some_and(|known| known.protocol == to.protocol && known.authority == to.authority);
+        let is_kept = match server.as_mut() {
+            Some(known) => known.fits(to, case) && known.stream.is_quiet().await,
+            None => false,
+        };
         if !is_kept {
-            *server = Some(reach(shared, to, case).await?);
+            *server = Some(open(shared, to, case).await?);
         }
         let Some(known) = server.as_mut() else {
             return Err(Some(Fault::NoAddress));
@@ -190,7 +224,7 @@ async fn ask<C: Stream>(
             match known.stream.response(times.answer, times.head).await {
                 Ok(response) => return Ok(response),
                 Err(NoHead::Wrong(error)) => return Err(Some(Fault::Malformed(error.to_string()))),
-                Err(NoHead::Slow) => return Err(Some(Fault::Slow)),
+                Err(NoHead::Silent | NoHead::Slow) => return Err(Some(Fault::Slow)),
                 Err(NoHead::Gone | NoHead::Cut) => {}
             }
         }
@@ -248,24 +282,12 @@ async fn body_for<C: Stream>(
     }
 }
 
-/// Connects to the server of a request.
-async fn reach(shared: &Shared, to: &Destination, case: &mut Case<'_>) -> Result<Server, Fault> {
-    let (stream, address, tls) = open(shared, to, case).await?;
-    Ok(Server {
-        stream: Buffered::new(stream),
-        protocol: to.protocol,
-        authority: to.authority.clone(),
-        address,
-        tls,
-    })
-}
-
 /// Connects, with TLS where that is meant; what the server showed is written down also where it fails.
 pub(crate) async fn open(
     shared: &Shared,
     to: &Destination,
     case: &mut Case<'_>,
-) -> Result<(Box<dyn Stream>, String, Option<Tls>), Fault> {
+) -> Result<Server, Fault> {
     let private = case.judgement.private;
     let lenient = shared.is_lenient();
     let host = &to.authority.host;
@@ -280,8 +302,16 @@ pub(crate) async fn open(
     }
     let address = connected.address.to_string();
     case.record.address = Some(address.clone());
+    let server = |stream, tls| Server {
+        stream: Buffered::new(stream),
+        protocol: to.protocol,
+        authority: to.authority.clone(),
+        address,
+        private: connected.private,
+        tls,
+    };
     if to.protocol == Protocol::Http {
-        return Ok((Box::new(connected.stream), address, None));
+        return Ok(server(Box::new(connected.stream) as Box<dyn Stream>, None));
     }
     let (secured, tls) = shared
         .upstream
@@ -289,7 +319,7 @@ pub(crate) async fn open(
         .await;
     let tls = Some(tls);
     case.record.tls.clone_from(&tls);
-    Ok((secured?, address, tls))
+    Ok(server(secured?, tls))
 }
 
 /// The head that the server gets.
@@ -336,7 +366,7 @@ async fn answer<C: Stream>(
     hash: Option<[u8; 32]>,
 ) -> bool {
     let idle = shared.settings.times.idle;
-    let has_body = &*request.method != "HEAD" && !matches!(response.status, 204 | 304);
+    let has_body = has_body(request, response);
     let length = if has_body {
         response.length
     } else {

@@ -137,10 +137,7 @@ pub(crate) async fn accept_tcp(
         let end = stream
             .local_addr()
             .map_or(End::Unknown, |local| End::Tcp(peer, local));
-        let at = At {
-            group: group.clone(),
-            end,
-        };
+        let at = At::new(group.clone(), end);
         connections.spawn(admitted(
             Arc::clone(&shared),
             stream,
@@ -173,10 +170,7 @@ pub(crate) async fn accept_unix(
         let pid = rustix::net::sockopt::socket_peercred(stream.as_fd())
             .ok()
             .and_then(|who| u32::try_from(who.pid.as_raw_nonzero().get()).ok());
-        let at = At {
-            group: group.clone(),
-            end: pid.map_or(End::Unknown, End::Pid),
-        };
+        let at = At::new(group.clone(), pid.map_or(End::Unknown, End::Pid));
         connections.spawn(admitted(
             Arc::clone(&shared),
             stream,

@@ -39,7 +39,7 @@ pub(crate) async fn serve<C: Stream>(
                 say(shared, &mut client, 408, "slow-request", text, false).await;
                 return client.close().await;
             }
-            Err(NoHead::Gone | NoHead::Cut) => return client.close().await,
+            Err(NoHead::Gone | NoHead::Silent | NoHead::Cut) => return client.close().await,
         };
         let request = match request {
             Ok(request) => request,

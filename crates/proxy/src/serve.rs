@@ -50,13 +50,24 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     sessions: Mutex<Sessions>,
     next: AtomicU64,
-    pub(crate) looks: Semaphore,
+    pub(crate) looks: Arc<Semaphore>,
 }
 
 #[derive(Default)]
 pub(crate) struct Sessions {
     /// By the SHA-256 of their tokens, so that a look-up tells nothing of these.
     pub(crate) by_token: BTreeMap<[u8; 32], Arc<Group>>,
+}
+
+impl Sessions {
+    /// Those of which a process may tell that it is one; in an audit all: Git sends a token only when it is asked for
+    /// one, and an audit asks nobody.
+    pub(crate) fn by_process(&self, is_audit: bool) -> Vec<Arc<Group>> {
+        let all = self.by_token.values();
+        all.filter(|group| group.by_process || is_audit)
+            .cloned()
+            .collect()
+    }
 }
 
 /// Builds that were let in under a token.
@@ -115,7 +126,7 @@ impl Proxy {
                 metrics: Metrics::default(),
                 sessions: Mutex::default(),
                 next: AtomicU64::new(1),
-                looks: Semaphore::new(MOST_LOOKS),
+                looks: Arc::new(Semaphore::new(MOST_LOOKS)),
                 settings,
             }),
         })
@@ -128,6 +139,26 @@ impl Proxy {
 
     /// Lets builds in, under a token of their own. `today` decides which exceptions hold.
     pub fn begin(&self, derivations: &[&Utf8Path], today: Date) -> Result<Session, ProxyError> {
+        self.admit(derivations, today, false)
+    }
+
+    /// As `begin`, for builds that cannot be given a token: requests without one are theirs if the process at the
+    /// other end says so. A build can make its processes say what it wants, so these are not protected from each
+    /// other. The token is for `end`.
+    pub fn begin_by_process(
+        &self,
+        derivations: &[&Utf8Path],
+        today: Date,
+    ) -> Result<Session, ProxyError> {
+        self.admit(derivations, today, true)
+    }
+
+    fn admit(
+        &self,
+        derivations: &[&Utf8Path],
+        today: Date,
+        by_process: bool,
+    ) -> Result<Session, ProxyError> {
         if derivations.is_empty() || derivations.len() > MOST_BUILDS {
             return Err(ProxyError::Count(derivations.len()));
         }
@@ -145,7 +176,7 @@ impl Proxy {
         getrandom::fill(&mut bytes).map_err(|_| ProxyError::Random)?;
         let token = HEXLOWER.encode(&bytes);
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let group = Arc::new(Group::new(id, builds));
+        let group = Arc::new(Group::new(id, builds, by_process));
         let mut sessions = self.shared.sessions();
         if sessions.by_token.len() >= MOST_SESSIONS {
             return Err(ProxyError::Full);

@@ -1,7 +1,7 @@
 //! Connections to servers: names are resolved, addresses judged, and exactly those connected to.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use data_encoding::HEXLOWER;
@@ -34,13 +34,15 @@ const MOST_CHAIN: usize = 10;
 /// Connects to servers.
 pub(crate) struct Upstream {
     verifier: Arc<dyn ServerCertVerifier>,
-    lookups: Semaphore,
+    lookups: Arc<Semaphore>,
 }
 
 /// A connection to a server.
 pub(crate) struct Connected {
     pub(crate) stream: TcpStream,
     pub(crate) address: SocketAddr,
+    /// Whether it is not of the public network, or this machine by a public address of its own.
+    pub(crate) private: bool,
     /// Why it would be denied, where nothing is.
     pub(crate) denial: Option<Denial>,
 }
@@ -121,7 +123,7 @@ impl Upstream {
         };
         Ok(Self {
             verifier,
-            lookups: Semaphore::new(MOST_LOOKUPS),
+            lookups: Arc::new(Semaphore::new(MOST_LOOKUPS)),
         })
     }
 
@@ -161,22 +163,35 @@ impl Upstream {
             }
             good = found;
         }
-        let mut last = None;
+        let mut last = Fault::NoAddress;
         for address in good.into_iter().take(MOST_ADDRESSES) {
             // Exactly the address that was judged: nothing is resolved again.
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    let _ = stream.set_nodelay(true);
-                    return Ok(Connected {
-                        stream,
-                        address,
-                        denial,
-                    });
+            let stream = match TcpStream::connect(address).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    last = Fault::Connect(error);
+                    continue;
                 }
-                Err(error) => last = Some(error),
+            };
+            let local = stream.local_addr().map_err(Fault::Connect)?;
+            let is_inside = is_inside(address.ip(), local.ip());
+            if is_inside && !private {
+                let inside = Denial::Private(address.ip());
+                if !lenient {
+                    last = Fault::Denied(inside);
+                    continue;
+                }
+                denial.get_or_insert(inside);
             }
+            let _ = stream.set_nodelay(true);
+            return Ok(Connected {
+                stream,
+                address,
+                private: is_inside,
+                denial,
+            });
         }
-        Err(last.map_or(Fault::NoAddress, Fault::Connect))
+        Err(last)
     }
 
     async fn resolve(
@@ -191,11 +206,20 @@ impl Upstream {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![(address, port).into()]);
         }
-        let _place = self.lookups.acquire().await.map_err(|_| Fault::NoAddress)?;
-        let found = tokio::net::lookup_host((host, port))
+        let place = Arc::clone(&self.lookups)
+            .acquire_owned()
             .await
-            .map_err(Fault::Resolve)?;
-        Ok(found.collect())
+            .map_err(|_| Fault::NoAddress)?;
+        let host = host.to_owned();
+        // Who gives up waiting does not end the thread, which keeps its place as long as it takes.
+        let work = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let found = (host.as_str(), port).to_socket_addrs()?;
+            Ok::<Vec<SocketAddr>, io::Error>(found.collect())
+        });
+        work.await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(Fault::Resolve)
     }
 
     /// Speaks TLS with a server, which has to prove that it has that name. What it showed is told in any case.
@@ -255,6 +279,12 @@ impl Upstream {
             ),
         }
     }
+}
+
+/// Whether an address is not one of the public network, or, though it is, one of this machine: the way to such a one
+/// begins at the same address, and passes no firewall.
+fn is_inside(address: IpAddr, local: IpAddr) -> bool {
+    !snowguard_http::is_public(address) || address.to_canonical() == local.to_canonical()
 }
 
 /// Verifies as another does, and keeps what it saw.
@@ -360,4 +390,23 @@ pub enum TrustError {
     /// They cannot be used.
     #[error("cannot use the trusted certificates: {0}")]
     Use(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_inside_by_any_of_its_addresses() {
+        let inside = |address: &str, local: &str| {
+            is_inside(address.parse().unwrap(), local.parse().unwrap())
+        };
+        assert!(!inside("1.1.1.1", "9.9.9.9"));
+        assert!(!inside("2606:4700::1111", "2620:fe::fe"));
+        assert!(inside("9.9.9.9", "9.9.9.9"));
+        assert!(inside("9.9.9.9", "::ffff:9.9.9.9"));
+        assert!(inside("2620:fe::fe", "2620:fe::fe"));
+        assert!(inside("127.0.0.1", "9.9.9.9"));
+        assert!(inside("10.0.0.1", "10.0.0.2"));
+    }
 }

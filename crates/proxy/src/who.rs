@@ -2,13 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use crate::attribute::{self, Process};
 use crate::build::{Build, Group};
 use crate::serve::{Shared, digest};
 use crate::wire::head::Headers;
+
+/// So long is looked for a process: where many ask, who is not found in time is nobody.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Whose a request is.
 #[derive(Clone, Default)]
@@ -29,10 +35,21 @@ pub(crate) enum Unknown {
 }
 
 /// Where a connection came in.
-#[derive(Clone)]
 pub(crate) struct At {
-    pub(crate) group: Option<Arc<Group>>,
-    pub(crate) end: End,
+    group: Option<Arc<Group>>,
+    end: End,
+    /// The process at the other end, once it was looked for: a look goes through all of them, and is not repeated.
+    process: OnceCell<Option<Process>>,
+}
+
+impl At {
+    pub(crate) fn new(group: Option<Arc<Group>>, end: End) -> Self {
+        Self {
+            group,
+            end,
+            process: OnceCell::new(),
+        }
+    }
 }
 
 /// What is known of the other end.
@@ -54,9 +71,12 @@ impl Shared {
                 .ok_or(Unknown::Token)?;
             let known = self.sessions().by_token.get(&digest(&token)).cloned();
             match known {
-                Some(group) => (Some(group), "token"),
+                // At a listener for some builds, the token of others has no business.
+                Some(group) if at.group.as_ref().is_none_or(|own| Arc::ptr_eq(own, &group)) => {
+                    (Some(group), "token")
+                }
                 // A token that is not known is a mistake or an attempt, also where nothing is denied.
-                None => return Err(Unknown::Token),
+                _ => return Err(Unknown::Token),
             }
         } else if let Some(group) = &at.group {
             (Some(Arc::clone(group)), "listener")
@@ -73,78 +93,98 @@ impl Shared {
                 pid: None,
             });
         }
-        let process = self.process(at).await;
-        let pid = process.as_ref().map(|process| process.pid);
         let groups = match &group {
             Some(group) => vec![Arc::clone(group)],
-            None => self.sessions().by_token.values().cloned().collect(),
+            None => self.sessions().by_process(self.is_lenient()),
         };
-        let narrowed = process.and_then(|process| of_process(&groups, &process));
-        match (narrowed, group) {
-            (Some((group, build)), _) => Ok(Who {
+        // An audit writes down who it was also if that is nobody.
+        if groups.is_empty() && !self.is_lenient() {
+            return Err(Unknown::Nobody);
+        }
+        let process = at.process.get_or_init(|| self.process(at.end)).await;
+        let pid = process.as_ref().map(|process| process.pid);
+        let told = process
+            .as_ref()
+            .map_or(Told::Nothing, |process| of_process(&groups, process));
+        match (told, group) {
+            (Told::One(group, build), _) => Ok(Who {
                 builds: vec![build],
                 group: Some(group),
                 how: "process",
                 pid,
             }),
-            (None, Some(group)) => Ok(Who {
+            (Told::Contradiction, _) if !self.is_lenient() => Err(Unknown::Nobody),
+            (_, Some(group)) => Ok(Who {
                 builds: group.builds.clone(),
                 group: Some(group),
                 how,
                 pid,
             }),
-            (None, None) if self.is_lenient() => Ok(Who {
+            (_, None) if self.is_lenient() => Ok(Who {
                 how: "nobody",
                 pid,
                 ..Who::default()
             }),
-            (None, None) => Err(Unknown::Nobody),
+            (_, None) => Err(Unknown::Nobody),
         }
     }
 
     /// The process at the other end, if there is a way to know.
-    async fn process(self: &Arc<Self>, at: &At) -> Option<Process> {
-        let _place = self.looks.acquire().await.ok()?;
-        let shared = Arc::clone(self);
-        let end = at.end;
-        let look = move || {
-            let settings = &shared.settings;
-            match end {
-                End::Pid(pid) => Some(attribute::of_pid(&settings.processes, pid)),
-                End::Tcp(peer, local) => {
-                    attribute::of_tcp(&settings.processes, &settings.peer_net, peer, local).ok()?
+    async fn process(self: &Arc<Self>, end: End) -> Option<Process> {
+        let work = async {
+            let place = Arc::clone(&self.looks).acquire_owned().await.ok()?;
+            let shared = Arc::clone(self);
+            let look = move || {
+                let _place = place;
+                let settings = &shared.settings;
+                match end {
+                    End::Pid(pid) => Some(attribute::of_pid(&settings.processes, pid)),
+                    End::Tcp(peer, local) => {
+                        attribute::of_tcp(&settings.processes, &settings.peer_net, peer, local)
+                            .ok()?
+                    }
+                    End::Unknown => None,
                 }
-                End::Unknown => None,
-            }
+            };
+            tokio::task::spawn_blocking(look).await.ok()?
         };
-        tokio::task::spawn_blocking(look).await.ok()?
+        timeout(LOOK, work).await.ok()?
     }
 }
 
-/// The one build that a process works on. By the output, which is one derivation's; else by the name, where no two
-/// have the same.
-fn of_process(groups: &[Arc<Group>], process: &Process) -> Option<(Arc<Group>, Arc<Build>)> {
-    let all = || {
-        groups
+/// What a process tells.
+enum Told {
+    /// Of which build it is.
+    One(Arc<Group>, Arc<Build>),
+    /// Nothing that fits one build.
+    Nothing,
+    /// Of two, or of one that is not known: somebody made it say so.
+    Contradiction,
+}
+
+/// The one build that a process works on: by the output, which is one derivation's; where nobody has one, by the name,
+/// if no two builds have the same. All that it and those that started it say has to agree.
+fn of_process(groups: &[Arc<Group>], process: &Process) -> Told {
+    let agree = |all: &[String]| all.windows(2).all(|pair| pair[0] == pair[1]);
+    if !agree(&process.outputs) || !agree(&process.names) {
+        return Told::Contradiction;
+    }
+    let (output, name) = (process.outputs.first(), process.names.first());
+    let fits = |said: Option<&String>, is: &str| said.is_none_or(|said| said == is);
+    let mut found = groups.iter().flat_map(|group| {
+        let builds = group
+            .builds
             .iter()
-            .flat_map(|group| group.builds.iter().map(move |build| (group, build)))
-    };
-    let only = |fits: &dyn Fn(&Build) -> bool| {
-        let mut found = all().filter(|(_, build)| fits(build));
-        let (group, build) = found.next()?;
-        found
-            .next()
-            .is_none()
-            .then(|| (Arc::clone(group), Arc::clone(build)))
-    };
-    let by_output = |build: &Build| {
-        process
-            .outputs
-            .iter()
-            .any(|output| **output == *build.fod.output)
-    };
-    let by_name = |build: &Build| process.names.iter().any(|name| **name == *build.fod.name);
-    only(&by_output).or_else(|| only(&by_name))
+            .filter(|build| fits(output, &build.fod.output) && fits(name, &build.fod.name));
+        builds.map(move |build| (group, build))
+    });
+    match (found.next(), found.next()) {
+        _ if output.is_none() && name.is_none() => Told::Nothing,
+        (Some((group, build)), None) => Told::One(Arc::clone(group), Arc::clone(build)),
+        (None, _) => Told::Contradiction,
+        // One derivation that is announced twice, or two of one name.
+        (Some(_), Some(_)) => Told::Nothing,
+    }
 }
 
 /// The user of `Basic`.

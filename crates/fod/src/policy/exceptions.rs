@@ -70,6 +70,14 @@ pub struct Exceptions {
 }
 
 impl Exceptions {
+    /// Limits, and exceptions that hold as they are; for who has no file.
+    pub fn new(limits: Limits, all: Vec<Exception>) -> Self {
+        Self {
+            limits: Some(limits),
+            all,
+        }
+    }
+
     /// Reads a policy file. One exception that is wrong makes the whole file wrong: what is reviewed is what
     /// holds.
     pub fn parse(text: &str) -> Result<Self, ExceptionsError> {
@@ -199,6 +207,10 @@ impl Entry {
         if self.reason.trim().is_empty() {
             return Err("it has no reason");
         }
+        // Whoever writes a derivation names it, and says what class and tool it seems to have.
+        if self.private && self.output.is_none() {
+            return Err("`private` needs `output`: everything else can be made to fit");
+        }
         if self.hosts.is_empty() || self.protocols.is_empty() {
             return Err("it names no hosts or no protocols");
         }
@@ -277,8 +289,9 @@ fn matches(glob: &str, text: &str) -> bool {
 /// Something that would be denied, as an audit saw it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Proposal {
-    /// The name of the derivation's output.
-    pub derivation: String,
+    /// The store path of the derivation's output, which follows from name and hash. By its name alone something else
+    /// would be allowed as well: most sources are called `source`.
+    pub output: String,
     /// The host.
     pub host: String,
     /// The port.
@@ -306,23 +319,23 @@ pub fn propose(seen: &[Proposal], expires: Date) -> String {
             format!("{host}:{}", one.port)
         };
         let hosts = by
-            .entry((&one.derivation, one.protocol, one.private))
+            .entry((&one.output, one.protocol, one.private))
             .or_default();
         if !hosts.contains(&host) {
             hosts.push(host);
         }
     }
     let mut text = String::new();
-    for ((derivation, protocol, private), hosts) in by {
+    for ((output, protocol, private), hosts) in by {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
         let hosts: Vec<String> = hosts.iter().map(|host| quoted(host)).collect();
         let private = if private { "private = true\n" } else { "" };
         // Writing to a string does not fail.
         let _ = write!(
             text,
-            "[[exception]]\nderivation = {}\nhosts = [{}]\nprotocols = [\"{protocol}\"]\n{private}\
+            "[[exception]]\noutput = {}\nhosts = [{}]\nprotocols = [\"{protocol}\"]\n{private}\
              reason = \"proposed by an audit: say why\"\nexpires = {expires}\n\n",
-            quoted(derivation),
+            quoted(output),
             hosts.join(", "),
         );
     }
@@ -373,6 +386,8 @@ mod tests {
                 told("2027-01-01", "\"2027-01-01\""),
                 told("2027-01-01", "2027-01-01T00:00:00Z"),
                 told("reason", "because"),
+                told("hosts", "private = true\nhosts"),
+                told("hosts", "output = \"/nix/store/x\"\nprivate = true\nhosts"),
                 told("expires = 2027-01-01", ""),
             ].join("\n"), @r#"
         1 good
@@ -386,6 +401,8 @@ mod tests {
         invalid type: string "2027-01-01", expected a TOML datetime
         exception 1 of the policy file: `expires` is a day, as in 2027-01-31
         unknown field `because`, expected one of `derivation`, `output`, `class`, `tool`, `hosts`, `protocols`, `private`, `reason`, `expires`
+        exception 1 of the policy file: `private` needs `output`: everything else can be made to fit
+        1 good
         missing field `expires`
         "#);
     }
@@ -425,7 +442,7 @@ mod tests {
     #[test]
     fn what_an_audit_proposes_can_be_read_again() {
         let seen = |host: &str, port, protocol, private| Proposal {
-            derivation: "a \"b\"\n[[exception]]".to_owned(),
+            output: "a \"b\"\n[[exception]]".to_owned(),
             host: host.to_owned(),
             port,
             protocol,
@@ -444,7 +461,7 @@ mod tests {
         assert_eq!(read.all.len(), 2);
         assert_eq!(read.all[0].hosts.len(), 2);
         assert_eq!(
-            read.all[0].derivation.as_deref(),
+            read.all[0].output.as_deref(),
             Some("a \"b\"\n[[exception]]")
         );
         assert!(read.all[1].private);

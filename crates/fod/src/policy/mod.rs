@@ -193,7 +193,7 @@ impl Denial {
             Self::GitProtocol => "use https:// in place of git://",
             Self::PlainHttp => "use https://, or an exception with protocols = [\"http\"]",
             Self::WeakHash => "use https://, or a hash of SHA-256 or SHA-512",
-            Self::Private(_) => "an exception with private = true allows that",
+            Self::Private(_) => "an exception for its output, with private = true, allows that",
             Self::Requests(_) | Self::Bytes(_) | Self::Redirects(_) | Self::Time(_) => {
                 "[limits] in the policy file raises that"
             }
@@ -605,17 +605,19 @@ mod tests {
 
     #[test]
     fn exceptions_say_more_than_what_is_known() {
-        let exceptions = Exceptions::parse(
+        let output = fod("inside-1.tar.gz", &["curl-8.1"], &[]).output;
+        let exceptions = Exceptions::parse(&format!(
             r#"
             [[exception]]
             derivation = "inside-*"
+            output = "{output}"
             hosts = ["10.0.0.1:8080", "*.lan.example"]
             protocols = ["http", "https"]
             private = true
             reason = "the mirror of this network"
             expires = 2027-01-01
-            "#,
-        )
+            "#
+        ))
         .unwrap();
         let today = jiff::civil::date(2026, 12, 31);
         let compile = |name: &str, today| {

@@ -1,10 +1,10 @@
 //! Plain HTTP in absolute form, and who may.
 
 use snowguard_fod::policy::Exceptions;
-use snowguard_proxy::Mode;
+use snowguard_proxy::{Mode, Session};
 use snowguard_testkit::web::{Fault, Web};
 
-use crate::support::{Place, Running, authorization, loopback, requests};
+use crate::support::{Client, Place, Running, authorization, inside, loopback, requests};
 
 #[test]
 fn a_body_passes_and_its_hash_is_the_verdict() {
@@ -195,9 +195,11 @@ fn an_audit_denies_nothing_and_proposes() {
         .filter_map(snowguard_proxy::evidence::proposal)
         .collect();
     let proposed = snowguard_fod::policy::propose(&seen, "2027-01-01".parse().unwrap());
-    insta::assert_snapshot!(proposed.replace(&port, "PORT"), @r#"
+    let hash = &proposed[proposed.find("/nix/store/").unwrap() + 11..][..32];
+    let told = proposed.replace(&port, "PORT").replace(hash, "OUTPUT");
+    insta::assert_snapshot!(told, @r#"
     [[exception]]
-    derivation = "source-1"
+    output = "/nix/store/OUTPUT-source-1"
     hosts = ["mirror.example.org:PORT"]
     protocols = ["http"]
     reason = "proposed by an audit: say why"
@@ -290,14 +292,13 @@ fn several_builds_share_a_token_and_are_told_apart_by_what_they_ask_for() {
     let place = Place::new();
     let text = |name: &str, web: &Web| {
         format!(
-            "[[exception]]\nderivation = \"{name}\"\nhosts = [\"{}\"]\nprotocols = [\"http\"]\nprivate = true\n\
+            "[[exception]]\nderivation = \"{name}\"\nhosts = [\"{}\"]\nprotocols = [\"http\"]\n\
              reason = \"test\"\nexpires = 2999-01-01\n",
             web.base().strip_prefix("http://").unwrap()
         )
     };
     let exceptions = format!("{}{}", text("one", &one), text("two", &two));
-    let exceptions = Exceptions::parse(&exceptions).unwrap();
-    let running = Running::start(place.settings(Mode::Tunnel, exceptions));
+    let running = Running::start(place.settings(Mode::Tunnel, inside(&exceptions)));
     let (first, second) = (
         place.drv("one", "https://x.org/1", b"one"),
         place.drv("two", "https://x.org/2", b"other"),
@@ -317,4 +318,75 @@ fn several_builds_share_a_token_and_are_told_apart_by_what_they_ask_for() {
         .collect();
     assert_eq!(verdicts, [("one", "ok"), ("two", "mismatch")]);
     assert_eq!(requests(&evidence)[0]["name"], "one");
+}
+
+#[test]
+fn a_process_tells_nothing_of_builds_that_were_given_a_token() {
+    let web = Web::start().unwrap();
+    web.put("/x", "x");
+    let place = Place::new();
+    let running = Running::start(place.settings(Mode::Tunnel, loopback(&[&web.base()])));
+    let (one, two) = (
+        place.drv("source-one", &web.url("/x"), b"x"),
+        place.drv("source-two", &web.url("/x"), b"x"),
+    );
+    let output = |session: &Session| {
+        let output = &session.description["derivations"][0]["output"];
+        output.as_str().unwrap().to_owned()
+    };
+    // Who says to be of a build is believed only if that build has nothing better to show.
+    let fetch = |of: &str, then: &str| {
+        let script = format!(
+            "out={then} curl --silent --write-out '%{{http_code}}' --output /dev/null --proxy http://{} {}; true",
+            running.address,
+            web.url("/x")
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .env("out", of)
+            .env_remove("no_proxy")
+            .env_remove("NO_PROXY")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let today = jiff::Zoned::now().date();
+    let begin = |drv: &camino::Utf8Path| running.proxy.begin_by_process(&[drv], today).unwrap();
+    let with_token = running.begin(&[&one]);
+    let (one, other) = (output(&with_token), begin(&two));
+    let two = output(&other);
+    assert_eq!(fetch(&one, &one), "407", "it was given a token");
+    assert_eq!(fetch(&two, &two), "200");
+    assert_eq!(fetch(&one, &two), "407", "what started it says otherwise");
+    assert_eq!(running.end(&with_token)["requests"], 0);
+    assert_eq!(running.end(&other)["requests"], 1);
+    assert_eq!(fetch(&two, &two), "407", "it has ended");
+    running.stop();
+}
+
+#[test]
+fn a_token_of_others_is_none_where_a_listener_is_for_some() {
+    let web = Web::start().unwrap();
+    web.put("/x", "x");
+    let place = Place::new();
+    let mut settings = place.settings(Mode::Tunnel, loopback(&[&web.base()]));
+    settings.times.next = std::time::Duration::from_secs(5);
+    let running = Running::start(settings);
+    let drv = place.drv("source", &web.url("/x"), b"x");
+    let (own, other) = (running.begin(&[&drv]), running.begin(&[&drv]));
+    let address = running.listen_for(&own);
+    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    for (token, status) in [(Some(&own), 200), (None, 200), (Some(&other), 407)] {
+        let token = token.map_or_else(String::new, |session| authorization(&session.token));
+        let mut client = Client::new(&address);
+        client.send(format!(
+            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{token}\r\n"
+        ));
+        let answer = client.answer();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+    }
+    running.stop();
 }

@@ -6,7 +6,7 @@ use snowguard_fod::policy::Exceptions;
 use snowguard_proxy::{EvidenceSettings, Mode, Times};
 use snowguard_testkit::web::{Fault, Web};
 
-use crate::support::{Place, Running, authorization, loopback, requests};
+use crate::support::{Place, Running, authorization, inside, loopback, requests};
 
 fn short() -> Times {
     Times {
@@ -80,11 +80,10 @@ fn a_build_takes_no_more_than_it_may() {
     let place = Place::new();
     let host = web.base().strip_prefix("http://").unwrap().to_owned();
     let limits = |limits: &str| {
-        Exceptions::parse(&format!(
+        inside(&format!(
             "[limits]\n{limits}\n[[exception]]\nderivation = \"source\"\nhosts = [\"{host}\"]\n\
-             protocols = [\"http\"]\nprivate = true\nreason = \"test\"\nexpires = 2999-01-01\n"
+             protocols = [\"http\"]\nreason = \"test\"\nexpires = 2999-01-01\n"
         ))
-        .unwrap()
     };
     let running = Running::start(place.settings(
         Mode::Tunnel,

@@ -427,7 +427,9 @@ fn without_a_token_the_process_tells_whose_it_is() {
     ];
     let trusted = place.root().join("trusted.pem");
     std::fs::write(&trusted, shapes.https.authority().unwrap()).unwrap();
-    let sessions: Vec<Session> = drvs.iter().map(|drv| running.begin(&[drv])).collect();
+    let today = jiff::Zoned::now().date();
+    let begin = |drv: &Utf8PathBuf| running.proxy.begin_by_process(&[drv], today).unwrap();
+    let sessions: Vec<Session> = drvs.iter().map(begin).collect();
     // Newer Nix gives what it does itself neither `out` nor a directory with the name: nobody is guessed then.
     let is_told = shapes.store.nix().version() <= NixVersion::new(2, 26);
     for (drv, session) in drvs.iter().zip(&sessions) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::BASE64;
 use serde_json::Value;
-use snowguard_fod::policy::Exceptions;
+use snowguard_fod::policy::{Exception, Exceptions};
 use snowguard_proxy::{EvidenceSettings, Handle, Listener, Mode, Proxy, Session, Settings};
 use snowguard_store::{
     ContentAddress, ContentAddressMethod, DerivationBuilder, Hash, HashAlgo, Output, OutputName,
@@ -23,10 +23,21 @@ pub(crate) fn loopback(servers: &[&str]) -> Exceptions {
         .collect();
     let text = format!(
         "[[exception]]\nderivation = \"source*\"\nhosts = [{}]\nprotocols = [\"http\", \"https\"]\n\
-         private = true\nreason = \"the servers of this test\"\nexpires = 2999-01-01\n",
+         reason = \"the servers of this test\"\nexpires = 2999-01-01\n",
         hosts.join(", ")
     );
-    Exceptions::parse(&text).unwrap()
+    inside(&text)
+}
+
+/// A policy file whose exceptions also hold in this network; a file could say so of single outputs only.
+pub(crate) fn inside(text: &str) -> Exceptions {
+    let file = Exceptions::parse(text).unwrap();
+    let all = file.in_force("2026-01-01".parse().unwrap());
+    let all = all.into_iter().map(|one| Exception {
+        private: true,
+        ..one.clone()
+    });
+    Exceptions::new(file.limits(), all.collect())
 }
 
 /// A scratch directory with derivations.
@@ -86,6 +97,7 @@ impl Place {
 pub(crate) struct Running {
     runtime: Option<tokio::runtime::Runtime>,
     handle: Option<Handle>,
+    more: std::cell::RefCell<Vec<Handle>>,
     pub(crate) proxy: Proxy,
     pub(crate) address: String,
     evidence: Utf8PathBuf,
@@ -106,6 +118,7 @@ impl Running {
         Self {
             runtime: Some(runtime),
             handle: Some(handle),
+            more: std::cell::RefCell::default(),
             proxy,
             address,
             evidence,
@@ -114,6 +127,17 @@ impl Running {
 
     pub(crate) fn begin(&self, drvs: &[&Utf8Path]) -> Session {
         self.proxy.begin(drvs, jiff::Zoned::now().date()).unwrap()
+    }
+
+    /// One more address, which is for one session.
+    pub(crate) fn listen_for(&self, session: &Session) -> String {
+        let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.address();
+        let listeners = vec![listener.for_session(session)];
+        let runtime = self.runtime.as_ref().unwrap();
+        let handle = runtime.block_on(async { self.proxy.clone().serve(listeners).unwrap() });
+        self.more.borrow_mut().push(handle);
+        address
     }
 
     /// The verdict on the one build of a session.
@@ -159,6 +183,9 @@ impl Running {
         let runtime = self.runtime.take().unwrap();
         let handle = self.handle.take().unwrap();
         drop(self.proxy);
+        for handle in self.more.take() {
+            runtime.block_on(handle.stop());
+        }
         runtime.block_on(handle.stop());
         runtime.shutdown_timeout(Duration::from_secs(5));
         let mut all = Vec::new();
@@ -202,15 +229,7 @@ impl Client {
 
     /// One answer with its body, by its length; what has none goes to the end.
     pub(crate) fn answer(&mut self) -> String {
-        let mut bytes = Vec::new();
-        let mut one = [0];
-        while !bytes.ends_with(b"\r\n\r\n") {
-            match self.stream.read(&mut one) {
-                Ok(1) => bytes.push(one[0]),
-                _ => return String::from_utf8_lossy(&bytes).into_owned(),
-            }
-        }
-        let head = String::from_utf8_lossy(&bytes).into_owned();
+        let head = self.head();
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(": ")?;
             name.eq_ignore_ascii_case("content-length")
@@ -221,6 +240,26 @@ impl Client {
             return format!("{head}(cut)");
         }
         head + &String::from_utf8_lossy(&body)
+    }
+
+    /// One head, or what came of it.
+    pub(crate) fn head(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let mut one = [0];
+        while !bytes.ends_with(b"\r\n\r\n") {
+            match self.stream.read(&mut one) {
+                Ok(1) => bytes.push(one[0]),
+                _ => break,
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// So many bytes.
+    pub(crate) fn bytes(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// All until the proxy closes.

@@ -31,7 +31,7 @@ fn policy(place: &Place, web: &Web) {
     place.write(
         "policy.toml",
         &format!(
-            "[[exception]]\nderivation = \"x\"\nhosts = [\"{host}\"]\nprotocols = [\"http\"]\nprivate = true\n\
+            "[[exception]]\noutput = \"/nix/store/6r3kfx4sbyq5yvzr9lkd9q0lh5vj2kwh-x\"\nhosts = [\"{host}\"]\nprotocols = [\"http\"]\nprivate = true\n\
              reason = \"test\"\nexpires = 2999-01-01\n"
         ),
     );
@@ -157,7 +157,7 @@ fn builds_are_announced_judged_and_told() {
     assert_eq!(evidence(&["--host", "evil.example.org"]).lines().count(), 1);
     insta::assert_snapshot!(evidence(&["--propose", "2027-01-31"]), @r#"
     [[exception]]
-    derivation = "x"
+    output = "/nix/store/6r3kfx4sbyq5yvzr9lkd9q0lh5vj2kwh-x"
     hosts = ["evil.example.org"]
     protocols = ["http"]
     reason = "proposed by an audit: say why"

@@ -10,11 +10,14 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use snowguard_store::{Hash, HashAlgo, Notation};
+use snowguard_store::{
+    ContentAddress, ContentAddressMethod, Hash, HashAlgo, Notation, References, StoreDir, StoreName,
+};
 use snowguard_testkit::nix::{Nix, NixStore};
 use snowguard_testkit::web::{Fault, Web};
 
 const BODY: &[u8] = b"what it should be\n";
+const STALE: &[u8] = b"the old version";
 
 struct Place {
     store: NixStore,
@@ -67,11 +70,37 @@ impl Place {
         );
         let tree = String::from_utf8(hash.unwrap()).unwrap().trim().to_owned();
         let hosts = [&http, &https].map(|web| web.base().split("://").nth(1).unwrap().to_owned());
-        let policy = format!(
-            "[[exception]]\nderivation = \"source*\"\nhosts = [\"{}\", \"{}\"]\nprotocols = [\"http\", \"https\"]\n\
-             private = true\nreason = \"the servers of this test\"\nexpires = 2999-01-01\n",
-            hosts[0], hosts[1]
-        );
+        let recursive = Hash::parse_digest(&tree, HashAlgo::Sha256).unwrap();
+        let flat = |body| {
+            (
+                ContentAddressMethod::Flat,
+                Hash::of(HashAlgo::Sha256, body).unwrap(),
+            )
+        };
+        let files = [
+            "http", "https", "builtin", "unseen", "twice", "early", "curious", "trusting",
+        ];
+        let mut outputs: Vec<_> = files.map(|name| (name, flat(BODY))).into();
+        outputs.extend([
+            ("zip", (ContentAddressMethod::Nar, recursive)),
+            ("git", (ContentAddressMethod::Nar, recursive)),
+            ("stale", flat(STALE)),
+        ]);
+        // One test has its store elsewhere, with the usual name.
+        let dirs = [store.dir().to_str().unwrap(), "/nix/store"];
+        let policy = outputs.into_iter().flat_map(|(name, (method, hash))| {
+            let hosts = &hosts;
+            dirs.map(|dir| {
+                format!(
+                    "[[exception]]\noutput = \"{}\"\nhosts = [\"{}\", \"{}\"]\nprotocols = [\"http\", \"https\"]\n\
+                     private = true\nreason = \"the servers of this test\"\nexpires = 2999-01-01\n",
+                    output(dir, name, ContentAddress::new(method, hash)),
+                    hosts[0],
+                    hosts[1]
+                )
+            })
+        });
+        let policy: String = policy.collect();
         store.write("policy.toml", policy).unwrap();
         store
             .write("servers.pem", https.authority().unwrap())
@@ -248,6 +277,14 @@ impl Run {
         all.sort();
         all
     }
+}
+
+/// Where the store has what is called that and has that hash.
+fn output(dir: &str, name: &str, address: ContentAddress) -> String {
+    let dir = StoreDir::new(dir).unwrap();
+    let name = StoreName::new(format!("source-{name}")).unwrap();
+    let path = dir.content_path(&name, &address, References::NONE).unwrap();
+    dir.show(&path).to_string()
 }
 
 fn flat(body: &[u8]) -> String {
@@ -432,12 +469,7 @@ fn a_hash_that_was_forgotten_is_caught() {
     }
     let place = Place::new();
     let script = "curl --silent --show-error --fail --insecure --location -o $out $urls";
-    let stale = place.shell(
-        "stale",
-        &place.https.url("/file"),
-        script,
-        &flat(b"the old version"),
-    );
+    let stale = place.shell("stale", &place.https.url("/file"), script, &flat(STALE));
     let run = place.build(&["--mode", "inspect"], &[stale]);
     run.ends(1);
     assert_eq!(
