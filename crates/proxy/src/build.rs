@@ -1,7 +1,7 @@
 //! Builds that may use the proxy: their policies, and what they did.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use snowguard_fod::policy::{Denial, Limits, Policy, Wanted};
 use snowguard_fod::{After, Class, Fod};
 use snowguard_store::hash::Notation;
 use snowguard_store::{ContentAddressMethod, HashAlgo};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 /// So many hashes of bodies are kept for the verdict on a build.
@@ -38,6 +38,8 @@ pub(crate) struct Tally {
     pub(crate) received: u64,
     /// Answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
+    /// Requests after a limit was exceeded, of which nothing is written but this.
+    pub(crate) not_written: u64,
     /// Tunnels, whose bodies nobody saw.
     pub(crate) tunnels: u64,
     /// Servers that could not prove who they are.
@@ -167,10 +169,34 @@ pub(crate) struct Group {
     limits: Limits,
     requests: AtomicU64,
     bytes: AtomicU64,
+    exceeded: AtomicBool,
+    over: watch::Sender<bool>,
+    connections: Arc<Semaphore>,
     began: OnceLock<Instant>,
     /// How many redirects led to an address, by its key.
     redirects: Mutex<BTreeMap<[u8; 32], u32>>,
     active: watch::Sender<u64>,
+}
+
+/// A connection that counts as one of these builds.
+#[derive(Debug)]
+pub(crate) struct Held {
+    group: Arc<Group>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Held {
+    pub(crate) fn is_of(&self, group: &Arc<Group>) -> bool {
+        Arc::ptr_eq(&self.group, group)
+    }
+}
+
+/// Waits until what a group opened is to end; for ever where it is nobody's.
+pub(crate) async fn over(group: Option<&Arc<Group>>) {
+    match group {
+        Some(group) => group.is_over().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A request that is not yet written down.
@@ -184,7 +210,13 @@ impl Drop for Active {
 }
 
 impl Group {
-    pub(crate) fn new(id: u64, builds: Vec<Arc<Build>>, by_process: bool) -> Self {
+    /// Builds, and how many connections they may hold at a time.
+    pub(crate) fn new(
+        id: u64,
+        builds: Vec<Arc<Build>>,
+        by_process: bool,
+        connections: usize,
+    ) -> Self {
         let zero = Limits {
             bytes: 0,
             requests: 0,
@@ -208,6 +240,9 @@ impl Group {
             limits,
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            exceeded: AtomicBool::new(false),
+            over: watch::Sender::new(false),
+            connections: Arc::new(Semaphore::new(connections)),
             began: OnceLock::new(),
             redirects: Mutex::default(),
             active: watch::Sender::new(0),
@@ -236,7 +271,35 @@ impl Group {
         if self.requests.fetch_add(1, Ordering::Relaxed) >= self.limits.requests {
             return Err(Denial::Requests(self.limits.requests));
         }
+        if self.bytes.load(Ordering::Relaxed) > self.limits.bytes {
+            return Err(Denial::Bytes(self.limits.bytes));
+        }
         Ok(())
+    }
+
+    /// Whether nothing was denied so far since a limit is exceeded.
+    pub(crate) fn is_first_excess(&self) -> bool {
+        !self.exceeded.swap(true, Ordering::Relaxed)
+    }
+
+    /// A place for one more connection, if these builds do not hold too many.
+    pub(crate) fn hold(self: &Arc<Self>) -> Option<Held> {
+        let place = Arc::clone(&self.connections).try_acquire_owned().ok()?;
+        Some(Held {
+            group: Arc::clone(self),
+            _place: place,
+        })
+    }
+
+    /// Ends what is still carried.
+    pub(crate) fn finish(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Waits until what these builds opened is to end.
+    pub(crate) async fn is_over(&self) {
+        // The sender is here.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
     /// Counts bytes that came or went.
@@ -381,7 +444,7 @@ mod tests {
 
     #[test]
     fn groups_have_limits() {
-        let group = Group::new(1, Vec::new(), false);
+        let group = Group::new(1, Vec::new(), false, 1);
         assert!(group.ask().is_err(), "who has no builds may nothing");
         let group = Group {
             limits: Limits {
@@ -390,7 +453,7 @@ mod tests {
                 redirects: 2,
                 seconds: 60,
             },
-            ..Group::new(1, Vec::new(), false)
+            ..Group::new(1, Vec::new(), false, 1)
         };
         assert!(group.ask().is_ok() && group.ask().is_ok());
         assert_eq!(group.ask(), Err(Denial::Requests(2)));

@@ -23,6 +23,9 @@ pub(crate) struct Case<'s> {
     /// Whether a part of the body of the request was left unread: nothing more can come on that connection.
     pub(crate) spoilt: bool,
     began: Instant,
+    /// Whether a limit was exceeded before: that is told once, and more of it only counted.
+    pub(crate) silent: bool,
+    is_written: bool,
     _active: Option<Active>,
 }
 
@@ -36,8 +39,11 @@ impl<'s> Case<'s> {
         url: &str,
     ) -> Self {
         let mut judgement = judge(&who.builds, &to.wanted());
+        let mut silent = false;
         if let Some(group) = &who.group {
-            let denial = group.ask().and_then(|()| group.follows(digest(url))).err();
+            let limit = group.ask().err();
+            silent = limit.is_some() && !shared.is_lenient() && !group.is_first_excess();
+            let denial = limit.or_else(|| group.follows(digest(url)).err());
             judgement.denial = judgement.denial.or(denial);
         }
         let builds = &judgement.builds;
@@ -77,6 +83,8 @@ impl<'s> Case<'s> {
             record,
             spoilt: false,
             began: Instant::now(),
+            silent,
+            is_written: false,
             _active: who.group.as_ref().map(Group::enter),
         };
         if let Some(denial) = case.judgement.denial.take() {
@@ -84,6 +92,9 @@ impl<'s> Case<'s> {
         } else if who.group.is_none() && shared.is_lenient() {
             case.record.verdict = "would-deny";
             case.record.reason = Some("unattributed".to_owned());
+        }
+        if shared.sink.has_failed() && !shared.is_lenient() {
+            case.note_denial("no-evidence", NO_EVIDENCE);
         }
         case
     }
@@ -165,6 +176,15 @@ impl<'s> Case<'s> {
 
     /// Writes it down.
     pub(crate) async fn close(mut self) {
+        let record = self.finish();
+        if !self.silent {
+            self.shared.sink.tell(record).await;
+        }
+    }
+
+    /// Counts it; what is to be written.
+    fn finish(&mut self) -> evidence::Record {
+        self.is_written = true;
         self.record.milliseconds =
             u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let metrics = &self.shared.metrics;
@@ -183,6 +203,7 @@ impl<'s> Case<'s> {
             tally.received += self.record.received;
             tally.denied += u64::from(self.record.verdict == "denied");
             tally.would_deny += u64::from(self.record.verdict == "would-deny");
+            tally.not_written += u64::from(self.silent);
             if let Some(status) = self.record.status
                 && !self.is_denied()
                 && self.record.method.as_ref() != "CONNECT"
@@ -190,12 +211,28 @@ impl<'s> Case<'s> {
                 *tally.statuses.entry(status).or_default() += 1;
             }
         }
-        self.shared
-            .sink
-            .tell(evidence::Record::Request(self.record))
-            .await;
+        evidence::Record::Request(std::mem::take(&mut self.record))
     }
 }
+
+/// What is not carried to its end, since the proxy ends, is written down all the same.
+impl Drop for Case<'_> {
+    fn drop(&mut self) {
+        if self.is_written {
+            return;
+        }
+        self.record
+            .reason
+            .get_or_insert_with(|| "aborted".to_owned());
+        let record = self.finish();
+        if !self.silent {
+            self.shared.sink.tell_now(record);
+        }
+    }
+}
+
+/// Why nothing is carried where nothing can be written down.
+pub(crate) const NO_EVIDENCE: &str = "evidence cannot be written, so nothing is carried";
 
 /// The key of an address, among redirects.
 pub(crate) fn digest(url: &str) -> [u8; 32] {

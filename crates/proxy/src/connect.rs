@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use snowguard_fod::policy::Protocol;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 
-use crate::case::Case;
+use crate::build::over;
+use crate::case::{Case, NO_EVIDENCE};
 use crate::connection::{Buffered, NoHead, Reply};
 use crate::evidence::Tls;
 use crate::exchange::{Destination, Server, exchange, open};
@@ -32,6 +34,7 @@ pub(crate) async fn connect<C: Stream>(
     client: Buffered<C>,
     request: &Request,
     authority: &Authority,
+    stopping: watch::Receiver<bool>,
 ) -> Option<Buffered<C>> {
     let to = Destination {
         protocol: Protocol::Https,
@@ -75,7 +78,7 @@ pub(crate) async fn connect<C: Stream>(
         }
         Mode::Inspect => match open(shared, &to, &mut case).await {
             Ok(server) => {
-                inspect(shared, who, client, authority, Some(server), case).await;
+                inspect(shared, who, client, authority, Some(server), case, stopping).await;
                 None
             }
             Err(fault) => {
@@ -84,7 +87,7 @@ pub(crate) async fn connect<C: Stream>(
             }
         },
         Mode::Replay => {
-            inspect(shared, who, client, authority, None, case).await;
+            inspect(shared, who, client, authority, None, case, stopping).await;
             None
         }
     }
@@ -98,7 +101,7 @@ async fn refuse<C: Stream>(
     status: u16,
 ) -> Option<Buffered<C>> {
     // Whoever did not wait for the answer has sent what is no request.
-    let keep = request.keeps_open() && client.pending().is_empty();
+    let keep = request.keeps_open() && client.pending().is_empty() && !case.silent;
     let text = case.text();
     let reply = Reply {
         status,
@@ -209,6 +212,7 @@ async fn carry<C: Stream>(
     server: &mut tokio::net::TcpStream,
     case: &mut Case<'_>,
 ) {
+    let group = case.group.clone();
     let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
     let (mut client_read, mut client_write) = tokio::io::split(client);
     let (mut server_read, mut server_write) = server.split();
@@ -247,6 +251,10 @@ async fn carry<C: Stream>(
                 return;
             }
             counted = now;
+            if shared.sink.has_failed() && !shared.is_lenient() {
+                case.note_denial("no-evidence", NO_EVIDENCE);
+                return;
+            }
             if still >= shared.settings.times.idle {
                 case.record
                     .reason
@@ -255,9 +263,13 @@ async fn carry<C: Stream>(
             }
         }
     };
-    tokio::select! {
-        _ = async { tokio::join!(upwards, downwards) } => {}
-        () = watch => {}
+    let is_over = tokio::select! {
+        _ = async { tokio::join!(upwards, downwards) } => false,
+        () = watch => false,
+        () = over(group.as_ref()) => true,
+    };
+    if is_over {
+        case.record.reason = Some("ended".to_owned());
     }
     // The rest, since the last look.
     let (sent, received) = (case.record.sent, case.record.received);
@@ -276,6 +288,7 @@ async fn inspect<C: Stream>(
     authority: &Authority,
     mut server: Option<Server>,
     mut case: Case<'_>,
+    mut stopping: watch::Receiver<bool>,
 ) {
     let times = shared.settings.times;
     if client.send(ESTABLISHED, times.idle).await.is_err() {
@@ -295,7 +308,12 @@ async fn inspect<C: Stream>(
     };
     case.close().await;
     loop {
-        let request = match inner.head(times.next, times.head).await {
+        let head = tokio::select! {
+            head = inner.head(times.next, times.head) => head,
+            () = over(who.group.as_ref()) => return inner.close().await,
+            _ = stopping.changed() => return inner.close().await,
+        };
+        let request = match head {
             Ok(bytes) => head::request(&bytes),
             Err(NoHead::Wrong(error)) => Err(error),
             Err(NoHead::Gone | NoHead::Silent | NoHead::Slow | NoHead::Cut) => {

@@ -1,14 +1,14 @@
 //! What was asked for, by whom, and what came of it: JSON lines in a file that is bounded.
 //!
-//! Each line is an object with the schema [`SCHEMA`] and a `kind`: `request`, or `build` for the verdict when a
-//! build ends. Credentials never get here: addresses are cut where a secret could stand (`shown`), and of headers
+//! Each line is an object with the schema [`SCHEMA`] and a `kind`: `request`, `build` for the verdict when a build
+//! ends, or `rotated` where lines were dropped. Credentials never get here: addresses are cut where a secret could stand (`shown`), and of headers
 //! none is kept but where a redirect leads.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ pub const SCHEMA: &str = "snowguard-fod-evidence/1";
 
 /// So many records wait to be written; who has one more waits.
 const MOST_WAITING: usize = 1024;
+/// So many requests of nobody are written in a second.
+const MOST_OF_NOBODY: u32 = 100;
 /// The longest address that is kept, in bytes.
 const MOST_URL: usize = 2048;
 /// So many files that were put aside are read back.
@@ -38,6 +40,14 @@ const MOST_LINE: u64 = 1 << 20;
 pub(crate) enum Record {
     Request(Box<Request>),
     Build(Box<Build>),
+    Rotated(Rotated),
+}
+
+/// What was written, and is no longer there since files are bounded; since the proxy began.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Rotated {
+    pub(crate) dropped_files: u64,
+    pub(crate) dropped_bytes: u64,
 }
 
 /// A request, when it is answered.
@@ -88,6 +98,9 @@ pub(crate) struct Request {
     pub(crate) sent: u64,
     pub(crate) received: u64,
     pub(crate) milliseconds: u64,
+    /// So many of nobody before it were only counted, since they were too many in a second.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) not_written: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<Body>,
 }
@@ -145,6 +158,8 @@ pub(crate) struct Build {
     pub(crate) would_deny: u64,
     pub(crate) sent: u64,
     pub(crate) received: u64,
+    /// Requests after a limit was exceeded, of which no line tells.
+    pub(crate) not_written: u64,
     /// Answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
 }
@@ -170,6 +185,36 @@ enum Message {
 pub(crate) struct Sink {
     to: mpsc::Sender<Message>,
     failed: Arc<AtomicBool>,
+    /// What was told where nothing can be waited for; written before what is told next.
+    aborted: Arc<Mutex<Vec<Record>>>,
+    nobody: Arc<Mutex<Nobody>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was written in this second of requests that are nobody's, and how many were not.
+#[derive(Debug, Default)]
+struct Nobody {
+    second: i64,
+    written: u32,
+    left_out: u64,
+}
+
+impl Nobody {
+    /// Whether one more is written, and how many before it were not.
+    fn admit(&mut self, second: i64) -> Option<u64> {
+        if self.second != second {
+            (self.second, self.written) = (second, 0);
+        }
+        if self.written >= MOST_OF_NOBODY {
+            self.left_out += 1;
+            return None;
+        }
+        self.written += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
 }
 
 impl Sink {
@@ -182,41 +227,60 @@ impl Sink {
         let (to, mut from) = mpsc::channel(MOST_WAITING);
         let failed = Arc::new(AtomicBool::new(false));
         let telling = Arc::clone(&failed);
+        let aborted = Arc::<Mutex<Vec<Record>>>::default();
+        let left = Arc::clone(&aborted);
         let thread = std::thread::spawn(move || {
             while let Some(message) = from.blocking_recv() {
-                let record = match message {
-                    Message::Write(record) => record,
-                    Message::Written(asked) => {
-                        // Who asked may have stopped waiting.
-                        let _ = asked.send(());
-                        continue;
-                    }
+                let (record, asked) = match message {
+                    Message::Write(record) => (Some(record), None),
+                    Message::Written(asked) => (None, Some(asked)),
                 };
-                let line = Line {
-                    schema: SCHEMA,
-                    at: Timestamp::now(),
-                    mode,
-                    record: &record,
-                };
-                let written = serde_json::to_vec(&line)
-                    .map_err(io::Error::other)
-                    .and_then(|bytes| file.write(&bytes));
-                if let Err(error) = written {
-                    if !telling.swap(true, Ordering::Relaxed) {
-                        tracing::error!(%error, "evidence cannot be written: nothing more is carried");
+                let aborted = std::mem::take(&mut *lock(&left));
+                for record in aborted.into_iter().chain(record) {
+                    let written = line(mode, &record).and_then(|bytes| file.write(mode, &bytes));
+                    if let Err(error) = written {
+                        if !telling.swap(true, Ordering::Relaxed) {
+                            tracing::error!(%error, "evidence cannot be written: nothing more is carried");
+                        }
+                    } else if telling.swap(false, Ordering::Relaxed) {
+                        tracing::info!("evidence is written again");
                     }
-                } else if telling.swap(false, Ordering::Relaxed) {
-                    tracing::info!("evidence is written again");
+                }
+                if let Some(asked) = asked {
+                    // Who asked may have stopped waiting.
+                    let _ = asked.send(());
                 }
             }
         });
-        Ok((Self { to, failed }, thread))
+        let nobody = Arc::new(Mutex::new(Nobody::default()));
+        let sink = Self {
+            to,
+            failed,
+            aborted,
+            nobody,
+        };
+        Ok((sink, thread))
     }
 
     /// Hands a record over; waits where too many wait.
     pub(crate) async fn tell(&self, record: Record) {
         // The thread ends after the last sender.
         let _ = self.to.send(Message::Write(record)).await;
+    }
+
+    /// Hands a record over where nothing can be waited for. It is written before what is told or asked next.
+    pub(crate) fn tell_now(&self, record: Record) {
+        lock(&self.aborted).push(record);
+    }
+
+    /// Hands over what is said of a request that is nobody's. Whoever can reach the proxy can make these, so only
+    /// some of a second are written.
+    pub(crate) async fn tell_of_nobody(&self, mut record: Request) {
+        let admitted = lock(&self.nobody).admit(Timestamp::now().as_second());
+        if let Some(left_out) = admitted {
+            record.not_written = left_out;
+            self.tell(Record::Request(Box::new(record))).await;
+        }
     }
 
     /// Waits until all that was handed over is written.
@@ -233,34 +297,76 @@ impl Sink {
     }
 }
 
+fn line(mode: &'static str, record: &Record) -> io::Result<Vec<u8>> {
+    let line = Line {
+        schema: SCHEMA,
+        at: Timestamp::now(),
+        mode,
+        record,
+    };
+    serde_json::to_vec(&line).map_err(io::Error::other)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// The file, and those that were put aside: `NAME.1` is the latest of these.
 struct File {
     settings: EvidenceSettings,
     open: std::fs::File,
     bytes: u64,
+    /// Whether the last line may have no end.
+    is_torn: bool,
+    rotated: Rotated,
 }
 
 impl File {
     fn open(settings: EvidenceSettings) -> io::Result<Self> {
         let open = append(&settings.file)?;
         let bytes = open.metadata()?.len();
+        let is_torn = bytes > 0 && !ends_in_a_line(&settings.file)?;
         Ok(Self {
             settings,
             open,
             bytes,
+            is_torn,
+            rotated: Rotated::default(),
         })
     }
 
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+    fn write(&mut self, mode: &'static str, line: &[u8]) -> io::Result<()> {
         let length = line.len() as u64 + 1;
         if self.bytes > 0 && self.bytes + length > self.settings.most_bytes {
+            let before = self.rotated.dropped_files;
             self.rotate()?;
+            if self.rotated.dropped_files > before {
+                let told = self::line(mode, &Record::Rotated(self.rotated.clone()))?;
+                self.append(&told)?;
+            }
         }
-        let mut whole = Vec::with_capacity(line.len() + 1);
+        self.append(line)
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut whole = Vec::with_capacity(line.len() + 2);
+        if self.is_torn {
+            // So that what was cut spoils no line but its own.
+            whole.push(b'\n');
+        }
         whole.extend_from_slice(line);
         whole.push(b'\n');
-        self.bytes += length;
-        self.open.write_all(&whole)
+        self.is_torn = true;
+        let written = self.open.write_all(&whole);
+        match &written {
+            Ok(()) => {
+                self.is_torn = false;
+                self.bytes += whole.len() as u64;
+            }
+            Err(_) => self.bytes = self.open.metadata().map_or(self.bytes, |data| data.len()),
+        }
+        written
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -269,6 +375,11 @@ impl File {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         };
+        let oldest = aside(&self.settings.file, keep);
+        if let Ok(data) = oldest.symlink_metadata() {
+            self.rotated.dropped_files += 1;
+            self.rotated.dropped_bytes += data.len();
+        }
         if keep == 0 {
             missing_is_fine(std::fs::remove_file(&self.settings.file))?;
         }
@@ -280,7 +391,7 @@ impl File {
             missing_is_fine(std::fs::rename(from, to))?;
         }
         self.open = append(&self.settings.file)?;
-        self.bytes = 0;
+        (self.bytes, self.is_torn) = (0, false);
         Ok(())
     }
 }
@@ -291,6 +402,16 @@ fn append(path: &Utf8Path) -> io::Result<std::fs::File> {
         .append(true)
         .mode(0o600)
         .open(path)
+}
+
+/// Whether a file that is not empty ends with the end of a line.
+fn ends_in_a_line(path: &Utf8Path) -> io::Result<bool> {
+    use std::io::{Read as _, Seek as _};
+    let mut file = open(path)?;
+    let mut last = [0];
+    file.seek(io::SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 fn aside(file: &Utf8Path, number: u32) -> Utf8PathBuf {
@@ -315,6 +436,9 @@ pub fn read(file: &Utf8Path, mut each: impl FnMut(Value)) -> io::Result<u64> {
             let read = io::Read::take(&mut lines, MOST_LINE).read_until(b'\n', &mut line)?;
             if read == 0 {
                 break;
+            }
+            if line == b"\n" {
+                continue;
             }
             let value = serde_json::from_slice::<Value>(&line).ok();
             match value.filter(|value| value["schema"] == SCHEMA) {
@@ -471,6 +595,11 @@ mod tests {
         thread.join().unwrap();
         let mut seen = Vec::new();
         assert_eq!(read(&file, |line| seen.push(line)).unwrap(), 0);
+        let (told, seen): (Vec<_>, Vec<_>) =
+            seen.into_iter().partition(|line| line["kind"] == "rotated");
+        let (first, last) = (&told[0], told.last().unwrap());
+        assert!(last["dropped_files"].as_u64() > first["dropped_files"].as_u64());
+        assert!(last["dropped_bytes"].as_u64() > Some(2000));
         let numbers: Vec<u64> = seen
             .iter()
             .map(|line| line["url"].as_str().unwrap().parse().unwrap())
@@ -488,6 +617,45 @@ mod tests {
         }
         assert!(!Utf8PathBuf::from(format!("{file}.3")).exists());
         assert_eq!(proposal(&seen[0]).unwrap().host, "y.org");
+    }
+
+    #[test]
+    fn half_a_line_spoils_no_other() {
+        let place = tempfile::tempdir().unwrap();
+        let file = Utf8Path::from_path(place.path())
+            .unwrap()
+            .join("evidence.jsonl");
+        let told = |bytes: &str| {
+            let mut before = std::fs::OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(true)
+                .open(&file)
+                .unwrap();
+            before.write_all(bytes.as_bytes()).unwrap();
+            let mut open = File::open(EvidenceSettings::new(file.clone())).unwrap();
+            let whole = line("audit", &record("https://x.org/")).unwrap();
+            open.write("audit", &whole).unwrap();
+            // As after a disk that was full.
+            open.open.write_all(b"{\"schema\"").unwrap();
+            open.is_torn = true;
+            open.write("audit", &whole).unwrap();
+            assert_eq!(open.bytes + 9, open.open.metadata().unwrap().len());
+            let mut seen = 0;
+            (read(&file, |_| seen += 1).unwrap(), seen)
+        };
+        assert_eq!(told(""), (1, 2));
+        assert_eq!(told("{\"schema\": \"snow"), (2, 2));
+        assert_eq!(told("\n"), (1, 2));
+    }
+
+    #[test]
+    fn requests_of_nobody_do_not_fill_the_file() {
+        let mut nobody = Nobody::default();
+        let written = (0..1000).filter(|_| nobody.admit(7).is_some()).count();
+        assert_eq!(written, MOST_OF_NOBODY as usize);
+        assert_eq!(nobody.admit(8), Some(1000 - u64::from(MOST_OF_NOBODY)));
+        assert_eq!(nobody.admit(8), Some(0));
     }
 
     #[test]

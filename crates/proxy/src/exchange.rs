@@ -6,6 +6,7 @@ use snowguard_store::hash::Notation;
 use snowguard_store::{Hash, HashAlgo, Hasher};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::build::over;
 use crate::case::{Case, digest};
 use crate::connection::{Buffered, NoBody, NoHead, Reply, Watch};
 use crate::evidence::{Body, Tls, shown};
@@ -114,7 +115,14 @@ pub(crate) async fn exchange<C: Stream>(
 ) -> bool {
     let url = to.url();
     let mut case = Case::open(shared, who, &request.method, &to, &url);
-    let keep = carry(shared, client, request, &to, &url, server, &mut case).await;
+    let keep = tokio::select! {
+        keep = carry(shared, client, request, &to, &url, server, &mut case) => Some(keep),
+        () = over(who.group.as_ref()) => None,
+    };
+    if keep.is_none() {
+        case.record.reason = Some("ended".to_owned());
+    }
+    let keep = keep.unwrap_or(false);
     if !keep {
         *server = None;
     }
@@ -557,7 +565,7 @@ pub(crate) async fn say<C: Stream>(
 ) -> bool {
     case.record.status = None;
     // What follows a body that nobody read is no request.
-    let keep = request.length == Length::None && request.keeps_open();
+    let keep = request.length == Length::None && request.keeps_open() && !case.silent;
     let text = case.text();
     let reply = Reply {
         status,

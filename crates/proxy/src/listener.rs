@@ -146,7 +146,7 @@ pub(crate) async fn accept_tcp(
             stopping.clone(),
         ));
     }
-    while connections.join_next().await.is_some() {}
+    drain(connections, stopping).await;
 }
 
 pub(crate) async fn accept_unix(
@@ -179,7 +179,19 @@ pub(crate) async fn accept_unix(
             stopping.clone(),
         ));
     }
-    while connections.join_next().await.is_some() {}
+    drain(connections, stopping).await;
+}
+
+/// Waits for connections until they are done, or are to end at once.
+async fn drain(mut connections: JoinSet<()>, mut stopping: watch::Receiver<bool>) {
+    let done = async { while connections.join_next().await.is_some() {} };
+    let is_done = tokio::select! {
+        () = done => true,
+        _ = stopping.changed() => false,
+    };
+    if !is_done {
+        connections.shutdown().await;
+    }
 }
 
 /// Serves a connection if there is room.

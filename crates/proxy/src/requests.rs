@@ -5,9 +5,11 @@ use std::sync::Arc;
 use snowguard_fod::policy::Protocol;
 use tokio::sync::watch;
 
+use crate::build::Held;
+use crate::case::NO_EVIDENCE;
 use crate::connect::connect;
 use crate::connection::{Buffered, NoHead, Reply};
-use crate::evidence::{self, Record};
+use crate::evidence;
 use crate::exchange::{Destination, exchange};
 use crate::metrics::add;
 use crate::serve::Shared;
@@ -24,6 +26,7 @@ pub(crate) async fn serve<C: Stream>(
 ) {
     let times = shared.settings.times;
     let mut server = None;
+    let mut held: Option<Held> = None;
     let mut first = times.head;
     loop {
         let head = tokio::select! {
@@ -46,8 +49,8 @@ pub(crate) async fn serve<C: Stream>(
             Err(error) => return shared.refuse(&mut client, &Who::default(), error).await,
         };
         if shared.sink.has_failed() && !shared.is_lenient() {
-            let text = "snowguard: evidence cannot be written, so nothing is carried";
-            say(shared, &mut client, 503, "no-evidence", text, false).await;
+            let text = format!("snowguard: {NO_EVIDENCE}");
+            say(shared, &mut client, 503, "no-evidence", &text, false).await;
             return client.close().await;
         }
         let who = match shared.who(&request.headers, at).await {
@@ -63,9 +66,20 @@ pub(crate) async fn serve<C: Stream>(
                 return client.close().await;
             }
         };
+        if let Some(group) = &who.group
+            && !held.as_ref().is_some_and(|held| held.is_of(group))
+        {
+            held = group.hold();
+            if held.is_none() {
+                add(&shared.metrics.turned_away, 1);
+                let text = "snowguard: that build has too many connections";
+                say(shared, &mut client, 503, "no-room", text, false).await;
+                return client.close().await;
+            }
+        }
         let keep = match &request.target {
             Target::Connect(authority) => {
-                match connect(shared, &who, client, &request, authority).await {
+                match connect(shared, &who, client, &request, authority, stopping.clone()).await {
                     Some(again) => {
                         client = again;
                         true
@@ -162,6 +176,6 @@ async fn unidentified<C: Stream>(
     let sent = client
         .send(&reply.bytes(), shared.settings.times.idle)
         .await;
-    shared.sink.tell(Record::Request(Box::new(record))).await;
+    shared.sink.tell_of_nobody(record).await;
     sent.is_ok() && keep
 }

@@ -176,7 +176,12 @@ impl Proxy {
         getrandom::fill(&mut bytes).map_err(|_| ProxyError::Random)?;
         let token = HEXLOWER.encode(&bytes);
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let group = Arc::new(Group::new(id, builds, by_process));
+        let group = Arc::new(Group::new(
+            id,
+            builds,
+            by_process,
+            self.shared.most_of_one(),
+        ));
         let mut sessions = self.shared.sessions();
         if sessions.by_token.len() >= MOST_SESSIONS {
             return Err(ProxyError::Full);
@@ -193,6 +198,9 @@ impl Proxy {
     pub async fn end(&self, token: &str) -> Option<Vec<Value>> {
         let group = self.shared.sessions().by_token.remove(&digest(token))?;
         // A fetcher may be done before what it did is written down.
+        group.settle(SETTLE).await;
+        // What it opened goes on for nobody.
+        group.finish();
         group.settle(SETTLE).await;
         Some(self.shared.verdicts(&group).await)
     }
@@ -250,7 +258,14 @@ impl Handle {
             while self.tasks.join_next().await.is_some() {}
         });
         if ended.await.is_err() {
-            self.tasks.shutdown().await;
+            // The second time: what goes on is ended, and written down as such.
+            let _ = self.stop.send(true);
+            let ended = timeout(SETTLE, async {
+                while self.tasks.join_next().await.is_some() {}
+            });
+            if ended.await.is_err() {
+                self.tasks.shutdown().await;
+            }
         }
         let open = std::mem::take(&mut self.proxy.shared.sessions().by_token);
         for group in open.values() {
@@ -306,6 +321,11 @@ impl Shared {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// So many connections one session holds at a time: others need some as well.
+    fn most_of_one(&self) -> usize {
+        (self.settings.most_connections / 4).max(1)
+    }
+
     /// Whether nothing is denied.
     pub(crate) fn is_lenient(&self) -> bool {
         self.settings.mode == Mode::Audit
@@ -334,6 +354,7 @@ impl Shared {
                 would_deny: tally.would_deny,
                 sent: tally.sent,
                 received: tally.received,
+                not_written: tally.not_written,
                 statuses: tally.statuses,
             };
             all.extend(serde_json::to_value(&record));
@@ -380,7 +401,7 @@ impl Shared {
             detail: Some(error.to_string()),
             ..evidence::Request::default()
         };
-        self.sink.tell(Record::Request(Box::new(record))).await;
+        self.sink.tell_of_nobody(record).await;
     }
 }
 

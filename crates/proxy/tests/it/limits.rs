@@ -1,12 +1,13 @@
 //! Clients and servers that are slow, many, or too much.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use snowguard_fod::policy::Exceptions;
-use snowguard_proxy::{EvidenceSettings, Mode, Times};
+use snowguard_proxy::{EvidenceSettings, Mode, Session, Times};
 use snowguard_testkit::web::{Fault, Web};
 
-use crate::support::{Place, Running, authorization, inside, loopback, requests};
+use crate::support::{Client, Place, Running, authorization, inside, loopback, requests};
 
 fn short() -> Times {
     Times {
@@ -186,4 +187,162 @@ fn many_at_a_time_are_served() {
         );
     }
     assert_eq!(running.end(&session)["received"], 300 * 20_000);
+}
+
+/// A server that says back what it hears; its address.
+fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let mut copy = stream.try_clone().unwrap();
+                let _ = std::io::copy(&mut stream, &mut copy);
+            });
+        }
+    });
+    address
+}
+
+/// The first message of TLS, which names no server.
+fn hello() -> Vec<u8> {
+    let mut bytes = vec![22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3];
+    bytes.extend([7; 32]);
+    bytes.extend([0, 0, 2, 0x13, 1, 1, 0]);
+    bytes
+}
+
+/// A tunnel in which something was said.
+fn tunnel(running: &Running, session: &Session, address: &str) -> Client {
+    let mut client = running.client();
+    let own = authorization(&session.token);
+    client.send(format!(
+        "CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n{own}\r\n"
+    ));
+    assert!(client.answer().starts_with("HTTP/1.1 200 "));
+    client.send(hello());
+    client.bytes(hello().len());
+    client
+}
+
+#[test]
+fn the_end_of_a_token_ends_what_it_opened() {
+    let address = echo();
+    let place = Place::new();
+    let running =
+        Running::start(place.settings(Mode::Tunnel, loopback(&[&format!("https://{address}")])));
+    let drv = place.drv("source", &format!("https://{address}/x"), b"x");
+    let session = running.begin(&[&drv]);
+    let mut client = tunnel(&running, &session, &address);
+    let verdict = running.end(&session);
+    assert_eq!(client.rest(), "");
+    assert_eq!(verdict["received"], hello().len());
+    let evidence = running.stop();
+    assert_eq!(requests(&evidence)[0]["reason"], "ended");
+    assert_eq!(evidence[0]["kind"], "request", "before the verdict");
+}
+
+#[test]
+fn what_is_open_when_the_proxy_ends_is_written_down() {
+    let address = echo();
+    let place = Place::new();
+    let mut settings = place.settings(Mode::Tunnel, loopback(&[&format!("https://{address}")]));
+    settings.times.stop = Duration::from_millis(200);
+    let running = Running::start(settings);
+    let drv = place.drv("source", &format!("https://{address}/x"), b"x");
+    let session = running.begin(&[&drv]);
+    let _clients: Vec<_> = (0..20)
+        .map(|_| tunnel(&running, &session, &address))
+        .collect();
+    let evidence = running.stop();
+    let all = requests(&evidence);
+    assert_eq!(all.len(), 20);
+    assert!(
+        all.iter().all(|line| line["reason"] == "aborted"),
+        "{all:?}"
+    );
+    let verdict = evidence.last().unwrap();
+    assert_eq!(
+        (&verdict["kind"], &verdict["requests"]),
+        (&"build".into(), &20.into())
+    );
+}
+
+#[test]
+fn after_a_limit_requests_are_only_counted() {
+    let web = Web::start().unwrap();
+    web.put("/x", "x");
+    let place = Place::new();
+    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let exceptions = inside(&format!(
+        "[limits]\nrequests = 3\n[[exception]]\nderivation = \"source\"\nhosts = [\"{host}\"]\n\
+         protocols = [\"http\"]\nreason = \"test\"\nexpires = 2999-01-01\n"
+    ));
+    let running = Running::start(place.settings(Mode::Tunnel, exceptions));
+    let drv = place.drv("source", &web.url("/x"), b"x");
+    let session = running.begin(&[&drv]);
+    let own = authorization(&session.token);
+    let mut client = running.client();
+    for number in 0..20 {
+        client.send(format!(
+            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{own}\r\n"
+        ));
+        let answer = client.answer();
+        let expected = if number < 3 {
+            "HTTP/1.1 200 "
+        } else {
+            "HTTP/1.1 403 "
+        };
+        assert!(answer.starts_with(expected), "{number}: {answer}");
+        if number > 3 {
+            assert_eq!(client.rest(), "", "that connection has ended");
+            client = running.client();
+        }
+    }
+    let verdict = running.end(&session);
+    assert_eq!(
+        (
+            &verdict["requests"],
+            &verdict["denied"],
+            &verdict["not_written"]
+        ),
+        (&20.into(), &17.into(), &16.into())
+    );
+    assert_eq!(requests(&running.stop()).len(), 4);
+}
+
+#[test]
+fn one_build_does_not_take_all_connections() {
+    let web = Web::start().unwrap();
+    web.put("/x", "x");
+    let place = Place::new();
+    let mut settings = place.settings(Mode::Tunnel, loopback(&[&web.base()]));
+    settings.most_connections = 8;
+    let running = Running::start(settings);
+    let drv = place.drv("source", &web.url("/x"), b"x");
+    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let ask = |client: &mut Client, session: &Session| {
+        let own = authorization(&session.token);
+        client.send(format!(
+            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{own}\r\n"
+        ));
+        client.answer()
+    };
+    let (one, two) = (running.begin(&[&drv]), running.begin(&[&drv]));
+    let mut clients: Vec<_> = (0..4).map(|_| running.client()).collect();
+    let statuses: Vec<String> = clients
+        .iter_mut()
+        .map(|client| ask(client, &one)[9..12].to_owned())
+        .collect();
+    assert_eq!(statuses, ["200", "200", "503", "503"]);
+    assert!(ask(&mut running.client(), &two).starts_with("HTTP/1.1 200 "));
+    // Who leaves makes room.
+    assert!(ask(&mut clients[0], &one).starts_with("HTTP/1.1 200 "));
+    clients.clear();
+    let again = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        ask(&mut running.client(), &one).starts_with("HTTP/1.1 200 ")
+    });
+    assert!(again);
 }

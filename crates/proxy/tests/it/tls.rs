@@ -204,3 +204,25 @@ fn within_taken_off_tls_no_other_host_is_reached() {
     assert!(!got.good);
     assert!(web.seen().is_empty());
 }
+
+#[test]
+fn without_evidence_nothing_is_carried_within_tls_either() {
+    let (web, base, place, running) = with(Mode::Inspect, |settings, place, _| {
+        settings.ca_files.push(place.root().join("ca.pem"));
+        settings.evidence = snowguard_proxy::EvidenceSettings::new("/dev/full".into());
+    });
+    let drv = place.drv("source", &format!("{base}/x"), b"x");
+    let session = running.begin(&[&drv]);
+    let url = format!("{base}/x");
+    let many: Vec<&str> = std::iter::once("--insecure")
+        .chain(std::iter::repeat_n(url.as_str(), 200))
+        .collect();
+    let got = running.curl(&session, &many);
+    assert!(
+        got.answer.contains("Snowguard-Reason: no-evidence"),
+        "{} {}",
+        got.answer,
+        got.stderr
+    );
+    assert!(web.seen().len() < 200);
+}
