@@ -87,7 +87,9 @@ pub enum Because {
     Attribute(&'static str),
     /// The tool is among its inputs.
     Input,
-    /// No tool that fetches is among its inputs.
+    /// Something is among its inputs of which nobody knows that it cannot fetch.
+    Stranger,
+    /// Nothing that may fetch is among its inputs.
     NoTool,
 }
 
@@ -97,6 +99,7 @@ impl fmt::Display for Because {
             Self::Builder => f.write_str("its builder"),
             Self::Attribute(name) => write!(f, "its attribute `{name}`"),
             Self::Input => f.write_str("the tool is among its inputs"),
+            Self::Stranger => f.write_str("a tool that is not known is among its inputs"),
             Self::NoTool => f.write_str("no tool that fetches is among its inputs"),
         }
     }
@@ -245,9 +248,6 @@ pub fn of(drv: &Derivation, attrs: Option<&Attrs<'_>>) -> Tool {
     let has = |name: &str| {
         attrs.is_some_and(|attrs| attrs.text(name).is_some_and(|text| !text.trim().is_empty()))
     };
-    if is_manual(drv) {
-        return tool(Class::Manual, "", Because::Builder);
-    }
     // `fetchurl` sets `urls`, and nothing else does that runs a tool of another kind.
     if has("urls") {
         return tool(Class::Curl, "curl", Because::Attribute("urls"));
@@ -285,6 +285,16 @@ pub fn of(drv: &Derivation, attrs: Option<&Attrs<'_>>) -> Tool {
             tool(Class::Unknown, "", Because::Attribute("impureEnvVars"))
         }
         None if has("url") => tool(Class::Unknown, "", Because::Attribute("url")),
+        // A tool of which nobody knows that it cannot fetch.
+        None if own
+            .iter()
+            .map(String::as_str)
+            .chain(inputs.iter().copied())
+            .any(|name| !is_harmless(name)) =>
+        {
+            tool(Class::Unknown, "", Because::Stranger)
+        }
+        None if is_manual(drv, &inputs) => tool(Class::Manual, "", Because::Builder),
         None => tool(Class::Nothing, "", Because::NoTool),
     }
 }
@@ -297,16 +307,57 @@ pub(crate) fn asks_for_network(attrs: &Attrs<'_>) -> bool {
         .any(|name| name.ends_with("_proxy") || name.ends_with("_PROXY"))
 }
 
-/// `requireFile` has a builder of its own, which says what a person has to do, and fails.
-fn is_manual(drv: &Derivation) -> bool {
-    const BUILDER: &str = "restrict-message";
+/// The builder of `requireFile`.
+const MESSAGE: &str = "restrict-message";
+
+/// `requireFile` has a builder of its own, which says what a person has to do, and fails. Any script can be
+/// called so: what has an address or a tool that may fetch is none.
+fn is_manual(drv: &Derivation, inputs: &[&str]) -> bool {
     let names = |text: &[u8]| text.ends_with(b"-restrict-message");
-    names(drv.builder())
-        || drv.args().any(names)
-        || drv
-            .input_drvs()
-            .iter()
-            .any(|input| input.path().drv_name() == BUILDER)
+    names(drv.builder()) || drv.args().any(names) || inputs.contains(&MESSAGE)
+}
+
+/// What unpacks and writes, and has no network of its own. Everything else may fetch: a fixed output has
+/// the network whether it asks for a proxy or not.
+const HARMLESS: [&str; 28] = [
+    "bash",
+    "bash-interactive",
+    "stdenv-linux",
+    "stdenv-darwin",
+    "stdenv-freebsd",
+    "stdenv-cygwin",
+    "bootstrap-tools",
+    "coreutils",
+    "findutils",
+    "diffutils",
+    "gawk",
+    "gnugrep",
+    "gnused",
+    "gnutar",
+    "gnupatch",
+    "patch",
+    "gzip",
+    "bzip2",
+    "xz",
+    "zstd",
+    "lzip",
+    "unzip",
+    "zip",
+    "p7zip",
+    "cpio",
+    "file",
+    "which",
+    "source",
+];
+
+/// Whether something among the inputs is only unpacked with or unpacked: a tool of these, a script, an
+/// archive, a patch, or a hook.
+fn is_harmless(name: &str) -> bool {
+    const ENDS: [&str; 18] = [
+        ".sh", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz", ".zip", ".7z", ".gz", ".xz",
+        ".bz2", ".zst", ".lz", ".lzma", ".Z", ".patch", ".diff",
+    ];
+    HARMLESS.contains(&name) || name == MESSAGE || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// The name of a store path without its version: `curl` of `/nix/store/…-curl-8.1-dev`.
@@ -318,7 +369,7 @@ fn package_of(path: &str) -> Option<&str> {
 
 /// `git-minimal` of `git-minimal-2.51.0`, as Nix splits names. What is an archive is no tool: it keeps
 /// its name as a whole.
-fn without_version(name: &str) -> &str {
+pub(crate) fn without_version(name: &str) -> &str {
     let (package, version) = parse_drv_name(name);
     let is_archive = version.contains(".tar.")
         || [".tgz", ".zip", ".crate", ".gz", ".xz", ".bz2", ".patch"]

@@ -3,6 +3,7 @@
 use snowguard_store::derivation::attrs::Attrs;
 use snowguard_store::{ContentAddress, Derivation, HashAlgo, Output, StoreDir};
 
+use crate::asked;
 use crate::class::{self, Class, Tool};
 use crate::place::{Place, Reference, Scheme};
 use crate::plan::Plan;
@@ -40,6 +41,8 @@ pub struct Fod {
     pub asks_for_network: bool,
     /// How it can be verified.
     pub plan: Plan,
+    /// What it is asked for beside its source, as a text that two are compared by and nobody reads.
+    pub asked: Box<str>,
 }
 
 /// What is done with what came, before it is hashed.
@@ -172,7 +175,15 @@ impl Fod {
         };
         let (method, algo) = (address.method, address.hash.algo());
         let plan = Plan::of(drv, attrs, tool, method, algo, checkout, &urls);
+        let known: Vec<&str> = [&urls, &sources]
+            .into_iter()
+            .flatten()
+            .chain(&rev)
+            .map(|text| &**text)
+            .collect();
+        let asked = asked::of(drv, attrs, dir, &plan, &known);
         Some(Self {
+            asked,
             name: drv.name().as_str().into(),
             output: dir.show(path).to_string().into(),
             address,
@@ -370,6 +381,8 @@ pub(crate) mod tests {
         )
     }
 
+    /// The builder of `requireFile`.
+    pub(crate) const MANUAL: &str = "/nix/store/00000000000000000000000000000000-restrict-message";
     const PROXIES: &str = "http_proxy https_proxy ftp_proxy all_proxy no_proxy";
 
     #[test]
@@ -449,7 +462,11 @@ pub(crate) mod tests {
                 &["git-2.27.0.tar.xz"],
                 &[("buildCommand", "tar x")],
             ),
-            fod("file.bin", &["restrict-message"], &[("message", "buy it")]),
+            Fod::of(
+                &built("file.bin", MANUAL, &[], &[("message", "buy it")]),
+                &StoreDir::default(),
+            )
+            .unwrap(),
             fod(
                 "x",
                 &["some-new-fetcher"],
@@ -478,6 +495,37 @@ pub(crate) mod tests {
         unknown  (its attribute `impureEnvVars`), none, after none, proxy yes, tls unknown
         builtin builtin:fetchurl (its builder), file, after none, proxy daemon, tls verified
         ");
+    }
+
+    #[test]
+    fn what_may_fetch_is_not_said_to_fetch_nothing() {
+        let class = |inputs: &[&str], env: &[(&str, &str)]| fod("x", inputs, env).tool.class;
+        let tool = |name: &str| format!("/nix/store/00000000000000000000000000000000-{name}");
+        assert_eq!(class(&["stdenv-linux", "a.tar.xz"], &[]), Class::Nothing);
+        assert_eq!(
+            class(&["stdenv-linux", "python3-3.12"], &[]),
+            Class::Unknown
+        );
+        let python = tool("python3-3.12");
+        assert_eq!(
+            class(&[], &[("nativeBuildInputs", &python)]),
+            Class::Unknown
+        );
+        // The message of a file that has to be bought is its builder; beside an address it is a pretence.
+        assert_eq!(
+            class(
+                &["restrict-message", "curl-8.1"],
+                &[("urls", "https://x.org/x")]
+            ),
+            Class::Curl
+        );
+        let tooled = built("x", MANUAL, &["curl-8.1"], &[]);
+        let tooled = Fod::of(&tooled, &StoreDir::default()).unwrap();
+        assert_eq!(tooled.tool.class, Class::Curl);
+        let url = [("url", "https://x.org/x")];
+        let both = built("x", MANUAL, &["curl-8.1"], &url);
+        let both = Fod::of(&both, &StoreDir::default()).unwrap();
+        assert_eq!(both.tool.class, Class::Curl);
     }
 
     #[test]

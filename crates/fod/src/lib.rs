@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod asked;
 pub mod class;
 pub mod fod;
 pub mod mirrors;
@@ -8,6 +9,7 @@ pub mod place;
 pub mod plan;
 pub mod policy;
 pub mod rule;
+pub mod shown;
 pub mod stale;
 pub mod waiver;
 

@@ -84,10 +84,8 @@ impl Mirrors {
         let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
         let known = self.by_name.get(name).into_iter().flatten();
         known
-            .map(|base| {
-                let joint = if base.ends_with('/') { "" } else { "/" };
-                format!("{base}{joint}{path}").into()
-            })
+            // `fetchurl` puts them together as they are.
+            .map(|base| format!("{base}{path}").into())
             .collect()
     }
 }
@@ -104,7 +102,7 @@ mod tests {
             &[
                 ("name", LIST),
                 ("system", "x86_64-linux"),
-                ("gnu", "https://ftpmirror.gnu.org/ https://ftp.gnu.org/gnu"),
+                ("gnu", "https://ftpmirror.gnu.org/ https://ftp.gnu.org/gnu/"),
                 (
                     "stdenv",
                     "/nix/store/00000000000000000000000000000000-stdenv",

@@ -693,7 +693,7 @@ mod tests {
             told(&plan(true, "/bin/sh", &["subversion-1.14"], &[("url", "https://x.org/svn")])),
             told(&plan(true, "/bin/sh", &["curl-8.1"], &[("url", "https://x.org/x")])),
             told(&plan(true, "/bin/sh", &[], &[("buildCommand", "tar x")])),
-            told(&plan(false, "/bin/sh", &["restrict-message"], &[])),
+            told(&plan(false, crate::fod::tests::MANUAL, &[], &[])),
         ].join("\n"), @r"
         build: cargo decides for itself what it fetches
         build: svn is not spoken here

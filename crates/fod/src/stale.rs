@@ -11,6 +11,7 @@ use snowguard_store::ContentAddress;
 
 use crate::class::Class;
 use crate::fod::Fod;
+use crate::place::Place;
 
 /// From what one is fetched: as far as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +51,8 @@ impl Source {
 pub enum Kind {
     /// Only the place: host, scheme or directory; the file and the revision have the same names.
     Moved,
+    /// The same source, asked for in another way: with submodules, with another program for what came.
+    Altered,
     /// What a package manager fetches for another source: right if that locks the same versions.
     Vendored,
     /// Another version or revision, and the same bytes: most likely the hash was forgotten.
@@ -61,6 +64,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Moved => "moved",
+            Self::Altered => "altered",
             Self::Vendored => "vendored",
             Self::Stale => "stale",
         }
@@ -70,6 +74,9 @@ impl Kind {
     pub const fn what(self) -> &'static str {
         match self {
             Self::Moved => "another place, the same file name and the same hash",
+            Self::Altered => {
+                "the same source in another way, and the same hash: right only if what comes is the same"
+            }
             Self::Vendored => {
                 "another source, the same hash of what is vendored for it: right only if the lock file is the same"
             }
@@ -115,14 +122,15 @@ pub struct Difference {
     pub same: usize,
 }
 
-type Key = (ContentAddress, Source);
+/// What makes two of them equal: what is promised, from where, and what is asked for.
+type Key<'f> = (ContentAddress, Source, &'f str);
 
 /// Compares two sets. Equal ones count once, whatever they are needed for.
 pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
     let (before, after) = (by_key(base), by_key(head));
     let mut by_address: BTreeMap<ContentAddress, Vec<usize>> = BTreeMap::new();
     let mut by_source: BTreeMap<&Source, Vec<usize>> = BTreeMap::new();
-    for ((address, source), at) in &before {
+    for ((address, source, _), at) in &before {
         by_address.entry(*address).or_default().push(*at);
         by_source.entry(source).or_default().push(*at);
     }
@@ -133,15 +141,15 @@ pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
             difference.same += 1;
             continue;
         }
-        let ((address, source), fod) = (key, head[at]);
-        let was = |places: Option<&Vec<usize>>| -> Vec<usize> {
-            let told = places.filter(|_| source.is_told());
-            told.cloned().unwrap_or_default()
-        };
+        let ((address, source, _), fod) = (key, head[at]);
         // Of several with this hash the one that is most like it: what it was moved from is no alarm.
-        let like = was(by_address.get(address))
+        // What names no source at all is compared with its like alone.
+        let like = by_address
+            .get(address)
             .into_iter()
-            .map(|at| (kind(base[at], fod), base[at].name != fod.name, at))
+            .flatten()
+            .filter(|at| source.is_told() || !Source::of(base[**at]).is_told())
+            .map(|at| (kind(base[*at], fod), base[*at].name != fod.name, *at))
             .min();
         if let Some((kind, _, was)) = like {
             explained.insert(was);
@@ -152,10 +160,16 @@ pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
             });
             continue;
         }
-        let was = was(by_source.get(source))
+        let was = by_source
+            .get(source)
+            .filter(|_| source.is_told())
             .into_iter()
-            .find(|was| base[*was].name == fod.name && base[*was].address.method == address.method);
-        if let Some(was) = was {
+            .flatten()
+            .find(|was| {
+                let was = base[**was];
+                was.name == fod.name && was.address.method == address.method
+            });
+        if let Some(&was) = was {
             explained.insert(was);
             difference.rehashed.push(Rehashed {
                 base: was,
@@ -181,49 +195,77 @@ pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
 }
 
 /// The first of equal ones, by what makes them equal.
-fn by_key(fods: &[&Fod]) -> BTreeMap<Key, usize> {
+fn by_key<'f>(fods: &[&'f Fod]) -> BTreeMap<Key<'f>, usize> {
     let mut map = BTreeMap::new();
     for (at, fod) in fods.iter().enumerate() {
-        map.entry((fod.address, Source::of(fod))).or_insert(at);
+        map.entry((fod.address, Source::of(fod), &*fod.asked))
+            .or_insert(at);
     }
     map
 }
 
-/// What the same hash under another source means.
+/// What the same hash under another source, or asked for in another way, means.
 fn kind(base: &Fod, head: &Fod) -> Kind {
+    if Source::of(base) == Source::of(head) {
+        return Kind::Altered;
+    }
     if head.urls.is_empty() || head.tool.class == Class::Vendor {
         return Kind::Vendored;
     }
-    let names = |fod: &Fod| -> BTreeSet<String> {
-        let places = fod.places();
-        places
-            .map(|place| format!("{}?{}", file_name(place.path), place.query))
-            .collect()
+    // Of several addresses the first that answers decides; those behind it serve the same file or none.
+    let Some(first) = head.place().filter(|_| base.rev == head.rev) else {
+        return Kind::Stale;
     };
-    if base.rev == head.rev && !names(base).is_disjoint(&names(head)) {
+    if !base.places().any(|place| is_same_file(&place, &first)) {
+        Kind::Stale
+    } else if base.asked == head.asked {
         Kind::Moved
     } else {
-        Kind::Stale
+        Kind::Altered
     }
 }
 
-/// The part of a path that names what is had. `archive/v1.0.tar.gz` and `download/v1.0/x.tar.gz` both
-/// have their version in it; of a registry's `NAME/VERSION/download` the last part alone would not.
-fn file_name(path: &str) -> &str {
-    let end = path.trim_end_matches('/');
-    let last = end.rsplit('/').next().unwrap_or(end);
-    if last.bytes().any(|byte| byte.is_ascii_digit()) {
-        return last;
+/// Whether two addresses name the same file of the same version.
+///
+/// On one host every part that has a digit may be its version: `v1.2/tool-linux-x86_64.tar.gz` has it in
+/// the directory, whatever other digits its name has. Between hosts directories differ (`v1` of an
+/// interface), and parts count that look like a version, or all with a digit where none does.
+pub(crate) fn is_same_file(one: &Place<'_>, other: &Place<'_>) -> bool {
+    let (one_parts, other_parts) = (parts(one), parts(other));
+    let has_digit = |part: &str| part.bytes().any(|byte| byte.is_ascii_digit());
+    let those = |parts: &[String], takes: &dyn Fn(&str) -> bool| -> Vec<String> {
+        let mut those: Vec<String> = parts.iter().filter(|part| takes(part)).cloned().collect();
+        those.sort_unstable();
+        those
+    };
+    let same =
+        |takes: &dyn Fn(&str) -> bool| those(&one_parts, takes) == those(&other_parts, takes);
+    if one.query != other.query {
+        return false;
     }
-    // From the last part that has a digit.
-    let mut start = 0;
-    for (at, part) in end.match_indices('/').map(|(at, _)| (at, &end[at + 1..])) {
-        let part = part.split('/').next().unwrap_or(part);
-        if part.bytes().any(|byte| byte.is_ascii_digit()) {
-            start = at + 1;
-        }
+    let both = || one_parts.iter().chain(&other_parts);
+    if one.host == other.host || !both().any(|part| is_versioned(part)) {
+        return same(&has_digit) && (both().any(|part| has_digit(part)) || one.path == other.path);
     }
-    end.get(start..).unwrap_or(end)
+    same(&|part| is_versioned(part)) && one_parts.last() == other_parts.last()
+}
+
+/// The parts of a path; `v1.2` and `1.2` are one version.
+fn parts(place: &Place<'_>) -> Vec<String> {
+    let parts = place.path.split('/').filter(|part| !part.is_empty());
+    let bare = |part: &str| {
+        let rest = part.strip_prefix('v').unwrap_or(part);
+        let is_version = rest.starts_with(|first: char| first.is_ascii_digit());
+        if is_version { rest } else { part }.to_owned()
+    };
+    parts.map(bare).collect()
+}
+
+/// Whether it has a number, a dot and a number.
+fn is_versioned(part: &str) -> bool {
+    part.as_bytes()
+        .windows(3)
+        .any(|at| at[0].is_ascii_digit() && at[1] == b'.' && at[2].is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -295,6 +337,130 @@ mod tests {
             1,
         )];
         assert_eq!(told(&base, &head), "same 0\nstale x <- x");
+    }
+
+    #[test]
+    fn digits_of_a_platform_or_of_a_packing_are_no_version() {
+        for name in [
+            "tool-linux-x86_64.tar.gz",
+            "tool-linux-amd64",
+            "tool-win32.zip",
+            "tool.tar.bz2",
+            "tool-i686.7z",
+        ] {
+            let at = |host: &str, version: &str| {
+                [url(
+                    "x",
+                    &format!("https://{host}/o/r/releases/download/v{version}/{name}"),
+                    1,
+                )]
+            };
+            let base = at("github.com", "1.2.3");
+            assert_eq!(
+                told(&base, &at("github.com", "1.2.4")),
+                "same 0\nstale x <- x",
+                "{name}"
+            );
+            assert_eq!(
+                told(&base, &at("x.org", "1.2.4")),
+                "same 0\nstale x <- x",
+                "{name}"
+            );
+            assert_eq!(
+                told(&base, &at("x.org", "1.2.3")),
+                "same 0\nmoved x <- x",
+                "{name}"
+            );
+        }
+        // An interface has a version of its own.
+        let base = [url(
+            "x",
+            "https://crates.io/api/v1/crates/x/1.0.1/download",
+            1,
+        )];
+        let head = [url(
+            "x",
+            "https://static.crates.io/crates/x/1.0.1/download",
+            1,
+        )];
+        assert_eq!(told(&base, &head), "same 0\nmoved x <- x");
+        // Of several the first that answers decides.
+        let base = [url("x", "https://x.org/x-2.tar.gz", 1)];
+        let head = [url(
+            "x",
+            "https://x.org/x-3.tar.gz https://x.org/x-2.tar.gz",
+            1,
+        )];
+        assert_eq!(told(&base, &head), "same 0\nstale x <- x");
+    }
+
+    #[test]
+    fn the_same_source_in_another_way_is_told() {
+        let git = |more: &[(&str, &str)]| {
+            let mut env = vec![("url", "https://x.org/r.git"), ("rev", "v1")];
+            env.extend(more);
+            fod("r", &["git-2.5"], &env, 1)
+        };
+        let altered = "same 0\naltered r <- r";
+        assert_eq!(told(&[git(&[])], &[git(&[])]), "same 1");
+        for more in [
+            ("fetchSubmodules", "1"),
+            ("sparseCheckout", "src"),
+            ("fetchLFS", "1"),
+            ("leaveDotGit", "1"),
+            ("postFetch", "rm -r $out/x"),
+        ] {
+            assert_eq!(told(&[git(&[])], &[git(&[more])]), altered, "{more:?}");
+        }
+        let curl = |place: &str, more: &[(&str, &str)]| {
+            let mut env = vec![("urls", place)];
+            env.extend(more);
+            fod("r", &["curl-8.1"], &env, 1)
+        };
+        let (old, new) = ("https://x.org/r-1.zip", "https://y.org/r-1.zip");
+        for more in [
+            ("postFetch", "true"),
+            ("executable", "1"),
+            ("curlOpts", "-d x"),
+        ] {
+            assert_eq!(
+                told(&[curl(old, &[])], &[curl(old, &[more])]),
+                altered,
+                "{more:?}"
+            );
+            assert_eq!(
+                told(&[curl(old, &[])], &[curl(new, &[more])]),
+                altered,
+                "{more:?}"
+            );
+        }
+        let vendor = |more: &[(&str, &str)]| {
+            let mut env = vec![("src", "/nix/store/00000000000000000000000000000000-s")];
+            env.extend(more);
+            fod("r", &["go-1.24"], &env, 1)
+        };
+        for more in [
+            ("modRoot", "x"),
+            ("proxyVendor", "1"),
+            ("patches", "/nix/store/x.patch"),
+        ] {
+            assert_eq!(
+                told(&[vendor(&[])], &[vendor(&[more])]),
+                altered,
+                "{more:?}"
+            );
+        }
+        // What names no source at all.
+        let none = |more: &str| fod("r", &["python3-3.12"], &[("buildCommand", more)], 1);
+        assert_eq!(told(&[none("a")], &[none("b")]), altered);
+        // Two in one set are two.
+        assert_eq!(
+            told(
+                &[git(&[])],
+                &[git(&[("fetchLFS", "1")]), git(&[("leaveDotGit", "1")])]
+            ),
+            "same 0\naltered r <- r\naltered r <- r"
+        );
     }
 
     #[test]

@@ -10,11 +10,15 @@
 //! ```
 //!
 //! The output's path follows from its name and its hash, so that a waiver holds for these bytes under this
-//! name and for nothing else. There are no patterns.
+//! name and for nothing else. There are no patterns. Of a repository the revision is part of where it is
+//! fetched from, and a waiver has to name it.
 
 use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::place::Place;
+use crate::stale::is_same_file;
 
 /// The largest file, in bytes.
 const MOST_BYTES: usize = 4 << 20;
@@ -28,8 +32,11 @@ pub struct Waiver {
     pub rule: Box<str>,
     /// The store path of the output.
     pub output: Box<str>,
-    /// Only while it is fetched from here, if given.
+    /// Only while it is fetched from here, if given: from this address first, and then from none that names
+    /// another file.
     pub url: Option<Box<str>>,
+    /// At which revision.
+    pub rev: Option<Box<str>>,
     /// Why.
     pub reason: Box<str>,
     /// Until which day, that day included.
@@ -39,21 +46,35 @@ pub struct Waiver {
 }
 
 impl Waiver {
-    /// Whether it is about a finding.
+    /// Whether it is about a finding. `rev` is the revision, where it does not stand in the first URL.
     pub fn covers<'a>(
         &self,
         rule: &str,
         output: &str,
-        mut urls: impl Iterator<Item = &'a str>,
+        urls: impl Iterator<Item = &'a str>,
+        rev: Option<&str>,
     ) -> bool {
-        let here = |url: &str| urls.any(|one| one == url);
-        *self.rule == *rule && *self.output == *output && self.url.as_deref().is_none_or(here)
+        let is_here = match self.url.as_deref() {
+            Some(url) => is_only(url, urls),
+            None => true,
+        };
+        *self.rule == *rule
+            && *self.output == *output
+            && is_here
+            // One that is named where there is none is of another fetch as well.
+            && self.rev.as_deref() == rev
     }
 
     /// Whether its day has passed.
     pub fn is_expired(&self, today: Date) -> bool {
         self.expires < today
     }
+}
+
+/// Whether one is the first of some, and the others have the same file at other places.
+fn is_only<'a>(url: &str, mut urls: impl Iterator<Item = &'a str>) -> bool {
+    let first = Place::of(url);
+    urls.next() == Some(url) && urls.all(|other| is_same_file(&Place::of(other), &first))
 }
 
 /// A file of them.
@@ -122,6 +143,7 @@ struct Entry {
     rule: Box<str>,
     output: Box<str>,
     url: Option<Box<str>>,
+    rev: Option<Box<str>>,
     reason: String,
     expires: toml::value::Datetime,
 }
@@ -157,6 +179,7 @@ impl Entry {
             rule: self.rule,
             output: self.output,
             url: self.url,
+            rev: self.rev,
             reason: self.reason.trim().into(),
             expires: expires.ok_or("there is no such day")?,
             line,
@@ -174,7 +197,7 @@ mod tests {
 [[waiver]]
 rule = "stale-hash"
 output = "/nix/store/00000000000000000000000000000000-x"
-url = "https://x.org/x"
+url = "https://x.org/x-1"
 reason = " because "
 expires = 2026-12-31
 "#;
@@ -190,12 +213,26 @@ expires = 2026-12-31
         assert_eq!((&*waiver.reason, waiver.line), ("because", 2));
         let output = "/nix/store/00000000000000000000000000000000-x";
         let covers = |rule: &str, output: &str, url: &str| {
-            waiver.covers(rule, output, ["https://y.org/y", url].into_iter())
+            waiver.covers(rule, output, [url, "https://y.org/x-1"].into_iter(), None)
         };
-        assert!(covers("stale-hash", output, "https://x.org/x"));
-        assert!(!covers("weak-hash", output, "https://x.org/x"));
-        assert!(!covers("stale-hash", &output[1..], "https://x.org/x"));
+        assert!(covers("stale-hash", output, "https://x.org/x-1"));
+        assert!(!covers("weak-hash", output, "https://x.org/x-1"));
+        assert!(!covers("stale-hash", &output[1..], "https://x.org/x-1"));
         assert!(!covers("stale-hash", output, "https://x.org/x2"));
+        // What is fetched from elsewhere first, or is another file where that is not there.
+        let among =
+            |urls: &[&'static str]| waiver.covers("stale-hash", output, urls.iter().copied(), None);
+        assert!(among(&["https://x.org/x-1"]) && !among(&[]));
+        assert!(!among(&["https://x.org/x-3", "https://x.org/x-1"]));
+        assert!(!among(&["https://x.org/x-1", "https://x.org/x-3"]));
+        // Of a repository it holds for one revision.
+        let at = |rev: Option<&str>, text: &str| {
+            let waivers = parse(text).unwrap();
+            let urls = ["https://x.org/x-1"].into_iter();
+            waivers.all()[0].covers("stale-hash", output, urls, rev)
+        };
+        let v1 = format!("{ONE}rev = \"v1\"\n");
+        assert!(at(Some("v1"), &v1) && !at(Some("v2"), &v1) && !at(Some("v2"), ONE));
         assert!(!waiver.is_expired(date(2026, 12, 31)));
         assert!(waiver.is_expired(date(2027, 1, 1)));
     }

@@ -241,8 +241,10 @@ fn kind_of(fact: &Value) -> Option<Vec<String>> {
         "git"
     } else if has(&names, &["curl", "wget"]) {
         "curl"
-    } else {
+    } else if names.iter().all(|name| is_unpacked(name)) {
         "nothing"
+    } else {
+        "unknown"
     };
     Some([class, algo, mode].map(str::to_owned).into())
 }
@@ -280,6 +282,13 @@ const OTHER_SYSTEMS: [&str; 8] = [
     "monotone",
     "subversion",
 ];
+
+/// What only unpacks something, in the data set, or is unpacked: all else may fetch.
+fn is_unpacked(name: &str) -> bool {
+    const FILES: [&str; 4] = [".sh", ".xz", ".gz", ".zip"];
+    FILES.iter().any(|end| name.ends_with(end))
+        || has(&[name], &["bash", "source", "stdenv-linux", "unzip"])
+}
 
 /// Whether one of the tools is among the names: `git-2.27.0`, `python3.8-breezy-3.0`; not what is an
 /// archive or a patch of it.
@@ -418,6 +427,11 @@ mod tests {
         assert_eq!(kind(&fact).as_deref(), Some("curl sha256 nar"));
         fact["env"] = json!({});
         assert_eq!(kind(&fact).as_deref(), Some("git sha256 nar"));
+        for (input, class) in [("x-1.tar.xz", "nothing"), ("python3-3.8", "unknown")] {
+            let path = format!("/nix/store/91nazxhnmv39p5p128znvfnh5nmlmfhh-{input}.drv");
+            fact["inputDrvs"][0][0] = json!(path);
+            assert_eq!(kind(&fact), Some(format!("{class} sha256 nar")));
+        }
         fact["outputs"][0][3] = json!("");
         assert_eq!(kind(&fact), None);
     }

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use snowguard_fod::stale::{Kind, compare};
-use snowguard_inventory::Subject;
+use snowguard_inventory::{Gap, Subject};
 
 use super::listing::{Row, listing_with_facts};
+use crate::build;
 
 /// What differs.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +28,10 @@ pub struct Difference {
     pub removed: Vec<Row>,
     /// What could not be known.
     pub gaps: Vec<String>,
+    /// Of these what may have hidden derivations of the first.
+    pub incomplete_base: Vec<String>,
+    /// The same of the second.
+    pub incomplete_head: Vec<String>,
 }
 
 /// Another source, the same hash.
@@ -106,5 +111,18 @@ pub fn difference(base: &Subject, head: &Subject) -> Difference {
         added: found.added.iter().map(|at| new(*at)).collect(),
         removed: found.removed.iter().map(|at| old(*at)).collect(),
         gaps,
+        incomplete_base: incomplete(base),
+        incomplete_head: incomplete(head),
     }
+}
+
+/// What of a subject was not read, and may be fixed-output derivations.
+fn incomplete(subject: &Subject) -> Vec<String> {
+    let hides = |gap: &&Gap| {
+        matches!(
+            gap,
+            Gap::Unreadable { .. } | Gap::MissingInputs { .. } | Gap::NoDerivations { .. }
+        )
+    };
+    subject.gaps.iter().filter(hides).map(build::gap).collect()
 }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use snowguard_closure::NodeId;
 use snowguard_fod::place::Place;
 use snowguard_fod::rule::{Level, Rule};
+use snowguard_fod::shown::shown;
 use snowguard_fod::{Fod, Mirrors, Scheme, rule};
 use snowguard_inventory::{Gap, Subject};
 
@@ -58,8 +59,11 @@ pub struct Row {
     pub mode: &'static str,
     /// What is promised, as SRI.
     pub hash: String,
-    /// Where it is fetched from, mirrors resolved, in the order in which they are tried.
+    /// Where it is fetched from, mirrors resolved, in the order in which they are tried; without credentials.
     pub urls: Vec<String>,
+    /// The same as they are, to be asked and not to be shown.
+    #[serde(skip)]
+    pub addresses: Vec<String>,
     /// Mirrors as they are written, where what they stand for is known; else they stand in `urls`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mirrors: Vec<String>,
@@ -130,7 +134,7 @@ pub fn listing(subject: &Subject) -> Listing {
 
 /// The same in the order of the subject, with the facts behind each row.
 pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
-    let mut mirrors = Mirrors::default();
+    let none = Mirrors::default();
     let mut nodes: Vec<(NodeId, &Fod)> = Vec::new();
     let mut derivations = 0;
     for node in subject.graph.nodes() {
@@ -138,9 +142,6 @@ pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
             continue;
         };
         derivations += 1;
-        if let Some(list) = &recipe.mirrors {
-            mirrors.extend(list);
-        }
         if let Some(fod) = &recipe.fod {
             nodes.push((node, fod));
         }
@@ -151,7 +152,7 @@ pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
         .par_iter()
         .zip(counts)
         .map(|(&(node, fod), dependents)| {
-            let mut row = row(fod, &mirrors);
+            let mut row = row(fod, mirrors(subject, node).unwrap_or(&none));
             let object = subject.object(node);
             row.drv = object.map_or_else(String::new, |object| object.id.to_string());
             let referrers = subject.graph.referrers(node);
@@ -183,6 +184,16 @@ pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
     (listing, nodes.into_iter().map(|(_, fod)| fod).collect())
 }
 
+/// The list of mirrors that one has among its inputs. Any derivation can be called so: those of others
+/// decide nothing for it, and of two nobody knows which it goes by.
+fn mirrors(subject: &Subject, node: NodeId) -> Option<&Mirrors> {
+    let inputs = subject.graph.references(node).iter();
+    let mut lists =
+        inputs.filter_map(|input| subject.object(*input)?.recipe.as_ref()?.mirrors.as_deref());
+    let first = lists.next();
+    first.filter(|_| lists.next().is_none())
+}
+
 /// All that a derivation tells by itself.
 fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
     let mut urls = Vec::new();
@@ -194,7 +205,7 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
             continue;
         }
         if url.starts_with("mirror://") {
-            written.push(url.to_string());
+            written.push(shown(url));
         }
         urls.extend(resolved.into_iter().map(String::from));
     }
@@ -225,7 +236,8 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
         hash: fod.address.hash.to_string(),
         host,
         scheme,
-        urls,
+        urls: urls.iter().map(|url| shown(url)).collect(),
+        addresses: urls,
         mirrors: written,
         reference: fod.reference().as_str(),
         rev: fod.rev.as_deref().map(str::to_owned),

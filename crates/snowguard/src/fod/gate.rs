@@ -40,6 +40,7 @@ pub(super) fn run(global: &Global, args: &Args, terminal: &Terminal) -> Result<F
             today: now().1,
             waivers: &waivers,
             verified: verified.as_ref(),
+            allow_incomplete: args.allow_incomplete,
         },
     );
     if let Some(file) = &args.summary {
@@ -79,7 +80,7 @@ fn again(
         .iter()
         .zip(fods)
         .filter(|(row, _)| changed.contains(row.drv.as_str()))
-        .map(|(row, fod)| Job::of(fod, &row.drv, &row.urls))
+        .map(|(row, fod)| Job::of(fod, &row.drv, &row.addresses))
         .collect();
     let asked = Verify {
         inputs: Vec::new(),
@@ -137,7 +138,7 @@ fn waivers(path: &Utf8Path) -> Result<Waivers, Failure> {
             .collect();
         Failure::new(error)
             .context(format!("cannot use {path}"))
-            .hint("a waiver has rule, output, reason and expires, and may have url")
+            .hint("a waiver has rule, output, reason and expires, and may have url and rev")
             .hint(format!("rules are {}", rules.join(", ")))
     })
 }

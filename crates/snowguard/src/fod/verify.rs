@@ -57,7 +57,10 @@ pub(super) fn run(
         .collect();
     let jobs: Vec<Job> = taken
         .iter()
-        .map(|at| Job::of(fods[*at], &listing.fods[*at].drv, &listing.fods[*at].urls))
+        .map(|at| {
+            let row = &listing.fods[*at];
+            Job::of(fods[*at], &row.drv, &row.addresses)
+        })
         .collect();
     let outcomes = if args.plan {
         None

@@ -134,6 +134,7 @@ fn results_of_verifying_are_taken_into_account() {
         ("gone", "gone! "),
         ("transient", "transient "),
         ("needs-builder", "needs-builder "),
+        ("not-fetchable", "not-fetchable "),
     ] {
         let told = with(&verified(&plain, verdict));
         assert_eq!(count(&told, rule), changed, "{verdict}");
@@ -375,6 +376,129 @@ fn the_script_leaves_reports_and_keeps_the_status() {
     assert!(read("step.md").ends_with("its log says why.\n"));
     assert!(!place.path("fod-gate/gate.json").exists());
     run(b, "", &[]).exits(2);
+}
+
+#[test]
+fn what_was_not_read_does_not_pass() {
+    let one = || of("https://example.org/r.git", "v1", "one");
+    let (base, head) = (one(), one());
+    let place = Place::new();
+    gate(&place, &base, &head, &[]).exits(0);
+    // One derivation of the head is gone: nobody knows what it fetches.
+    let lost = |store: &NixStore| {
+        let mut files = fs::read_dir(store.dir())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let lost = files.find(|path| path.to_str().unwrap().ends_with("-git-2.51.0.drv"));
+        fs::remove_file(lost.unwrap()).unwrap();
+    };
+    lost(&head);
+    let run = gate(&place, &base, &head, &["--format", "json"]);
+    let told = document(run.exits(1));
+    assert_eq!(rules(&told), ["incomplete! after the change"]);
+    assert_eq!(told["passed"], false);
+    let sarif = gate(&place, &base, &head, &["--format", "sarif"]);
+    assert_valid(Schema::Sarif21, sarif.exits(1).stdout.as_bytes());
+    assert_eq!(
+        document(&sarif)["runs"][0]["invocations"][0]["executionSuccessful"],
+        false
+    );
+    gate(&place, &base, &head, &["--format", "markdown"]).exits(1);
+    // Before the change it hides what was altered.
+    let run = gate(&place, &head, &base, &["--format", "json"]);
+    let told = rules(&document(run.exits(1)));
+    assert!(
+        told.contains(&"incomplete! before the change".to_owned()),
+        "{told:?}"
+    );
+    // Nobody can accept it but who runs the check.
+    let run = gate(
+        &place,
+        &base,
+        &head,
+        &["--allow-incomplete", "--format", "json"],
+    );
+    assert_eq!(
+        rules(&document(run.exits(0))),
+        ["incomplete after the change"]
+    );
+    place.write(
+        "w.toml",
+        "[[waiver]]\nrule = \"incomplete\"\noutput = \"/nix/store/x-y\"\nreason = \"r\"\nexpires = 2999-01-01\n",
+    );
+    gate(&place, &base, &head, &["--waivers", "w.toml"]).fails_with("there is no such rule");
+}
+
+/// A file that `fetchurl` fetches, from a mirror.
+const MIRRORED: &str = r#"
+  let
+    drv = args: derivation ({ system = "x86_64-linux"; builder = "/bin/sh"; } // args);
+    list = url: drv { name = "mirrors-list"; gnu = url; };
+    mirrored = list "https://ftp.gnu.org/gnu/";
+  in [
+    (list "https://evil.example/")
+    (drv {
+      name = "hello-2.12.tar.gz"; urls = [ "mirror://gnu/hello/hello-2.12.tar.gz" ]; mirrorsFile = mirrored;
+      outputHash = builtins.hashString "sha256" "x"; outputHashAlgo = "sha256"; outputHashMode = "flat";
+    })
+  ]
+"#;
+
+#[test]
+fn mirrors_of_others_decide_nothing() {
+    let nix = Nix::find().unwrap().store_at("nix/store").unwrap();
+    nix.instantiate(MIRRORED, &[]).unwrap();
+    let run = Place::new().run(&["fod", "list", directory(&nix), "--format", "json"]);
+    assert_eq!(
+        document(run.exits(0))["fods"][0]["urls"],
+        json!(["https://ftp.gnu.org/gnu/hello/hello-2.12.tar.gz"])
+    );
+    let nix = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let two = MIRRORED.replace(
+        "mirrorsFile",
+        "more = list \"https://evil.example/\"; mirrorsFile",
+    );
+    nix.instantiate(&two, &[]).unwrap();
+    let run = Place::new().run(&["fod", "list", directory(&nix), "--format", "json"]);
+    assert_eq!(
+        document(run.exits(0))["fods"][0]["urls"],
+        json!(["mirror://gnu/hello/hello-2.12.tar.gz"])
+    );
+}
+
+#[test]
+fn no_report_shows_a_password() {
+    let (user, query) = ("https://me:hunter2@example.org/", "?token=hunter3");
+    let base = of(&format!("{user}r.git{query}"), "v1", "one");
+    let head = of(&format!("{user}s.git{query}"), "v2", "one");
+    let place = Place::new();
+    for format in ["text", "markdown", "json", "sarif"] {
+        let run = gate(&place, &base, &head, &["--format", format]);
+        let told = &run.exits(1).stdout;
+        assert!(told.contains("https://example.org/s.git?token="), "{told}");
+        assert!(!told.contains("hunter"), "{told}");
+    }
+    for format in ["text", "json", "jsonl", "html"] {
+        for command in ["list", "verify"] {
+            let args = ["fod", command, directory(&head), "--format", format];
+            let plan: &[&str] = if command == "verify" {
+                &["--plan"]
+            } else {
+                &[]
+            };
+            let run = place.run(&[&args[..], plan].concat());
+            assert!(!run.exits(0).stdout.contains("hunter"), "{run}");
+        }
+    }
+    let run = place.run(&[
+        "fod",
+        "diff",
+        directory(&base),
+        directory(&head),
+        "--format",
+        "json",
+    ]);
+    assert!(!run.exits(1).stdout.contains("hunter"), "{run}");
 }
 
 /// In a script of an action, `${{ … }}` is put in before a shell reads it: whoever writes it writes code.

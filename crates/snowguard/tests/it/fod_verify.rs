@@ -38,7 +38,7 @@ in [
   outputHashAlgo = "sha256"; outputHashMode = "recursive";
 }})
 (other "bought.bin" {{
-  tool = other "restrict-message" {{ }}; outputHash = builtins.hashString "sha256" "y";
+  args = [ "-e" (builtins.toFile "restrict-message" "exit 1") ]; outputHash = builtins.hashString "sha256" "y";
   outputHashAlgo = "sha256"; outputHashMode = "flat";
 }})
 ]

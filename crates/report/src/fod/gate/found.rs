@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::{Outcome, Verdict, Waiver};
 
-use super::{Changed, How, ToldWaiver, with_revision};
+use super::{Changed, Difference, How, ToldWaiver, with_revision};
 
 /// By which rule something was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +14,8 @@ pub enum GateRule {
     StaleHash,
     /// What it is fetched for changed, and its hash did not.
     VendoredHash,
+    /// What is asked of the source changed, and its hash did not.
+    AlteredFetch,
     /// The hash changed, and its source did not.
     ChangedHash,
     /// What became of verifying it.
@@ -24,23 +26,32 @@ pub enum GateRule {
     Policy(Rule),
     /// A waiver whose day has passed.
     ExpiredWaiver,
+    /// Derivations could not be read.
+    Incomplete,
 }
 
 impl GateRule {
     /// All that can be found.
     pub fn all() -> impl Iterator<Item = Self> {
         let verdicts = Verdict::ALL.into_iter().map(Self::Verified);
-        [Self::StaleHash, Self::VendoredHash, Self::ChangedHash]
+        let changed = [
+            Self::StaleHash,
+            Self::VendoredHash,
+            Self::AlteredFetch,
+            Self::ChangedHash,
+        ];
+        changed
             .into_iter()
             .chain(verdicts.filter(|rule| rule.level().is_some()))
             .chain([Self::NotVerified])
             .chain(Rule::ALL.into_iter().map(Self::Policy))
-            .chain([Self::ExpiredWaiver])
+            .chain([Self::ExpiredWaiver, Self::Incomplete])
     }
 
     /// Whether a waiver can name it.
     pub fn can_be_waived(word: &str) -> bool {
-        Self::all().any(|rule| rule != Self::ExpiredWaiver && rule.as_str() == word)
+        let is_own = |rule| matches!(rule, Self::ExpiredWaiver | Self::Incomplete);
+        Self::all().any(|rule| !is_own(rule) && rule.as_str() == word)
     }
 
     /// The word of interfaces.
@@ -48,21 +59,24 @@ impl GateRule {
         match self {
             Self::StaleHash => "stale-hash",
             Self::VendoredHash => "vendored-hash",
+            Self::AlteredFetch => "altered-fetch",
             Self::ChangedHash => "changed-hash",
             Self::Verified(verdict) => verdict.as_str(),
             Self::NotVerified => "not-verified",
             Self::Policy(rule) => rule.as_str(),
             Self::ExpiredWaiver => "expired-waiver",
+            Self::Incomplete => "incomplete",
         }
     }
 
     /// How much it says; none if it says nothing, or if that depends on the derivation.
     pub const fn level(self) -> Option<Level> {
         match self {
-            Self::StaleHash | Self::Verified(Verdict::Mismatch | Verdict::Gone) => {
-                Some(Level::Error)
-            }
+            Self::StaleHash
+            | Self::Incomplete
+            | Self::Verified(Verdict::Mismatch | Verdict::Gone) => Some(Level::Error),
             Self::VendoredHash
+            | Self::AlteredFetch
             | Self::ChangedHash
             | Self::NotVerified
             | Self::ExpiredWaiver
@@ -71,10 +85,11 @@ impl GateRule {
                 | Verdict::Tls
                 | Verdict::Denied
                 | Verdict::Failed
-                | Verdict::Transient,
+                | Verdict::Transient
+                | Verdict::NeedsBuilder,
             ) => Some(Level::Warning),
-            Self::Verified(Verdict::NeedsBuilder) => Some(Level::Note),
-            Self::Verified(Verdict::Ok | Verdict::NotFetchable) | Self::Policy(_) => None,
+            Self::Verified(Verdict::NotFetchable) => Some(Level::Note),
+            Self::Verified(Verdict::Ok) | Self::Policy(_) => None,
         }
     }
 
@@ -87,11 +102,15 @@ impl GateRule {
             Self::VendoredHash => {
                 "what its dependencies are fetched for changed, and their hash did not"
             }
+            Self::AlteredFetch => {
+                "the source is asked for in another way, and its hash is the same"
+            }
             Self::ChangedHash => "the hash changed, and nothing says that the source did",
             Self::Verified(verdict) => verdict.what(),
             Self::NotVerified => "it is not among those that were fetched again",
             Self::Policy(rule) => rule.what(),
             Self::ExpiredWaiver => "a waiver has expired",
+            Self::Incomplete => "derivations could not be read, and what they fetch is not known",
         }
     }
 
@@ -104,6 +123,9 @@ impl GateRule {
             Self::VendoredHash => {
                 "set the hash to an empty string and build it; if Nix tells the same hash, the lock file did not change"
             }
+            Self::AlteredFetch => {
+                "set the hash to an empty string and build it; if Nix tells the same hash, nothing else comes that way"
+            }
             Self::ChangedHash => {
                 "say in the change why the bytes are others: a moved tag or a replaced file needs its author's word"
             }
@@ -115,7 +137,10 @@ impl GateRule {
             }
             Self::Verified(Verdict::Denied) => "use an address on the public network",
             Self::Verified(Verdict::NeedsBuilder) => {
-                "whoever reviews it should build it once without a cache"
+                "run the check with --build, or build it once without a cache and accept it with a waiver"
+            }
+            Self::Verified(Verdict::NotFetchable) => {
+                "look at what makes it: its hash is not compared with anything"
             }
             Self::Verified(Verdict::Tls) => "use a server whose certificate is trusted",
             Self::Verified(verdict) => verdict.remedy(),
@@ -123,6 +148,9 @@ impl GateRule {
             Self::Policy(rule) => rule.remedy(),
             Self::ExpiredWaiver => {
                 "whoever keeps the waivers should renew it with a reason, or delete it"
+            }
+            Self::Incomplete => {
+                "give all derivations, with what they need (nix derivation show -r), each of a size that can be read"
             }
         }
     }
@@ -158,6 +186,9 @@ pub struct Found {
     /// From where it is fetched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
+    /// At which revision, where that does not stand in the first of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rev: Option<String>,
     /// What was, where something was altered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was: Option<String>,
@@ -237,6 +268,10 @@ pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
         attribute: row.attributes.first().or(row.needed_by.first()).cloned(),
         position: row.position.clone(),
         urls: row.urls.clone(),
+        rev: row
+            .rev
+            .clone()
+            .filter(|rev| row.urls.first().is_some_and(|url| !url.contains(rev))),
         was: None,
         is: is_source.clone(),
         detail: None,
@@ -247,6 +282,7 @@ pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
         How::Added | How::Moved => None,
         How::Stale => Some(GateRule::StaleHash),
         How::Vendored => Some(GateRule::VendoredHash),
+        How::Altered => Some(GateRule::AlteredFetch),
         How::Rehashed => Some(GateRule::ChangedHash),
     };
     if let Some((rule, level)) = changed.and_then(|rule| Some((rule, rule.level()?))) {
@@ -290,26 +326,63 @@ pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
 
 /// That a waiver has expired.
 pub(super) fn expired(waiver: &ToldWaiver) -> Found {
-    let rule = GateRule::ExpiredWaiver;
     let name = waiver.output.rsplit('/').next().unwrap_or_default();
     Found {
-        rule,
-        level: Level::Warning,
-        what: rule.what(),
-        remedy: rule.remedy(),
-        blocks: false,
         name: name.split_once('-').map_or(name, |(_, name)| name).into(),
-        drv: String::new(),
         output: waiver.output.clone(),
-        attribute: None,
-        position: None,
-        urls: Vec::new(),
-        was: None,
-        is: None,
         detail: Some(format!(
             "line {}: {} until {}: {}",
             waiver.line, waiver.rule, waiver.expires, waiver.reason
         )),
+        ..of_none(GateRule::ExpiredWaiver, Level::Warning)
+    }
+}
+
+/// That not all was read. What is missing after the change may be what it adds; what is missing before it
+/// hides what was altered, and makes it look new.
+pub(super) fn incomplete(difference: &Difference, is_allowed: bool) -> Vec<Found> {
+    let of = |side: &str, gaps: &[String], level| -> Vec<Found> {
+        let one = |gap: &String| Found {
+            name: side.to_owned(),
+            detail: Some(gap.clone()),
+            ..of_none(
+                GateRule::Incomplete,
+                if is_allowed { Level::Note } else { level },
+            )
+        };
+        gaps.iter().map(one).collect()
+    };
+    let mut all = of(
+        "after the change",
+        &difference.incomplete_head,
+        Level::Error,
+    );
+    all.extend(of(
+        "before the change",
+        &difference.incomplete_base,
+        Level::Warning,
+    ));
+    all
+}
+
+/// What is of no derivation.
+fn of_none(rule: GateRule, level: Level) -> Found {
+    Found {
+        rule,
+        level,
+        what: rule.what(),
+        remedy: rule.remedy(),
+        blocks: false,
+        name: String::new(),
+        drv: String::new(),
+        output: String::new(),
+        attribute: None,
+        position: None,
+        urls: Vec::new(),
+        rev: None,
+        was: None,
+        is: None,
+        detail: None,
         waived: None,
     }
 }

@@ -297,6 +297,7 @@ mod tests {
             attribute: Some(long.clone()),
             position: Some(long.clone()),
             urls: vec![long.clone()],
+            rev: Some(long.clone()),
             was: Some(long.clone()),
             is: Some(long.clone()),
             detail: Some(long.clone()),

@@ -89,6 +89,8 @@ pub enum How {
     Vendored,
     /// The same file from another place.
     Moved,
+    /// The same source, asked for in another way, the same hash.
+    Altered,
     /// The same source, another hash.
     Rehashed,
 }
@@ -101,6 +103,7 @@ impl How {
             Self::Stale => "stale",
             Self::Vendored => "vendored",
             Self::Moved => "moved",
+            Self::Altered => "altered",
             Self::Rehashed => "rehashed",
         }
     }
@@ -149,6 +152,8 @@ pub struct Terms<'a> {
     pub waivers: &'a Waivers,
     /// What became of verifying; none if nothing was verified.
     pub verified: Option<&'a Verified>,
+    /// Whether derivations that could not be read are no more than a note.
+    pub allow_incomplete: bool,
 }
 
 /// Judges a change.
@@ -172,7 +177,8 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
     for finding in &mut findings {
         let covers = |waiver: &Waiver| {
             let urls = finding.urls.iter().map(String::as_str);
-            waiver.covers(finding.rule.as_str(), &finding.output, urls)
+            let rev = finding.rev.as_deref();
+            waiver.covers(finding.rule.as_str(), &finding.output, urls, rev)
         };
         for (at, waiver) in waivers.iter().enumerate().filter(|(_, one)| covers(one)) {
             used[at] = true;
@@ -190,6 +196,8 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
     let expired_waivers = told(&|_, waiver| waiver.is_expired(terms.today));
     let unused_waivers = told(&|at, waiver| !used[at] && !waiver.is_expired(terms.today));
     findings.extend(expired_waivers.iter().map(found::expired));
+    // Nobody can accept what is not known: no waiver is asked.
+    findings.extend(found::incomplete(difference, terms.allow_incomplete));
     for finding in &mut findings {
         finding.blocks =
             finding.waived.is_none() && terms.fail_on.is_some_and(|least| finding.level >= least);
@@ -232,7 +240,10 @@ impl Gate {
     /// The changed ones of which nobody knows whether they can be fetched.
     pub(crate) fn unverified(&self) -> usize {
         let known = |change: &&Changed| match change.verdict {
-            Some(verdict) => matches!(verdict, Verdict::Transient | Verdict::NeedsBuilder),
+            Some(verdict) => matches!(
+                verdict,
+                Verdict::Transient | Verdict::NeedsBuilder | Verdict::NotFetchable
+            ),
             None => true,
         };
         self.changes.iter().filter(known).count()
@@ -244,6 +255,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
     for unchanged in &difference.unchanged_hash {
         let how = match unchanged.kind {
             "moved" => How::Moved,
+            "altered" => How::Altered,
             "vendored" => How::Vendored,
             _ => How::Stale,
         };

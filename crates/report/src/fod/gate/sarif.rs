@@ -32,7 +32,8 @@ pub fn log(gate: &Gate, version: &str) -> Log {
             ..result(found)
         });
     }
-    let mut invocation = Invocation::new(true);
+    let is_whole = |found: &Found| found.rule != GateRule::Incomplete;
+    let mut invocation = Invocation::new(gate.findings.iter().all(is_whole));
     for gap in &gate.gaps {
         let told = format!("{}.", words::sentence(&plain(gap)));
         invocation

@@ -76,7 +76,10 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
         }
         fact("told", found.detail.as_deref());
         fact("defined", found.position.as_deref());
-        fact("output", Some(&found.output));
+        fact(
+            "output",
+            Some(&*found.output).filter(|path| !path.is_empty()),
+        );
         if let Some(waived) = &found.waived {
             let reason = format!("until {}: {}", waived.expires, waived.reason);
             fact("waived", Some(&reason));

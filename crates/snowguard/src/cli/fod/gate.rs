@@ -19,6 +19,10 @@ in code spans: they can neither add lines to it nor hide any.
 Take the waivers from the base and not from the change, which could waive itself.
 
 Exit status: 0 it may pass, 1 something is as --fail-on says, 2 failure.")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a command"
+)]
 pub(crate) struct Gate {
     /// Before: as for list
     #[arg(value_name = "BASE")]
@@ -38,7 +42,7 @@ pub(crate) struct Gate {
     /// Fetches again what the change adds or alters, and nothing else
     #[arg(long, conflicts_with = "verified")]
     pub(crate) verify: bool,
-    /// With --verify: builds with Nix what nothing less is exact for
+    /// With --verify: builds with Nix what nothing less is exact for; without, each such is a warning
     #[arg(long, requires = "verify")]
     pub(crate) build: bool,
     /// With --verify: keeps what was done, so that it is not done again
@@ -51,6 +55,9 @@ pub(crate) struct Gate {
     /// With --verify: authorities that are trusted beside the system's, in PEM
     #[arg(long, value_name = "FILE", requires = "verify")]
     pub(crate) ca_file: Option<Utf8PathBuf>,
+    /// Derivations that could not be read are only noted: what they fetch is not known
+    #[arg(long)]
+    pub(crate) allow_incomplete: bool,
     /// What makes the exit status 1
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "LEVEL")]
     pub(crate) fail_on: FailOn,

@@ -1,0 +1,194 @@
+//! What one is asked for beside its addresses, as one text that two can be compared by.
+//!
+//! Where what comes can be computed without its builder, that is the form in which it is taken: with which
+//! curl it came is nothing to its content. Everything else may decide what comes, and so all that is
+//! written in it counts, except for what is its source and what is only its tools. Of a tool the name
+//! counts and not the version: else each new compiler would make another of everything.
+
+use snowguard_store::derivation::attrs::Attrs;
+use snowguard_store::{Derivation, Hash, HashAlgo, StoreDir};
+
+use crate::class::without_version;
+use crate::plan::{Form, Plan};
+
+/// Attributes that say who builds, what is promised, or whom is spoken to, and not what is asked for.
+const OTHERS: [&str; 34] = [
+    "name",
+    "out",
+    "outputs",
+    "system",
+    "builder",
+    "stdenv",
+    "userHook",
+    "outputHash",
+    "outputHashAlgo",
+    "outputHashMode",
+    "mirrorsFile",
+    "hashedMirrors",
+    "nixpkgsVersion",
+    "curlVersion",
+    "impureEnvVars",
+    "preferLocalBuild",
+    "allowSubstitutes",
+    "fetcher",
+    "SSL_CERT_FILE",
+    "NIX_SSL_CERT_FILE",
+    "GIT_SSL_CAINFO",
+    "NIX_GIT_SSL_CAINFO",
+    "strictDeps",
+    "enableParallelBuilding",
+    "enableParallelChecking",
+    "enableParallelInstalling",
+    "__structuredAttrs",
+    "__ignoreNulls",
+    "__darwinAllowLocalNetworking",
+    "__json",
+    "doCheck",
+    "doInstallCheck",
+    "NIX_HARDENING_ENABLE",
+    "hardeningDisable",
+];
+
+/// The text. `sources` are the addresses, revisions and store paths by which it is compared already.
+pub(crate) fn of(
+    drv: &Derivation,
+    attrs: Option<&Attrs<'_>>,
+    dir: &StoreDir,
+    plan: &Plan,
+    sources: &[&str],
+) -> Box<str> {
+    match plan {
+        Plan::Fetch(Form::Git(tree)) => format!("git {} {:?}", tree.submodules, tree.sparse).into(),
+        Plan::Fetch(form) => format!("{form:?}").into(),
+        Plan::Build(_) | Plan::Nothing | Plan::Manual => {
+            let text = all(drv, attrs, dir, sources);
+            let hash = Hash::of(HashAlgo::Sha256, text.as_bytes());
+            hash.map_or(text, |hash| hash.to_string()).into()
+        }
+    }
+}
+
+/// All that is written in it.
+fn all(drv: &Derivation, attrs: Option<&Attrs<'_>>, dir: &StoreDir, sources: &[&str]) -> String {
+    let is_own = |word: &str| {
+        let mut own = drv.input_srcs().iter();
+        own.any(|path| word.contains(path.name().as_str()) && dir.show(path).to_string() == word)
+    };
+    let told = |name: &str, value: &str| {
+        // Patches are content, whoever made them.
+        let keeps = name.ends_with("atches") || name.starts_with("src");
+        let mut text = String::new();
+        for (at, word) in value.split(' ').enumerate() {
+            let joint = if at == 0 { "" } else { " " };
+            text.push_str(joint);
+            if keeps || is_own(word) {
+                text.push_str(word);
+            } else {
+                text.push_str(&without_stores(word, dir));
+            }
+        }
+        text
+    };
+    let mut lines = vec![
+        told("builder", &String::from_utf8_lossy(drv.builder())),
+        drv.args()
+            .map(|arg| without_stores(&String::from_utf8_lossy(arg), dir))
+            .collect::<Vec<_>>()
+            .join(" "),
+    ];
+    let structured = attrs.filter(|attrs| attrs.is_structured());
+    let mut values: Vec<(String, String)> = match structured {
+        Some(attrs) => attrs
+            .names()
+            .map(|name| {
+                let value = match attrs.text(&name) {
+                    Some(text) => text.into_owned(),
+                    None => attrs
+                        .json(&name)
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                };
+                (name.into_owned(), value)
+            })
+            .collect(),
+        None => drv
+            .env()
+            // What cannot be read as attributes counts as it is.
+            .filter(|(name, _)| attrs.is_some() || *name == b"__json")
+            .map(|(name, value)| {
+                let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+                (text(name), text(value))
+            })
+            .collect(),
+    };
+    values.sort_unstable();
+    for (name, value) in values {
+        let is_other = attrs.is_some() && OTHERS.contains(&&*name);
+        let mut words = value.split_ascii_whitespace();
+        let is_source = words.all(|word| sources.contains(&word));
+        // Empty is as good as absent, which `is_source` says of it too.
+        if !is_other && !is_source {
+            lines.push(format!("{name}={}", told(&name, &value)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Names of packages in place of store paths.
+fn without_stores(text: &str, dir: &StoreDir) -> String {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
+    let start = format!("{}/", dir.as_str());
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(&start) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + start.len()..];
+        let end = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+        let (path, after) = rest.split_at(end);
+        let name = path.split_once('-').map_or(path, |(_, name)| name);
+        out.push_str(without_version(name));
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fod::tests::fod;
+
+    const STORE: &str = "/nix/store/00000000000000000000000000000000";
+
+    #[test]
+    fn tools_do_not_count_and_all_else_does() {
+        let asked = |env: &[(&str, &str)]| {
+            let tool = format!("{STORE}-cargo-1.80.0");
+            let mut all = vec![("nativeBuildInputs", tool.as_str()), ("patches", "")];
+            all.extend(env);
+            fod("x-vendor", &["cargo-1.80.0"], &all).asked
+        };
+        let one = asked(&[]);
+        let newer = "/nix/store/11111111111111111111111111111111-cargo-1.81.0";
+        let (patch, other) = (
+            format!("{STORE}-x.patch"),
+            "/nix/store/11111111111111111111111111111111-x.patch",
+        );
+        assert_eq!(asked(&[("nativeBuildInputs", newer)]), one);
+        assert_eq!(asked(&[("SSL_CERT_FILE", "/other")]), one);
+        assert_eq!(asked(&[("src", &format!("{STORE}-source"))]), one);
+        assert_ne!(asked(&[("patches", &patch)]), asked(&[("patches", other)]));
+        for env in [
+            ("modRoot", "x"),
+            ("postPatch", "rm -r x"),
+            ("version", "2"),
+            ("__json", "{"),
+        ] {
+            assert_ne!(asked(&[env]), one, "{env:?}");
+        }
+        let structured = |json| fod("x-vendor", &["cargo-1.80.0"], &[("__json", json)]).asked;
+        assert_ne!(
+            structured(r#"{"a":{"b":1}}"#),
+            structured(r#"{"a":{"b":2}}"#)
+        );
+    }
+}

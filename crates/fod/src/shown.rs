@@ -1,0 +1,144 @@
+//! Addresses as reports show them: without what may open something to whoever reads the report.
+//!
+//! A derivation is read by whoever has the store; a report goes into a comment that all may read.
+
+use std::fmt::Write as _;
+
+/// Parameters of a query that name what is had. The values of all others are hidden: nobody can list the
+/// names that secrets go by.
+const NAMES: [&str; 32] = [
+    "a",
+    "archive",
+    "at",
+    "branch",
+    "c",
+    "commit",
+    "committish",
+    "download",
+    "f",
+    "file",
+    "filename",
+    "format",
+    "h",
+    "hb",
+    "id",
+    "name",
+    "p",
+    "package",
+    "path",
+    "prefix",
+    "r",
+    "raw",
+    "ref",
+    "ref_type",
+    "rev",
+    "revision",
+    "s",
+    "sf",
+    "sha",
+    "tag",
+    "v",
+    "version",
+];
+
+/// The address without user, password and fragment, and with `…` for what its query may keep secret.
+pub fn shown(url: &str) -> String {
+    let (whole, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let (before, query) = match whole.split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (whole, None),
+    };
+    let mut out = without_user(before);
+    if let Some(query) = query {
+        out.push('?');
+        for part in query.split_inclusive(['&', ';']) {
+            let joint = part
+                .strip_suffix(['&', ';'])
+                .map(|pair| &part[pair.len()..]);
+            let pair = part.strip_suffix(['&', ';']).unwrap_or(part);
+            match pair.split_once('=') {
+                Some((name, _)) if !NAMES.contains(&name) => {
+                    let _ = write!(out, "{name}=…");
+                }
+                // A word alone is the name of what is had, or a key.
+                None if !pair.is_empty() && !NAMES.contains(&pair) => out.push('…'),
+                _ => out.push_str(pair),
+            }
+            out.push_str(joint.unwrap_or_default());
+        }
+    }
+    if !fragment.is_empty() {
+        out.push_str("#…");
+    }
+    out
+}
+
+/// Who asks stands before the last `@` of the authority. `git@` of SSH names nobody.
+fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = match authority.rsplit_once('@') {
+        Some(("git", _)) | None => authority,
+        Some((_, host)) => host,
+    };
+    // Who writes it wrong may have put the password behind a slash: `https://me:a/b@host/x`.
+    let path = match path.rsplit_once('@') {
+        Some((_, after)) if is_password(authority) => return format!("{scheme}://{after}"),
+        _ => path,
+    };
+    format!("{scheme}://{host}{path}")
+}
+
+/// Whether what stands before a slash is a user and a part of a password, and no host and its port.
+fn is_password(authority: &str) -> bool {
+    let is_port = |text: &str| text.is_empty() || text.parse::<u16>().is_ok();
+    let pair = authority
+        .rsplit_once(':')
+        .filter(|_| !authority.contains(['@', '[']));
+    pair.is_some_and(|(_, port)| !is_port(port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_an_address_is_shown() {
+        let all = [
+            "https://me:hunter2@x.org/a.tar.gz?token=hunter3",
+            "https://hunter2@x.org:8443/a@b#hunter3",
+            "https://me:hun/ter2@x.org/a",
+            "ftp://me@hunter2@x.org/a",
+            "https://x.org/?id=0123&key=hunter2;h=v1&hunter2=",
+            "https://x.org/a?hunter2",
+            "https://x.org/a?hunter3&raw",
+            "https://x.org/a?raw",
+            "https://x.org/npm/@types/node-1.tgz",
+            "ssh://git@x.org/r.git",
+            "git@x.org:o/r.git",
+            "mirror://gnu/a?b=c",
+            "",
+        ];
+        for url in all {
+            let told = shown(url);
+            assert!(!told.contains("hunter3") && !told.contains("me:"), "{told}");
+        }
+        insta::assert_snapshot!(all.map(shown).join("\n"), @"
+        https://x.org/a.tar.gz?token=…
+        https://x.org:8443/a@b#…
+        https://x.org/a
+        ftp://x.org/a
+        https://x.org/?id=0123&key=…;h=v1&hunter2=…
+        https://x.org/a?…
+        https://x.org/a?…&raw
+        https://x.org/a?raw
+        https://x.org/npm/@types/node-1.tgz
+        ssh://git@x.org/r.git
+        git@x.org:o/r.git
+        mirror://gnu/a?b=…
+        ");
+    }
+}
