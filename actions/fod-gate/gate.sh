@@ -7,7 +7,11 @@
 #   BASE, HEAD   derivations before and after, in any form that `snowguard fod list` reads
 #   WAIVERS      what is accepted; take it from the base, not from the change    [default: none]
 #   VERIFIED     results of fetching again, snowguard-fod-verify/1               [default: none]
-#   VERIFY       1: fetch again what the change adds or alters                   [default: nothing]
+#   VERIFY       true: fetch again what the change adds or alters                [default: false]
+#   BUILD        true: with VERIFY, build with Nix what only a build can tell     [default: false]
+#   QUEUE        with VERIFY, keeps what was done: a file or the URL of a database [default: nothing is kept]
+#   CA_FILE      with VERIFY, authorities that are trusted beside the system's   [default: none]
+#   INCOMPLETE   true: derivations that could not be read are only noted         [default: false]
 #   FAIL_ON      error, warning, note or never                                   [default: warning]
 #   REPORTS      where reports go: summary.md, gate.sarif, gate.json             [default: fod-gate]
 #   SNOWGUARD    the program                                                     [default: snowguard]
@@ -30,7 +34,19 @@ arguments=(
 )
 [ -z "${WAIVERS:-}" ] || arguments+=(--waivers "$WAIVERS")
 [ -z "${VERIFIED:-}" ] || arguments+=(--verified "$VERIFIED")
-[ "${VERIFY:-}" != 1 ] || arguments+=(--verify)
+[ -z "${QUEUE:-}" ] || arguments+=(--queue "$QUEUE")
+[ -z "${CA_FILE:-}" ] || arguments+=(--ca-file "$CA_FILE")
+# A word that nobody knows must not be taken for "no".
+switch() {
+  case $2 in
+    '' | 0 | false) ;;
+    1 | true) arguments+=("$3") ;;
+    *) fail "$1 must be true or false" ;;
+  esac
+}
+switch VERIFY "${VERIFY:-}" --verify
+switch BUILD "${BUILD:-}" --build
+switch INCOMPLETE "${INCOMPLETE:-}" --allow-incomplete
 
 # A runner of GitHub takes lines of a log for commands; from here to the end it takes none.
 token=

@@ -376,6 +376,20 @@ fn the_script_leaves_reports_and_keeps_the_status() {
     assert!(read("step.md").ends_with("its log says why.\n"));
     assert!(!place.path("fod-gate/gate.json").exists());
     run(b, "", &[]).exits(2);
+    // A word that is not known is no "no".
+    for (name, value) in [("VERIFY", "yes"), ("BUILD", "on"), ("INCOMPLETE", "TRUE")] {
+        let told = run(b, b, &[(name, value)]);
+        told.exits(2);
+        assert!(
+            told.stderr
+                .contains(&format!("{name} must be true or false")),
+            "{told}"
+        );
+    }
+    run(b, b, &[("VERIFY", "true"), ("BUILD", "false")]).exits(0);
+    // Each word that switches something on does.
+    run(b, b, &[("BUILD", "true")]).exits(2);
+    run(b, b, &[("VERIFY", "1"), ("CA_FILE", "none.pem")]).exits(2);
 }
 
 #[test]
