@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod cookies;
 mod download;
 mod error;
 mod fault;

@@ -5,10 +5,11 @@
 
 use std::ops::ControlFlow;
 
-use reqwest::header::LOCATION;
+use reqwest::header::{COOKIE, LOCATION};
 
 use crate::address::Address;
 use crate::client::{Client, headers};
+use crate::cookies::Jar;
 use crate::error::HttpError;
 use crate::fault::{Fault, status_error, too_large};
 use crate::pace::Pace;
@@ -25,6 +26,8 @@ pub struct Stream<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// How many redirects are followed in a row.
     pub redirects: usize,
+    /// Whether cookies that a redirect sets are sent on the rest of the way, to whom they are for.
+    pub cookies: bool,
 }
 
 /// What was told by the head of the answer.
@@ -56,15 +59,22 @@ impl Client {
     ) -> Result<Option<u64>, Fault> {
         let client = self.staying()?;
         let mut at = stream.address.clone();
+        let mut jar = Jar::default();
         let mut response = loop {
             self.check_reach(&at)?;
             let mut request = client.get(at.url().clone());
             if at.host() == stream.address.host() {
                 request = request.headers(headers(stream.headers)?);
             }
+            if let Some(cookies) = jar.header(at.url()) {
+                request = request.header(COOKIE, cookies);
+            }
             let response = self.answer(request, &at).await?;
             if !response.status().is_redirection() {
                 break response;
+            }
+            if stream.cookies {
+                jar.take(at.url(), response.headers());
             }
             let location = response.headers().get(LOCATION);
             let location = location.and_then(|location| location.to_str().ok());

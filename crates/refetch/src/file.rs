@@ -18,6 +18,7 @@ use snowguard_store::nar::{NarError, NarEvent, NarReader, NarWriter};
 use snowguard_store::{ContentAddress, ContentAddressMethod, Hash, HashAlgo, Hasher};
 
 use crate::compare::{self, Beside};
+use crate::job::Job;
 use crate::tried::{self, failed, shown};
 use crate::verify::{Halt, Verifier};
 
@@ -52,11 +53,12 @@ struct Made {
 /// Fetches from one address and compares.
 pub(crate) fn fetch(
     verifier: &Verifier<'_>,
+    job: &Job,
     url: &str,
     form: &Form,
-    address: &ContentAddress,
     old: Option<&Path>,
 ) -> Result<Came, Halt> {
+    let address = &job.address;
     let place = Place::of(url);
     let skipped = |why: String| Ok(Came::not(failed(url, Attempt::Skipped, why)));
     match place.scheme {
@@ -84,6 +86,7 @@ pub(crate) fn fetch(
             limit: verifier.limits.download,
             headers: &[],
             redirects: REDIRECTS,
+            cookies: job.cookies,
         };
         verifier
             .client

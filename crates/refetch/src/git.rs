@@ -352,6 +352,7 @@ impl Fetch<'_> {
             limit: u64::MAX,
             headers: &[("Git-Protocol", "version=2")],
             redirects: 20,
+            cookies: false,
         };
         let (mut hops, mut received) = (Vec::new(), 0);
         let outcome = self

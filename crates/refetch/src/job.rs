@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use snowguard_fod::plan::{Form, Plan};
-use snowguard_fod::{Fod, Place};
+use snowguard_fod::{Class, Fod, Place};
 use snowguard_store::ContentAddress;
 
 /// One fixed-output derivation that is to be verified.
@@ -20,6 +20,9 @@ pub struct Job {
     pub way: Way,
     /// From where, mirrors resolved, in the order in which they are tried.
     pub urls: Vec<String>,
+    /// Whether its fetcher keeps the cookies of redirects: `curl` does as `fetchurl` calls it, Nix's own does not.
+    #[serde(default)]
+    pub cookies: bool,
 }
 
 /// How one is verified.
@@ -48,6 +51,7 @@ impl Job {
             address: fod.address,
             way,
             urls: urls.to_vec(),
+            cookies: fod.tool.class == Class::Curl,
         }
     }
 
@@ -55,7 +59,13 @@ impl Job {
     /// the same only if it is one derivation.
     pub fn key(&self) -> String {
         let built = matches!(self.way, Way::Build(_)).then_some(&self.drv);
-        let same = (self.address.to_string(), &self.way, &self.urls, built);
+        let same = (
+            self.address.to_string(),
+            &self.way,
+            &self.urls,
+            built,
+            self.cookies,
+        );
         let bytes = serde_json::to_vec(&same).unwrap_or_default();
         HEXLOWER.encode(&Sha256::digest(bytes))
     }

@@ -102,7 +102,7 @@ impl Verifier<'_> {
         for url in &job.urls {
             let came = match form {
                 Form::Git(tree) => self.git.fetch(self, tree, &job.address, old.as_deref())?,
-                _ => file::fetch(self, url, form, &job.address, old.as_deref())?,
+                _ => file::fetch(self, job, url, form, old.as_deref())?,
             };
             let Came {
                 tried,

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use snowguard_http::Stream;
-use snowguard_testkit::web::Fault;
+use snowguard_testkit::web::{Answer, Fault};
 
 use super::*;
 
@@ -12,6 +12,15 @@ fn stream(
     url: &str,
     limit: u64,
 ) -> (Result<Option<u64>, HttpError>, Vec<u8>, Vec<String>) {
+    stream_with(client, url, limit, false)
+}
+
+fn stream_with(
+    client: &Client,
+    url: &str,
+    limit: u64,
+    cookies: bool,
+) -> (Result<Option<u64>, HttpError>, Vec<u8>, Vec<String>) {
     let (mut body, mut hops) = (Vec::new(), Vec::new());
     let address = address(url);
     let wanted = Stream {
@@ -19,6 +28,7 @@ fn stream(
         limit,
         headers: &[],
         redirects: 3,
+        cookies,
     };
     let outcome = client.stream(&wanted, &mut hops, &mut |_, piece| {
         body.extend_from_slice(piece);
@@ -53,6 +63,37 @@ fn redirects_are_told() {
         error.ends_with("which is a file of this machine"),
         "{error}"
     );
+}
+
+#[test]
+fn cookies_of_redirects_are_sent_where_they_are_wanted() {
+    let (web, client) = (Web::start().unwrap(), client(quick()));
+    web.answer_with(|request| {
+        let is_known = request.header("cookie") == Some("session=1");
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Some(Answer {
+            status: if is_known { 200 } else { 302 },
+            headers: if is_known {
+                Vec::new()
+            } else {
+                vec![
+                    header("Location", "/x"),
+                    header("Set-Cookie", "session=1; Path=/; HttpOnly"),
+                ]
+            },
+            body: if is_known {
+                b"right".to_vec()
+            } else {
+                Vec::new()
+            },
+        })
+    });
+    let (outcome, body, hops) = stream_with(&client, &web.url("/x"), 100, true);
+    assert_eq!(outcome.unwrap(), Some(5));
+    assert_eq!((&*body, hops.len()), (&b"right"[..], 1));
+    // Another document knows nothing of it.
+    let (outcome, ..) = stream(&client, &web.url("/x"), 100);
+    assert!(outcome.is_err());
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn flat(urls: &[String], content: &[u8]) -> Job {
         address: ContentAddress::new(ContentAddressMethod::Flat, hash),
         way: Way::Fetch(Form::File { executable: false }),
         urls: urls.to_vec(),
+        cookies: false,
     }
 }
 
@@ -310,6 +311,30 @@ fn what_workers_died_at_is_given_up() {
     assert_eq!(worked.unwrap(), Worked::Done);
     insta::assert_snapshot!(told.join("\n"), @"failed: given up: 3 times whoever was at it died");
     assert!(web.seen().is_empty());
+}
+
+#[test]
+fn who_keeps_cookies_as_fetchurl_does_gets_what_it_gets() {
+    let web = Web::start().unwrap();
+    web.answer_with(|request| {
+        let is_known = request.header("cookie") == Some("session=1");
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Some(Answer {
+            status: if is_known { 200 } else { 302 },
+            headers: vec![header("Location", "/x"), header("Set-Cookie", "session=1")],
+            body: b"right".to_vec(),
+        })
+    });
+    let place = Place::private();
+    // Nix's own fetcher keeps none.
+    let without = flat(&[web.url("/x")], b"right");
+    assert_eq!(place.verify(&without).verdict, Verdict::Redirect);
+    let with = Job {
+        cookies: true,
+        ..without.clone()
+    };
+    assert_eq!(place.verify(&with).verdict, Verdict::Ok);
+    assert_ne!(with.key(), without.key());
 }
 
 #[test]
