@@ -86,7 +86,8 @@ pub(super) struct Reach<'r> {
 impl Nix {
     /// Asks Nix for its version and its settings.
     pub(super) fn find(args: &Build, place: &Utf8Path) -> Result<Self, Failure> {
-        let text = output(Command::new("nix-store").arg("--version"))?;
+        // `nix-store --version` would open the store.
+        let text = output(Command::new("nix").arg("--version"))?;
         let version = version(&text).ok_or_else(|| {
             Failure::message(format!("cannot read Nix's version in `{}`", text.trim()))
         })?;
@@ -394,7 +395,7 @@ fn cannot_run(program: &str, source: std::io::Error) -> Failure {
         .hint("Nix's programs must be in the search path")
 }
 
-/// The numbers in `nix-store (Nix) 2.8.0`.
+/// The numbers in `nix (Nix) 2.8.0`.
 fn version(text: &str) -> Option<(u32, u32)> {
     let last = text.split_whitespace().last()?;
     let mut numbers = last.split(|c: char| !c.is_ascii_digit());
