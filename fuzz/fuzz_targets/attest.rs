@@ -40,7 +40,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(keyring) = Keyring::read(bytes) {
         let json = keyring.to_json().expect("memory takes it");
         assert_eq!(Keyring::read(&json).expect("it was written here"), keyring);
-        keyring.follows(&keyring).expect("nothing has changed");
+        keyring
+            .follows(&keyring, times().now)
+            .expect("nothing has changed");
         let _ = verify(VECTOR, &keyring, &times());
     }
     if let Ok(verification) = verify(bytes, &KEYRING, &times()) {
