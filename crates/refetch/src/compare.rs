@@ -8,10 +8,12 @@
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use snowguard_archive::{Limits, first_difference};
 use snowguard_fod::outcome::Difference;
 
+use crate::space::Share;
 use crate::tree::{self, Spooled};
 
 /// Compares bytes, as they come, with a file.
@@ -81,15 +83,17 @@ impl Beside {
 pub(crate) fn tree(
     new: &mut Spooled,
     old: &Path,
-    scratch: &Path,
+    (scratch, share): (&Path, &Arc<Share>),
     limits: Limits,
 ) -> Option<Difference> {
     if !std::fs::symlink_metadata(old).ok()?.is_dir() {
         return None;
     }
     // What cannot be read is not compared: the verdict stands without it.
-    let mut old = tree::read(old, None, scratch, limits).ok()?;
-    let (old, new) = (old.members().ok()?, new.members().ok()?);
+    let old = tree::read(old, None, (scratch, share), limits);
+    let members = old.ok().and_then(|mut old| old.members().ok());
+    share.forgive();
+    let (old, new) = (members?, new.members().ok()?);
     let found = first_difference(&old, &new)?;
     let shown = |what: Option<&snowguard_archive::What>| {
         what.map_or_else(|| "not there".to_owned(), ToString::to_string)

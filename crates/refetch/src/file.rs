@@ -1,14 +1,14 @@
 //! What one address sends, and what the fetcher makes of it: a file, a NAR, an unpacked archive.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use snowguard_archive::{
-    ArchiveError, ContentHasher, FileSpool, Limits, Tree, TreeError, read_tar, read_zip,
+    ArchiveError, ContentHasher, FileSpool, Limits, TreeError, read_tar, read_zip,
 };
 use snowguard_fod::outcome::{Attempt, Difference, Got, Try};
 use snowguard_fod::place::{Place, Scheme};
@@ -19,6 +19,8 @@ use snowguard_store::{ContentAddress, ContentAddressMethod, Hash, HashAlgo, Hash
 
 use crate::compare::{self, Beside};
 use crate::job::Job;
+use crate::space::{Held, Share};
+use crate::tree::Spooled;
 use crate::tried::{self, failed, shown};
 use crate::verify::{Halt, Verifier};
 
@@ -57,6 +59,7 @@ pub(crate) fn fetch(
     url: &str,
     form: &Form,
     old: Option<&Path>,
+    share: &Arc<Share>,
 ) -> Result<Came, Halt> {
     let address = &job.address;
     let place = Place::of(url);
@@ -74,7 +77,7 @@ pub(crate) fn fetch(
     let Ok(from) = url.parse::<Address>() else {
         return Ok(Came::not(failed(url, Attempt::Failed, "it is no address")));
     };
-    let mut sink = Sink::new(verifier, form, address, old)?;
+    let mut sink = Sink::new(verifier, (form, address), old, share)?;
     let mut hops = Vec::new();
     let outcome = {
         let _pass = verifier
@@ -111,7 +114,7 @@ pub(crate) fn fetch(
         // The sink broke off.
         Ok(None) => sink.received,
     };
-    let made = match sink.finish(verifier, form, address, old, length) {
+    let made = match sink.finish(verifier, (form, address), old, length) {
         Ok(made) => made,
         Err(Unmade::Halt(halt)) => return Err(halt),
         Err(Unmade::Cannot(why)) => {
@@ -138,16 +141,22 @@ pub(crate) fn fetch(
     })
 }
 
+/// Whether anything is kept on a disk, and not only hashed.
+pub(crate) fn is_kept(form: &Form, address: &ContentAddress) -> bool {
+    address.method != ContentAddressMethod::Flat || !matches!(form, Form::File { .. })
+}
+
 /// Where the pieces go: hashed at once where that is all, else kept.
 struct Sink {
     received: u64,
     error: Option<io::Error>,
     kind: Kind,
+    share: Arc<Share>,
 }
 
 enum Kind {
     Hashed(Box<Hashed>),
-    Kept(BufWriter<File>),
+    Kept(BufWriter<Held>),
 }
 
 struct Hashed {
@@ -174,25 +183,25 @@ impl From<Halt> for Unmade {
 impl Sink {
     fn new(
         verifier: &Verifier<'_>,
-        form: &Form,
-        address: &ContentAddress,
+        (form, address): (&Form, &ContentAddress),
         old: Option<&Path>,
+        share: &Arc<Share>,
     ) -> Result<Self, Halt> {
-        let flat = address.method == ContentAddressMethod::Flat;
-        let kind = if flat && matches!(form, Form::File { .. }) {
+        let kind = if is_kept(form, address) {
+            let file = Held::new(verifier.scratch, share).map_err(Halt::scratch)?;
+            Kind::Kept(BufWriter::with_capacity(1 << 16, file))
+        } else {
             Kind::Hashed(Box::new(Hashed {
                 hasher: hasher(address.hash.algo())?,
                 swhid: None,
                 beside: old.and_then(Beside::of),
             }))
-        } else {
-            let file = tempfile::tempfile_in(verifier.scratch).map_err(Halt::scratch)?;
-            Kind::Kept(BufWriter::new(file))
         };
         Ok(Self {
             received: 0,
             error: None,
             kind,
+            share: Arc::clone(share),
         })
     }
 
@@ -211,7 +220,13 @@ impl Sink {
                 }
             }
             Kind::Kept(file) => {
-                if let Err(error) = file.write_all(piece) {
+                // What does not suffice is known before it comes, where its length is told.
+                let room = match (self.received, length) {
+                    (0, Some(length)) => file.get_mut().expect(length),
+                    _ => Ok(()),
+                };
+                let done = room.map_err(io::Error::from);
+                if let Err(error) = done.and_then(|()| file.write_all(piece)) {
                     self.error = Some(error);
                     return ControlFlow::Break(());
                 }
@@ -224,8 +239,26 @@ impl Sink {
     fn finish(
         self,
         verifier: &Verifier<'_>,
-        form: &Form,
-        address: &ContentAddress,
+        (form, address): (&Form, &ContentAddress),
+        old: Option<&Path>,
+        length: u64,
+    ) -> Result<Made, Unmade> {
+        let share = Arc::clone(&self.share);
+        let made = self.made(verifier, (form, address), old, length);
+        // Whatever went wrong then did so since there was no room.
+        made.map_err(|unmade| {
+            if share.is_refused() {
+                Unmade::NotHere(share.why())
+            } else {
+                unmade
+            }
+        })
+    }
+
+    fn made(
+        self,
+        verifier: &Verifier<'_>,
+        (form, address): (&Form, &ContentAddress),
         old: Option<&Path>,
         length: u64,
     ) -> Result<Made, Unmade> {
@@ -256,8 +289,8 @@ impl Sink {
             Form::File { executable } => single(file, *executable, length, algo, old),
             Form::Nar { xz } => nar(file, *xz, verifier.limits.archive, algo),
             Form::Archive { kind, root } => {
-                let tree = unpack(verifier, file, *kind, *root)?;
-                of_tree(verifier, tree, algo, old)
+                let tree = unpack(verifier, file, (*kind, *root), &self.share)?;
+                of_tree(verifier, tree, algo, (old, &self.share))
             }
             Form::Git(_) => Err(Unmade::Cannot("a repository is no file".to_owned())),
         }
@@ -270,7 +303,7 @@ fn hasher(algo: HashAlgo) -> Result<Hasher, Halt> {
 
 /// The NAR of one file.
 fn single(
-    file: File,
+    file: Held,
     executable: bool,
     size: u64,
     algo: HashAlgo,
@@ -315,7 +348,7 @@ fn cannot(error: impl std::error::Error) -> Unmade {
 }
 
 /// A NAR as it was sent: what Nix would unpack and pack again is the same bytes, if they are one.
-fn nar(file: File, xz: bool, limits: Limits, algo: HashAlgo) -> Result<Made, Unmade> {
+fn nar(file: Held, xz: bool, limits: Limits, algo: HashAlgo) -> Result<Made, Unmade> {
     let file = BufReader::new(file);
     let plain: Box<dyn Read> = if xz {
         // What the decoder needs beside its window is less than a megabyte.
@@ -369,12 +402,12 @@ fn read_nar(input: &mut impl BufRead) -> Result<(), String> {
 
 fn unpack(
     verifier: &Verifier<'_>,
-    file: File,
-    kind: Packing,
-    root: Root,
-) -> Result<Tree<FileSpool<File>>, Unmade> {
+    file: Held,
+    (kind, root): (Packing, Root),
+    share: &Arc<Share>,
+) -> Result<Spooled, Unmade> {
     let limits = verifier.limits.archive;
-    let spool = FileSpool::new(tempfile::tempfile_in(verifier.scratch).map_err(Halt::scratch)?);
+    let spool = FileSpool::new(Held::new(verifier.scratch, share).map_err(Halt::scratch)?);
     let read = match kind {
         Packing::Tar => read_tar(BufReader::new(file), spool, &limits),
         Packing::Zip => read_zip(BufReader::new(file), spool, &limits),
@@ -397,7 +430,7 @@ fn unpack(
 
 /// The NAR of a tree.
 pub(crate) fn got_of_tree(
-    tree: &mut Tree<FileSpool<File>>,
+    tree: &mut Spooled,
     algo: HashAlgo,
 ) -> Result<(Hash, u64, Option<String>), TreeError> {
     let (hash, size) = tree.nar_digest(algo)?;
@@ -406,14 +439,15 @@ pub(crate) fn got_of_tree(
 
 fn of_tree(
     verifier: &Verifier<'_>,
-    mut tree: Tree<FileSpool<File>>,
+    mut tree: Spooled,
     algo: HashAlgo,
-    old: Option<&Path>,
+    (old, share): (Option<&Path>, &Arc<Share>),
 ) -> Result<Made, Unmade> {
     let (hash, size, swhid) =
         got_of_tree(&mut tree, algo).map_err(|error| Halt::Network(tried::text(&error)))?;
     let limits = verifier.limits.archive;
-    let difference = old.and_then(|old| compare::tree(&mut tree, old, verifier.scratch, limits));
+    let difference =
+        old.and_then(|old| compare::tree(&mut tree, old, (verifier.scratch, share), limits));
     Ok(Made {
         hash,
         size,

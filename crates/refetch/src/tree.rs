@@ -10,15 +10,21 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use snowguard_archive::{ArchiveError, Builder, Duplicates, FileSpool, Limits, Tree};
 
+use crate::space::{Held, Share};
+
 /// A tree whose contents lie in a file without a name.
-pub(crate) type Spooled = Tree<FileSpool<File>>;
+pub(crate) type Spooled = Tree<FileSpool<Held>>;
 
 /// An empty place for a tree.
-pub(crate) fn builder(scratch: &Path, limits: Limits) -> io::Result<Builder<FileSpool<File>>> {
-    let spool = FileSpool::new(tempfile::tempfile_in(scratch)?);
+pub(crate) fn builder(
+    (scratch, share): (&Path, &Arc<Share>),
+    limits: Limits,
+) -> io::Result<Builder<FileSpool<Held>>> {
+    let spool = FileSpool::new(Held::new(scratch, share)?);
     Ok(Builder::new(spool, limits, Duplicates::Refused))
 }
 
@@ -41,14 +47,14 @@ pub(crate) enum DirectoryError {
 pub(crate) fn read(
     root: &Path,
     without: Option<&[u8]>,
-    scratch: &Path,
+    scratch: (&Path, &Arc<Share>),
     limits: Limits,
 ) -> Result<Spooled, DirectoryError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| DirectoryError::Read { path, source }
     };
-    let mut builder = builder(scratch, limits).map_err(failed(scratch))?;
+    let mut builder = builder(scratch, limits).map_err(failed(scratch.0))?;
     let mut todo: Vec<(PathBuf, Vec<u8>)> = vec![(root.to_owned(), Vec::new())];
     while let Some((directory, name)) = todo.pop() {
         for entry in directory.read_dir().map_err(failed(&directory))? {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use snowguard_fod::outcome::{Attempt, Outcome, Try, Verdict, of_tries};
 use snowguard_fod::plan::Form;
@@ -12,6 +13,7 @@ use crate::file::{self, Came};
 use crate::gate::Gate;
 use crate::git::Git;
 use crate::job::{Job, Way};
+use crate::space::{Share, Space};
 
 /// With what is verified.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +29,10 @@ pub struct Verifier<'v> {
     pub builder: Option<&'v Builder>,
     /// Where files are put for a while.
     pub scratch: &'v Path,
-    /// What is taken at most.
+    /// What is taken at most, of each.
     pub limits: Limits,
+    /// What all may take of the disk together.
+    pub space: &'v Space,
     /// Where the store paths of this machine lie, to tell what differs; none, and it is not told.
     pub store: Option<&'v Path>,
 }
@@ -38,7 +42,9 @@ pub struct Verifier<'v> {
 pub struct Limits {
     /// Bytes of one download.
     pub download: u64,
-    /// What an archive may become.
+    /// Bytes of a disk that a repository takes, with those of its submodules.
+    pub repository: u64,
+    /// What an archive or a checkout may become.
     pub archive: snowguard_archive::Limits,
 }
 
@@ -46,6 +52,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             download: 32 << 30,
+            repository: 16 << 30,
             archive: snowguard_archive::Limits::default(),
         }
     }
@@ -95,14 +102,34 @@ impl Verifier<'_> {
         }
     }
 
-    /// In the order of the addresses. As with `fetchurl`, the first that sends something decides.
+    /// With as much of the disk as others leave; and if that does not suffice, once more with all of it.
     fn fetch(&self, job: &Job, form: &Form) -> Result<Outcome, Halt> {
+        if !file::is_kept(form, &job.address) {
+            return self.fetch_within(job, form, &Arc::new(self.space.nothing()));
+        }
+        let stop = self.client.interrupted();
+        let share = self.space.enter(stop).ok_or(Halt::Interrupted)?;
+        let share = Arc::new(share);
+        let outcome = self.fetch_within(job, form, &share)?;
+        if !share.is_refused() {
+            return Ok(outcome);
+        }
+        drop(share);
+        let all = self.space.enter_alone(stop).ok_or(Halt::Interrupted)?;
+        self.fetch_within(job, form, &Arc::new(all))
+    }
+
+    /// In the order of the addresses. As with `fetchurl`, the first that sends something decides.
+    fn fetch_within(&self, job: &Job, form: &Form, share: &Arc<Share>) -> Result<Outcome, Halt> {
         let old = self.old(job);
         let mut tries: Vec<Try> = Vec::new();
         for url in &job.urls {
             let came = match form {
-                Form::Git(tree) => self.git.fetch(self, tree, &job.address, old.as_deref())?,
-                _ => file::fetch(self, job, url, form, old.as_deref())?,
+                Form::Git(tree) => {
+                    let old = old.as_deref();
+                    self.git.fetch(self, tree, &job.address, old, share)?
+                }
+                _ => file::fetch(self, job, url, form, old.as_deref(), share)?,
             };
             let Came {
                 tried,

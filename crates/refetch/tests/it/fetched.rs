@@ -9,14 +9,14 @@ use snowguard_db::refetch::{NewTask, RefetchQueue, Step};
 use snowguard_fod::outcome::Attempt;
 use snowguard_fod::plan::{Form, Packing, Root, Tree};
 use snowguard_fod::{Outcome, Verdict};
-use snowguard_refetch::{Job, Limits, Notice, Verifier, Way, Work, Worked};
+use snowguard_refetch::{Job, Limits, Notice, Space, Verifier, Way, Work, Worked};
 use snowguard_store::nar::{NarEvent, NarWriter};
 use snowguard_store::{ContentAddress, ContentAddressMethod, Hash, HashAlgo};
 use snowguard_testkit::web::{Answer, Fault, Web};
 
 use crate::support::{Place, git_backend, run};
 
-fn flat(urls: &[String], content: &[u8]) -> Job {
+pub(crate) fn flat(urls: &[String], content: &[u8]) -> Job {
     let hash = Hash::of(HashAlgo::Sha256, content).unwrap();
     Job {
         drv: "/nix/store/x.drv".into(),
@@ -127,7 +127,7 @@ fn what_is_private_is_not_asked_and_who_cannot_prove_himself_is_told() {
     assert_eq!(outcome.verdict, Verdict::Gone, "{outcome:?}");
 }
 
-fn commit_of(url: String, rev: &str) -> Job {
+pub(crate) fn commit_of(url: String, rev: &str) -> Job {
     Job {
         way: Way::Fetch(Form::Git(Tree {
             url: url.clone().into(),
@@ -141,7 +141,7 @@ fn commit_of(url: String, rev: &str) -> Job {
 }
 
 /// A bare repository with one commit that has one file, tagged; served below `/git/`.
-fn repository(web: &Web, root: &Path, path: &str, tag: &str) {
+pub(crate) fn repository(web: &Web, root: &Path, path: &str, tag: &str) {
     let served = root.to_owned();
     web.answer_with(move |request| git_backend(&served, request));
     let git = |args: &[&str]| run(root, "git", &[&["--git-dir=r.git"], args].concat());
@@ -260,6 +260,46 @@ fn what_takes_too_much_to_unpack_is_not_said_to_be_broken() {
         verify(snowguard_archive::Limits { bytes: 99, ..small() }),
         @"needs-builder: it is larger than what is unpacked here"
     );
+}
+
+#[test]
+fn what_does_not_fit_beside_others_waits_and_what_never_fits_is_told() {
+    let web = Web::start().unwrap();
+    let mut place = Place::private();
+    // Each takes twice its length: as it comes, and unpacked.
+    place.space = Space::new(10 << 20);
+    let tar = |name: &str, length: usize| {
+        std::fs::create_dir(place.scratch.path().join(name)).unwrap();
+        std::fs::write(place.scratch.path().join(name).join("f"), vec![7; length]).unwrap();
+        run(place.scratch.path(), "tar", &["-cf", "x.tar", name]);
+        web.put(
+            &format!("/{name}.tar"),
+            std::fs::read(place.scratch.path().join("x.tar")).unwrap(),
+        );
+    };
+    let archive = |name: &str| Job {
+        way: Way::Fetch(Form::Archive {
+            kind: Packing::Tar,
+            root: Root::Stripped { hidden: true },
+        }),
+        address: ContentAddress::new(ContentAddressMethod::Nar, Hash::sha256([7; 32])),
+        ..flat(&[web.url(&format!("/{name}.tar"))], b"x")
+    };
+    let names: Vec<String> = (0..6).map(|n| format!("a{n}")).collect();
+    for name in &names {
+        tar(name, 3 << 20);
+    }
+    tar("large", 6 << 20);
+    std::thread::scope(|scope| {
+        let place = &place;
+        for name in &names {
+            let job = archive(name);
+            scope.spawn(move || assert_eq!(place.verify(&job).verdict, Verdict::Mismatch));
+        }
+    });
+    let outcome = place.verify(&archive("large"));
+    assert_eq!(outcome.verdict, Verdict::NeedsBuilder);
+    insta::assert_snapshot!(outcome.reason, @"it takes more disk than the 10485760 bytes that all may take together");
 }
 
 #[test]

@@ -9,4 +9,5 @@
 mod corpus;
 mod fetched;
 mod oracle;
+mod repositories;
 mod support;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use snowguard_fod::{Fod, Outcome};
 use snowguard_http::{Client, Settings};
-use snowguard_refetch::{Builder, Gate, Git, HostLimits, Job, Limits, Verifier};
+use snowguard_refetch::{Builder, Gate, Git, HostLimits, Job, Limits, Space, Verifier};
 use snowguard_store::{Derivation, StoreDir};
 use snowguard_testkit::nix::NixStore;
 use snowguard_testkit::web::{Answer, Request};
@@ -19,6 +19,7 @@ pub(crate) struct Place {
     pub(crate) client: Client,
     pub(crate) gate: Gate,
     pub(crate) git: Git,
+    pub(crate) space: Space,
     pub(crate) scratch: TempDir,
 }
 
@@ -49,6 +50,7 @@ impl Place {
                 public_only,
                 ..Git::default()
             },
+            space: Space::new(1 << 30),
             scratch: tempfile::tempdir().unwrap(),
         }
     }
@@ -65,6 +67,7 @@ impl Place {
             builder,
             scratch: self.scratch.path(),
             limits: Limits::default(),
+            space: &self.space,
             store,
         }
     }

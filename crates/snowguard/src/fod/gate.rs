@@ -91,6 +91,7 @@ fn again(
         per_host: 4,
         pace: 0,
         tries: 4,
+        disk: None,
         queue: args.queue.clone(),
         again: Vec::new(),
         fail_on: Vec::new(),

@@ -13,8 +13,8 @@ use snowguard_db::refetch::{NewTask, RefetchQueue};
 use snowguard_fod::outcome::{Outcome, Verdict};
 use snowguard_http::{Client, Settings};
 use snowguard_refetch::{
-    Alone, Builder, Gate, Git, HostLimits, Job, Limits, Notice, Scratch, Verifier, Way, Work,
-    WorkError, Worked,
+    Alone, Builder, Gate, Git, HostLimits, Job, Limits, Notice, Scratch, Space, Verifier, Way,
+    Work, WorkError, Worked,
 };
 use snowguard_report::fod::{Verification, Verified, listing_with_facts, verified, verified_page};
 use snowguard_report::text::number;
@@ -327,6 +327,11 @@ fn work(
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len}, {eta} left{msg}") {
         bar.set_style(style);
     }
+    let space = match args.disk {
+        Some(mebibytes) => Space::new(mebibytes.saturating_mul(1 << 20)),
+        None => Space::of(scratch.path())
+            .map_err(|error| Failure::new(error).context("cannot tell how much disk is free"))?,
+    };
     let mut later = 0_usize;
     let outcome = Work {
         queue,
@@ -337,6 +342,7 @@ fn work(
             builder: builder.as_ref(),
             scratch: scratch.path(),
             limits: Limits::default(),
+            space: &space,
             store: store.as_deref(),
         },
         worker,

@@ -59,6 +59,10 @@ pub(crate) struct Verify {
     /// How often what fails for now is tried, with longer and longer pauses
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) tries: u32,
+    /// So many MiB of the disk may all take together for a while; what does not fit beside others waits
+    /// [default: three quarters of what is free, at most 64 GiB]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) disk: Option<u64>,
     /// Keeps what was done, so that it is not done again: a file, or a URL of PostgreSQL, where several
     /// work together
     #[arg(long, value_name = "FILE|URL")]
