@@ -49,6 +49,7 @@ pub struct Builder<S> {
     replaced: Replaced,
     entries: u64,
     bytes: u64,
+    copies: u64,
     names: u64,
     buffer: Vec<u8>,
 }
@@ -66,6 +67,7 @@ impl<S: Spool> Builder<S> {
             replaced: Replaced::default(),
             entries: 0,
             bytes: 0,
+            copies: 0,
             names: 0,
             buffer: vec![0; 64 << 10],
         }
@@ -109,9 +111,10 @@ impl<S: Spool> Builder<S> {
         if self.find(path, path)? == Some(at) {
             return self.entry();
         }
-        if let Node::Symlink(target) = &node {
-            let target = target.clone();
-            self.name_bytes(&target)?;
+        match &node {
+            Node::Symlink(target) => self.name_bytes(target)?,
+            Node::File(file) => self.copy(file.size)?,
+            Node::Directory(_) => {}
         }
         self.put(path, node)
     }
@@ -266,6 +269,14 @@ impl<S: Spool> Builder<S> {
         self.entries += 1;
         if self.entries > self.limits.entries {
             return Err(Exceeded::Entries(self.limits.entries).into());
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+        self.copies = self.copies.saturating_add(bytes);
+        if self.copies > self.limits.copies {
+            return Err(Exceeded::Copies(self.limits.copies).into());
         }
         Ok(())
     }

@@ -13,6 +13,9 @@ pub struct Limits {
     pub ratio: u64,
     /// Members, and directories that are only implied.
     pub entries: u64,
+    /// Bytes of files that hard links repeat. They take no room where they are unpacked, and each is written out
+    /// in a NAR, so a small archive would otherwise take hours to hash.
+    pub copies: u64,
     /// How many objects may be nested, the root and the innermost included.
     pub depth: usize,
     /// Bytes of a name.
@@ -35,12 +38,13 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// 32 GiB, 250 bytes from one, 900,000 members; depth, names and targets as Nix allows them in a NAR.
+    /// 32 GiB, 250 bytes from one, 900,000 members, 4 GiB of copies; depth, names and targets as Nix allows them in a NAR.
     fn default() -> Self {
         Self {
             bytes: 32 << 30,
             ratio: 250,
             entries: 900_000,
+            copies: 4 << 30,
             depth: 64,
             name_len: 255,
             target_len: 4095,
@@ -65,6 +69,9 @@ pub enum Exceeded {
     /// Too many.
     #[error("unpack archive: it has more than {0} members")]
     Entries(u64),
+    /// Too many bytes more, through hard links.
+    #[error("unpack archive: its hard links repeat more than {0} bytes")]
+    Copies(u64),
     /// Too deep.
     #[error("unpack archive: its directories are nested more than {0} deep")]
     Depth(usize),

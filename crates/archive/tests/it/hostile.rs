@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use snowguard_archive::{
     ArchiveError, Exceeded, Limits, Memory, first_difference, read_tar, read_zip,
 };
+use snowguard_store::HashAlgo;
 use snowguard_store::nar::{NarEvent, NarReader};
 
 use crate::tars::{END, header, member};
@@ -56,6 +57,28 @@ fn bombs() {
     io::copy(&mut io::repeat(0).take(2 << 20), &mut trailing).unwrap();
     let trailing = trailing.finish().unwrap();
     exceeds(&read(&trailing, &small()), Exceeded::Bytes(1 << 20));
+}
+
+/// One file, and many names for it: few bytes that are unpacked, many in a NAR.
+#[test]
+fn hard_links_of_one_file() {
+    let size: u32 = 1 << 16;
+    let file = member("file", b'0', &vec![7; size as usize]);
+    let links = |count: u32| -> Vec<u8> {
+        (0..count)
+            .flat_map(|at| header(&format!("link{at}"), b'1', 0, "file"))
+            .collect()
+    };
+    let limits = Limits {
+        copies: 10 * u64::from(size),
+        ..small()
+    };
+    let ten = [file.clone(), links(10), END.to_vec()].concat();
+    let mut tree = read_tar(&ten[..], Memory::default(), &limits).unwrap();
+    let (_, length) = tree.nar_digest(HashAlgo::Sha256).unwrap();
+    assert!(length > 11 * u64::from(size));
+    let eleven = [file, links(11), END.to_vec()].concat();
+    exceeds(&read(&eleven, &limits), Exceeded::Copies(limits.copies));
 }
 
 #[test]
