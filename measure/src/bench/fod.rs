@@ -20,7 +20,7 @@ use snowguard_store::{Derivation, StoreDir};
 
 use super::meter::{self, Measured};
 use super::times::{Times, median, megabytes, sorted};
-use super::{Common, fod_verify, product, say, scan, write};
+use super::{Common, fod_proxy, fod_verify, product, say, scan, write};
 use crate::dataset;
 
 /// How many derivations are held at once while they are written.
@@ -28,6 +28,14 @@ const TOGETHER: usize = 4_096;
 
 /// What stands where the data set leaves a longer text out.
 const LEFT_OUT: &str = "(left out)";
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(flatten)]
+    proxy: fod_proxy::Args,
+}
 
 #[derive(Debug, Serialize)]
 pub(super) struct Listed {
@@ -46,6 +54,7 @@ pub(super) struct Listed {
     counts: Vec<Count>,
     scan: OfScan,
     verify: fod_verify::Verified,
+    proxy: fod_proxy::Told,
 }
 
 /// So many of a kind.
@@ -68,7 +77,9 @@ struct OfScan {
     scan: Times,
 }
 
-pub(super) fn measure(args: &Common) -> Result<Listed> {
+pub(super) fn measure(args: &Args) -> Result<Listed> {
+    let proxy = &args.proxy;
+    let args = &args.common;
     let folder = args.work.join("fod-drvs");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder}"))?;
@@ -115,6 +126,7 @@ pub(super) fn measure(args: &Common) -> Result<Listed> {
         counts,
         scan: of_scan(args)?,
         verify: fod_verify::usual(&program)?,
+        proxy: fod_proxy::measure(proxy, &args.work)?,
     })
 }
 
@@ -393,7 +405,7 @@ impl Listed {
             self.scan.recipes_ms,
             self.scan.fods_ms
         );
-        text
+        text + &self.verify.text() + &self.proxy.text()
     }
 }
 

@@ -10,6 +10,7 @@ mod derivations;
 mod feed;
 mod feeds;
 mod fod;
+mod fod_proxy;
 mod fod_verify;
 mod meter;
 mod packages;
@@ -46,6 +47,7 @@ Examples:
   cargo xtask bench update --data DIR --format json
   cargo xtask bench feeds --data DIR                     a first update, one of what changed, and none
   cargo xtask bench fod-verify --format json             beside Nix, which must be installed
+  cargo xtask bench fod-proxy --mitmproxy mitmdump       as root: it makes network namespaces
   cargo xtask bench day --data DIR                       from a feed's new record to the message about it
   cargo xtask bench tracker-year --data DIR              a year of three channels in both databases
   cargo xtask bench tracker --data DIR --format json     the tracker at full size, on both databases
@@ -65,8 +67,9 @@ enum What {
     Packages(Common),
     /// Parses all derivations of a package set, as JSON and as .drv files
     Derivations(Common),
-    /// Lists the fixed-output derivations of a package set from .drv files, and counts them another way
-    Fod(Common),
+    /// Lists the fixed-output derivations of a package set from .drv files, and counts them another way;
+    /// then what fod-verify and fod-proxy measure
+    Fod(fod::Args),
     /// Updates an index of all data by 1,000 changed records, and publishes it
     Update(Common),
     /// Updates from a mirror on the loopback interface that has all data packed as feeds
@@ -84,6 +87,9 @@ enum What {
     Rematch(rematch::Args),
     /// Verifies many small fixed-output derivations from a server on the loopback interface, beside Nix
     FodVerify(fod_verify::Args),
+    /// Fetches through the proxy of builds, over a link of 1 Gbit/s and many at once; it needs root, and
+    /// leaves the machine's own network alone
+    FodProxy(fod_proxy::Alone),
     /// Finds the libraries inside a tree of real programs and packages, beside cdxgen and syft
     Deep(deep::Args),
 }
@@ -131,20 +137,27 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Feeds(args) => return feeds::run(args),
         What::Day(args) => return day::run(args),
         What::FodVerify(args) => return fod_verify::run(args),
+        What::FodProxy(args) => return fod_proxy::run(args),
+        What::Fod(args) => {
+            make(&args.common.work)?;
+            let listed = fod::measure(args)?;
+            return print(&Report::Fod(Box::new(listed)), args.common.format);
+        }
         What::TrackerYear(args) => return year::run(args),
         What::Tracker(args) => return tracker::run(args),
         What::Rematch(args) => return rematch::run(args),
         What::Derivations(common) => (common, |args| {
             Ok(Report::Derivations(derivations::measure(args)?))
         }),
-        What::Fod(common) => (common, |args| {
-            Ok(Report::Fod(Box::new(fod::measure(args)?)))
-        }),
         What::Update(common) => (common, |args| Ok(Report::Update(update::measure(args)?))),
     };
-    std::fs::create_dir_all(&common.work)
-        .with_context(|| format!("cannot make {}; --work names another place", common.work))?;
+    make(&common.work)?;
     print(&measure(common)?, common.format)
+}
+
+fn make(work: &Utf8Path) -> Result<()> {
+    std::fs::create_dir_all(work)
+        .with_context(|| format!("cannot make {work}; --work names another place"))
 }
 
 fn print(report: &Report, format: Format) -> Result<()> {
