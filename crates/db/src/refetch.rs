@@ -5,7 +5,8 @@
 //! leases tasks for a while, says that it is still at them, and writes what came of each. If it says nothing any
 //! more, the leases run out and others take them. Of several workers no two have one task.
 //!
-//! Times are given by the caller. Deliberately absent: what a task is, and what came of it; both are bytes here.
+//! PostgreSQL tells the time itself, since several machines lease from it; a file has one worker, whose time counts.
+//! Deliberately absent: what a task is, and what came of it; both are bytes here.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,6 +18,7 @@ use crate::schema;
 #[derive(Clone, Debug)]
 pub struct RefetchQueue {
     database: Database,
+    is_told_times: bool,
 }
 
 /// A task to be done.
@@ -45,6 +47,8 @@ pub struct Task {
     pub attempt: u32,
     /// How often a worker that had it said nothing more.
     pub lost: u32,
+    /// What came of it when it was last done well.
+    pub before: Option<Vec<u8>>,
 }
 
 /// How a worker left a task.
@@ -57,8 +61,8 @@ pub enum End {
         /// What came of it.
         result: Vec<u8>,
     },
-    /// It is tried again after this time.
-    Later(Timestamp),
+    /// It is tried again after so long.
+    Later(SignedDuration),
     /// It was not done: somebody wants an end. This try does not count.
     Released,
 }
@@ -87,6 +91,11 @@ pub struct Counts {
 
 /// How long a worker that wants something may be at work.
 const LONGEST_WORK: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// The verdict after which it is worth knowing what came.
+const WELL: &str = "ok";
+/// What becomes of a task that is done again.
+const ANEW: &str = "state = 0, due = $1, attempts = 0, lost = 0, verdict = NULL, result = NULL, finished = NULL, \
+                    before = CASE WHEN verdict = $2 THEN result ELSE before END";
 
 impl RefetchQueue {
     /// Opens a queue by its name: a path, or `postgres://…`. One that is not there is made.
@@ -98,7 +107,31 @@ impl RefetchQueue {
     pub fn open_with(location: &Location, settings: Settings) -> Result<Self, DbError> {
         let database = Database::connect(location, settings)?;
         schema::refetch(&database)?;
-        Ok(Self { database })
+        Ok(Self {
+            database,
+            is_told_times: false,
+        })
+    }
+
+    /// Takes the times of its callers also where the database has its own: for tests.
+    #[must_use]
+    pub fn with_times_of_callers(self) -> Self {
+        Self {
+            is_told_times: true,
+            ..self
+        }
+    }
+
+    /// What time it is: for all workers the same, or a lease of one that is ahead ends those of others.
+    fn now(&self, session: &mut dyn Session, told: Timestamp) -> Result<Timestamp, DbError> {
+        if self.is_told_times || session.dialect() == Dialect::Sqlite {
+            return Ok(told);
+        }
+        let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        let rows = session
+            .query(sql, &[])?
+            .map(|row| row.get::<Timestamp>(0))?;
+        Ok(rows.first().copied().unwrap_or(told))
     }
 
     /// The database, for who looks at it.
@@ -116,6 +149,7 @@ impl RefetchQueue {
             .int("due")
             .then("ON CONFLICT (key) DO NOTHING");
         self.database.write(|session| {
+            let now = self.now(session, now)?;
             let rows: Vec<Vec<Value<'_>>> = tasks
                 .iter()
                 .map(|task| {
@@ -160,16 +194,48 @@ impl RefetchQueue {
     ) -> Result<u64, DbError> {
         let verdicts: Vec<String> = verdicts.iter().map(|word| (*word).to_owned()).collect();
         self.database.write(|session| {
+            let now = self.now(session, now)?;
             let mut changed = 0;
             for keys in keys.chunks(1000) {
                 changed += session.execute(
-                    "UPDATE refetch SET state = 0, due = $1, attempts = 0, lost = 0, verdict = NULL, \
-                     result = NULL, finished = NULL WHERE state = 2 AND key {in:2} AND (CAST($3 AS BIGINT) = 1 OR verdict {in:4})",
+                    &format!(
+                        "UPDATE refetch SET {ANEW} WHERE state = 2 AND key {{in:3}} \
+                         AND (CAST($4 AS BIGINT) = 1 OR verdict {{in:5}})"
+                    ),
                     &[
                         now.into(),
+                        WELL.into(),
                         keys.to_vec().into(),
                         Value::Int(i64::from(verdicts.is_empty())),
                         verdicts.clone().into(),
+                    ],
+                )?;
+            }
+            Ok(changed)
+        })
+    }
+
+    /// Lets tasks with one of these keys be done again that were done longer ago than `age`. How many.
+    pub fn outdated(
+        &self,
+        keys: &[String],
+        age: SignedDuration,
+        now: Timestamp,
+    ) -> Result<u64, DbError> {
+        self.database.write(|session| {
+            let now = self.now(session, now)?;
+            let oldest = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+            let mut changed = 0;
+            for keys in keys.chunks(1000) {
+                changed += session.execute(
+                    &format!(
+                        "UPDATE refetch SET {ANEW} WHERE state = 2 AND key {{in:3}} AND finished < $4"
+                    ),
+                    &[
+                        now.into(),
+                        WELL.into(),
+                        keys.to_vec().into(),
+                        oldest.into(),
                     ],
                 )?;
             }
@@ -181,6 +247,7 @@ impl RefetchQueue {
     /// their workers died is counted.
     pub fn take_back_all(&self, now: Timestamp) -> Result<u64, DbError> {
         self.database.write(|session| {
+            let now = self.now(session, now)?;
             session.execute("DELETE FROM wanted", &[])?;
             session.execute(
                 "UPDATE refetch SET state = 0, due = $1, attempts = attempts - 1, lost = lost + 1, worker = NULL, \
@@ -194,6 +261,10 @@ impl RefetchQueue {
     /// more of what it wants whose hosts are not in `busy`. An end whose lease was lost changes nothing.
     pub fn step(&self, step: &Step<'_>) -> Result<Vec<Task>, DbError> {
         self.database.write(|session| {
+            let step = &Step {
+                now: self.now(session, step.now)?,
+                ..*step
+            };
             for (task, end) in step.ended {
                 finish(session, step, task, end)?;
             }
@@ -268,15 +339,21 @@ pub struct Step<'s> {
     pub want: usize,
     /// Hosts that cannot be asked by more now.
     pub busy: &'s [String],
-    /// When.
+    /// When, by the worker's clock. PostgreSQL has its own.
     pub now: Timestamp,
+    /// How long a task waits at most. What is due later than that was put off under a clock that was set back since.
+    pub longest_pause: SignedDuration,
     /// For how long it has what it is at.
     pub lease: SignedDuration,
 }
 
 impl Step<'_> {
     fn until(&self) -> Timestamp {
-        self.now.checked_add(self.lease).unwrap_or(Timestamp::MAX)
+        self.after(self.lease)
+    }
+
+    fn after(&self, span: SignedDuration) -> Timestamp {
+        self.now.checked_add(span).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -303,9 +380,9 @@ fn finish(
                 step.now.into(),
             ],
         )?,
-        End::Later(due) => session.execute(
+        End::Later(pause) => session.execute(
             &format!("UPDATE refetch SET state = 0, due = $4, leased_until = NULL {WHERE}"),
-            &[id, attempt, worker, (*due).into()],
+            &[id, attempt, worker, step.after(*pause).into()],
         )?,
         End::Released => session.execute(
             &format!(
@@ -336,10 +413,10 @@ fn lease(session: &mut dyn Session, step: &Step<'_>) -> Result<Vec<Task>, DbErro
     let rows = session.query(
         &format!(
             "UPDATE refetch SET state = 1, worker = $1, leased_until = $2, attempts = attempts + 1 \
-             WHERE id IN (SELECT id FROM refetch WHERE state = 0 AND due <= $3 AND NOT (host {{in:4}}) \
+             WHERE id IN (SELECT id FROM refetch WHERE state = 0 AND (due <= $3 OR due > $6) AND NOT (host {{in:4}}) \
              AND EXISTS (SELECT 1 FROM wanted WHERE wanted.worker = $1 AND wanted.task = refetch.id) \
              ORDER BY due, id LIMIT $5 {lock}) \
-             RETURNING id, key, host, payload, attempts, lost"
+             RETURNING id, key, host, payload, attempts, lost, before"
         ),
         &[
             step.worker.into(),
@@ -347,6 +424,7 @@ fn lease(session: &mut dyn Session, step: &Step<'_>) -> Result<Vec<Task>, DbErro
             step.now.into(),
             step.busy.to_vec().into(),
             i64::try_from(step.want).unwrap_or(i64::MAX).into(),
+            step.after(step.longest_pause).into(),
         ],
     )?;
     rows.map(|row| {
@@ -357,6 +435,7 @@ fn lease(session: &mut dyn Session, step: &Step<'_>) -> Result<Vec<Task>, DbErro
             payload: row.get(3)?,
             attempt: row.get(4)?,
             lost: row.get(5)?,
+            before: row.get(6)?,
         })
     })
 }

@@ -48,6 +48,12 @@ const REFETCH: Series = Series {
             sqlite: &[],
             postgres: &[],
         },
+        Step {
+            number: 3,
+            both: &[include_str!("../schema/refetch/3.sql")],
+            sqlite: &[],
+            postgres: &[],
+        },
     ],
 };
 

@@ -16,7 +16,8 @@ pub enum Verdict {
     Mismatch,
     /// It is not there any more, at none of its addresses.
     Gone,
-    /// Its address leads to another place that must not be followed.
+    /// Its address leads elsewhere: where it must not be followed, to a page in place of the file, or to another host
+    /// than when it was last as promised, and other bytes come from there.
     Redirect,
     /// Whoever answers cannot prove who it is.
     Tls,
@@ -69,7 +70,7 @@ impl Verdict {
             Self::Ok => "what comes now has the promised hash",
             Self::Mismatch => "what comes now has another hash",
             Self::Gone => "it is at none of its addresses any more",
-            Self::Redirect => "its address leads to a place that must not be followed",
+            Self::Redirect => "its address leads elsewhere than it may, or than it did",
             Self::Tls => "whoever answers has no certificate that is trusted here",
             Self::Denied => "it is not on the public network, which is all that may be asked",
             Self::Failed => "the server refuses, or its output cannot be made of what comes",
@@ -88,7 +89,9 @@ impl Verdict {
             Self::Gone => {
                 "find where it is kept now, or a mirror; archives may know its identifier"
             }
-            Self::Redirect => "put in the address where it really is",
+            Self::Redirect => {
+                "look at where it leads: put in where it really is, or find a mirror if the name is in other hands"
+            }
             Self::Tls => "tell whoever runs that server; name another authority with --ca-file",
             Self::Denied => "--allow-private lets hosts of a private network be asked",
             Self::Failed => {
@@ -126,6 +129,9 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Why, in one sentence.
     pub reason: String,
+    /// In which way that was found; none where nothing was fetched and nothing built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_by: Option<FoundBy>,
     /// What came, where something came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub got: Option<Got>,
@@ -135,6 +141,16 @@ pub struct Outcome {
     /// Every address that was tried, in order.
     #[serde(default)]
     pub tries: Vec<Try>,
+}
+
+/// In which way something was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FoundBy {
+    /// Its addresses were asked, and what they sent was hashed.
+    Fetch,
+    /// Nix built it.
+    Build,
 }
 
 /// What came.
@@ -191,7 +207,7 @@ pub enum Attempt {
     Failed,
     /// Nothing is there.
     Gone,
-    /// It leads where it must not be followed.
+    /// It leads where it must not be followed, or elsewhere than to what is promised.
     Redirect,
     /// A certificate that is not trusted.
     Tls,

@@ -62,6 +62,8 @@ pub enum Form {
 pub enum Packing {
     /// A tar, packed with whatever its content tells.
     Tar,
+    /// A tar that goes through `xz` first, whatever it is packed with.
+    TarXz,
     /// A zip.
     Zip,
 }
@@ -461,6 +463,8 @@ fn packing(name: &str) -> Result<Packing, Reason> {
         || name.contains(".tar.");
     if name.ends_with(".zip") {
         Ok(Packing::Zip)
+    } else if name.ends_with(".tar.xz") || name.ends_with(".txz") {
+        Ok(Packing::TarXz)
     } else if is_tar
         && ![".lz", ".lzma", ".Z", ".lzo"]
             .iter()

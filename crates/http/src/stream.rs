@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use reqwest::header::{COOKIE, LOCATION};
+use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION};
 
 use crate::address::Address;
 use crate::client::{Client, headers};
@@ -35,6 +35,8 @@ pub struct Stream<'a> {
 pub struct Told {
     /// How long the body is, where the server says so.
     pub length: Option<u64>,
+    /// Whether the server says that it is a page for people: HTML.
+    pub is_page: bool,
 }
 
 impl Client {
@@ -114,7 +116,12 @@ impl Client {
         if length.is_some_and(|length| length > stream.limit) {
             return Err(Fault::last(too_large(&at, stream.limit)));
         }
-        let told = Told { length };
+        let is_page = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(is_page);
+        let told = Told { length, is_page };
         let mut received = 0;
         let mut pace = Pace::new(self.settings().stall);
         while let Some(chunk) = self.chunk(&mut response, &at, received).await? {
@@ -130,5 +137,32 @@ impl Client {
             }
         }
         Ok(Some(received))
+    }
+}
+
+/// Whether a media type is one of pages.
+fn is_page(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    ["text/html", "application/xhtml+xml"]
+        .iter()
+        .any(|page| essence.eq_ignore_ascii_case(page))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_told_from_files() {
+        for kind in [
+            "text/html",
+            "Text/HTML; charset=utf-8",
+            "application/xhtml+xml",
+        ] {
+            assert!(is_page(kind), "{kind}");
+        }
+        for kind in ["", "text/plain", "application/gzip", "text/htmlx"] {
+            assert!(!is_page(kind), "{kind}");
+        }
     }
 }

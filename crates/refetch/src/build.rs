@@ -15,17 +15,19 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use snowguard_child::Ended;
-use snowguard_fod::outcome::{Got, Outcome, Verdict};
-use snowguard_store::Hash;
+use snowguard_fod::outcome::{FoundBy, Got, Outcome, Verdict};
+use snowguard_store::{Hash, Notation};
 
 use crate::job::Job;
 use crate::verify::{Halt, outcome};
 
 /// How much of what Nix says is read, from its end: logs of builds have no limit.
 const MOST_SAID: u64 = 1 << 20;
+/// How often it is looked how much a build has printed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// With what is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub struct Builder {
     pub environment: Vec<(String, String)>,
     /// How long one build may take.
     pub longest: Duration,
+    /// How many bytes one build may print.
+    pub most_said: u64,
     /// Where logs are put for a while.
     pub scratch: PathBuf,
 }
@@ -45,6 +49,7 @@ pub struct Builder {
 /// How a command of Nix ended.
 struct Said {
     status: ExitStatus,
+    log_length: u64,
     out: String,
     log: String,
 }
@@ -99,34 +104,65 @@ impl Builder {
             }
         }
         let is_there = self.run(&["--check-validity", &job.output], stop)?;
-        let mut args = vec!["--realise", &job.drv, "--option", "substitute", "false"];
+        // By this machine, and from its own addresses: whoever has the bytes by their hash says nothing of the source.
+        let mut args = vec!["--realise", &job.drv];
+        for (name, value) in [
+            ("substitute", "false"),
+            ("builders", ""),
+            ("hashed-mirrors", ""),
+        ] {
+            args.extend(["--option", name, value]);
+        }
         if is_there.status.success() {
             args.push("--check");
         }
         let built = self.run(&args, stop)?;
+        let found = self.said(job, &built);
+        let is_found = found.verdict != Verdict::NeedsBuilder;
+        Ok(Outcome {
+            found_by: is_found.then_some(FoundBy::Build),
+            ..found
+        })
+    }
+
+    /// What Nix said of a build.
+    fn said(&self, job: &Job, built: &Said) -> Outcome {
+        if built.log_length > self.most_said {
+            let text = format!("its build printed more than {} bytes", self.most_said);
+            return outcome(Verdict::Failed, text);
+        }
+        if let Some(elsewhere) = remote(&built.log, &job.drv) {
+            return outcome(
+                Verdict::NeedsBuilder,
+                format!("another machine built it, which may have had it before: {elsewhere}"),
+            );
+        }
         if built.status.success() {
-            return Ok(Outcome {
+            if let Some(instead) = by_hash(&built.log, job) {
+                return instead;
+            }
+            return Outcome {
                 got: Some(Got {
                     hash: job.address.hash.to_string(),
                     size: None,
                     swhid: None,
                 }),
                 ..outcome(Verdict::Ok, Verdict::Ok.what().to_owned())
-            });
+            };
         }
         if let Some(got) = mismatch(&built.log, &job.drv) {
             let reason = format!("Nix got {got}, not {}", job.address.hash);
-            return Ok(Outcome {
+            return Outcome {
                 got: Some(Got {
                     hash: got.to_string(),
                     size: None,
                     swhid: None,
                 }),
                 ..outcome(Verdict::Mismatch, reason)
-            });
+            };
         }
         let (verdict, line) = failure(&built.log);
-        Ok(outcome(verdict, format!("the build failed: {line}")))
+        outcome(verdict, format!("the build failed: {line}"))
     }
 
     fn run(&self, args: &[&str], stop: &AtomicBool) -> Result<Said, Stop> {
@@ -141,6 +177,8 @@ impl Builder {
             .args(args)
             .process_group(0)
             .env("LC_ALL", "C")
+            // `fetchurl` lets this stand for its own list, which it would ask first. Nothing but a blank is none.
+            .env("NIX_HASHED_MIRRORS", " ")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(out.try_clone().map_err(scratch)?)
@@ -149,22 +187,38 @@ impl Builder {
             io::ErrorKind::NotFound => Stop::Missing,
             _ => Stop::Halt(Halt::Network(format!("cannot start nix-store: {error}"))),
         })?;
-        match snowguard_child::wait(&mut running, self.longest, stop).map_err(scratch)? {
-            Ended::Itself(status) => Ok(Said {
-                status,
-                out: end_of(out).map_err(scratch)?,
-                log: end_of(log).map_err(scratch)?,
-            }),
-            Ended::Slow => {
-                snowguard_child::end(&mut running);
-                Err(Stop::Slow)
+        let begin = Instant::now();
+        let status = loop {
+            let left = self.longest.saturating_sub(begin.elapsed());
+            match snowguard_child::wait(&mut running, LOOK.min(left), stop).map_err(scratch)? {
+                Ended::Itself(status) => break status,
+                Ended::Slow if begin.elapsed() >= self.longest => {
+                    snowguard_child::end(&mut running);
+                    return Err(Stop::Slow);
+                }
+                // A log that has no end fills the disk.
+                Ended::Slow if length(&log).map_err(scratch)? > self.most_said => {
+                    snowguard_child::end(&mut running);
+                    break running.wait().map_err(scratch)?;
+                }
+                Ended::Slow => {}
+                Ended::Stopped => {
+                    snowguard_child::end(&mut running);
+                    return Err(Stop::Halt(Halt::Interrupted));
+                }
             }
-            Ended::Stopped => {
-                snowguard_child::end(&mut running);
-                Err(Stop::Halt(Halt::Interrupted))
-            }
-        }
+        };
+        Ok(Said {
+            status,
+            log_length: length(&log).map_err(scratch)?,
+            out: end_of(out).map_err(scratch)?,
+            log: end_of(log).map_err(scratch)?,
+        })
     }
+}
+
+fn length(file: &File) -> io::Result<u64> {
+    Ok(file.metadata()?.len())
 }
 
 /// The end of a file.
@@ -174,6 +228,51 @@ fn end_of(mut file: File) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(MOST_SAID).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Where another machine built it, by Nix's own word.
+fn remote<'l>(log: &'l str, drv: &str) -> Option<&'l str> {
+    let wanted = format!("building '{drv}' on '");
+    log.lines().find(|line| line.starts_with(&wanted))
+}
+
+/// What follows where the last address that `fetchurl` tried is one by the promised hash, and not one of its own.
+fn by_hash(log: &str, job: &Job) -> Option<Outcome> {
+    let tried: Vec<(usize, &str)> = log
+        .match_indices("trying ")
+        .filter(|(at, _)| log[..*at].ends_with('\n') || *at == 0 || log[..*at].ends_with("> "))
+        .filter_map(|(at, word)| Some((at, log[at + word.len()..].lines().next()?.trim())))
+        .collect();
+    let (at, last) = *tried.last()?;
+    let hash = &job.address.hash;
+    let is_by_hash = |url: &str| {
+        [
+            Notation::Hex,
+            Notation::Nix32,
+            Notation::Base64,
+            Notation::Sri,
+        ]
+        .iter()
+        .any(|notation| url.ends_with(&format!("/{}", hash.to_notation(*notation))))
+            && !job.urls.iter().any(|own| own == url)
+    };
+    if !is_by_hash(last) {
+        return None;
+    }
+    if tried.iter().all(|(_, url)| is_by_hash(url)) {
+        let text = format!(
+            "Nix took it by its hash from {last}, and asked none of its own addresses: \
+             NIX_HASHED_MIRRORS must be a blank where its daemon builds"
+        );
+        return Some(outcome(Verdict::NeedsBuilder, text));
+    }
+    let (verdict, line) = failure(&log[..at]);
+    Some(outcome(
+        verdict,
+        format!(
+            "its own addresses did not send it ({line}); it is had by its hash alone, from {last}"
+        ),
+    ))
 }
 
 /// The hash that Nix got in place of the promised one, if it says so of this derivation.
@@ -263,6 +362,57 @@ error: 1 dependencies failed to build
             None
         );
         assert_eq!(mismatch(&LOG.replace("got:", "is:"), DRV), None);
+    }
+
+    #[test]
+    fn who_has_it_by_its_hash_is_not_the_source() {
+        let hash = Hash::of(snowguard_store::HashAlgo::Sha256, b"x").unwrap();
+        let job = Job {
+            drv: DRV.into(),
+            output: String::new(),
+            address: snowguard_store::ContentAddress::new(
+                snowguard_store::ContentAddressMethod::Flat,
+                hash,
+            ),
+            way: crate::job::Way::Build(String::new()),
+            urls: vec!["https://x.org/a".into()],
+            cookies: false,
+        };
+        let told = |log: &str, job: &Job| {
+            let found = by_hash(log, job);
+            found
+                .map(|found| format!("{}: {}", found.verdict, found.reason))
+                .unwrap_or_default()
+        };
+        let own = "\ntrying https://x.org/a\ncurl: (22) The requested URL returned error: 404\n";
+        let hashed = format!(
+            "trying https://tarballs.example/sha256/{}\n",
+            hash.to_notation(Notation::Hex)
+        );
+        insta::assert_snapshot!([
+            told(&format!("{own}{hashed}"), &job),
+            told(&hashed, &job),
+            told(&format!("{hashed}{own}"), &job),
+            told(own, &job),
+            told("", &job),
+            told(&format!("\ntrying https://x.org/a\n{hashed}"), &job),
+        ].join("\n"), @r"
+        gone: its own addresses did not send it (curl: (22) The requested URL returned error: 404); it is had by its hash alone, from https://tarballs.example/sha256/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881
+        needs-builder: Nix took it by its hash from https://tarballs.example/sha256/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881, and asked none of its own addresses: NIX_HASHED_MIRRORS must be a blank where its daemon builds
+
+
+
+        failed: its own addresses did not send it (trying https://x.org/a); it is had by its hash alone, from https://tarballs.example/sha256/2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881
+        ");
+        // An address of its own may be one by hash.
+        let itself = hashed.trim().strip_prefix("trying ").unwrap();
+        let its_own = Job {
+            urls: vec![itself.into()],
+            ..job
+        };
+        assert_eq!(told(&hashed, &its_own), "");
+        assert!(remote(&format!("building '{DRV}' on 'ssh://b'...\n"), DRV).is_some());
+        assert!(remote(&format!("building '{DRV}'...\n"), DRV).is_none());
     }
 
     #[test]

@@ -13,16 +13,15 @@ use snowguard_archive::{
 use snowguard_fod::outcome::{Attempt, Difference, Got, Try};
 use snowguard_fod::place::{Place, Scheme};
 use snowguard_fod::plan::{Form, Packing, Root};
-use snowguard_http::{Address, Stream};
+use snowguard_http::{Address, Stream, Told};
 use snowguard_store::nar::{NarError, NarEvent, NarReader, NarWriter};
 use snowguard_store::{ContentAddress, ContentAddressMethod, Hash, HashAlgo, Hasher};
 
 use crate::compare::{self, Beside};
-use crate::job::Job;
 use crate::space::{Held, Share};
 use crate::tree::Spooled;
 use crate::tried::{self, failed, shown};
-use crate::verify::{Halt, Verifier};
+use crate::verify::{Asked, Halt, Verifier};
 
 /// How many redirects `curl` follows for `fetchurl`.
 const REDIRECTS: usize = 20;
@@ -53,31 +52,32 @@ struct Made {
 }
 
 /// Fetches from one address and compares.
-pub(crate) fn fetch(
-    verifier: &Verifier<'_>,
-    job: &Job,
-    url: &str,
-    form: &Form,
-    old: Option<&Path>,
-    share: &Arc<Share>,
-) -> Result<Came, Halt> {
-    let address = &job.address;
+pub(crate) fn fetch(verifier: &Verifier<'_>, asked: &Asked<'_>, url: &str) -> Result<Came, Halt> {
+    let address = &asked.job.address;
     let place = Place::of(url);
     let skipped = |why: String| Ok(Came::not(failed(url, Attempt::Skipped, why)));
     match place.scheme {
-        Scheme::Https | Scheme::Http => {}
+        Scheme::Https | Scheme::Http if is_spoken(url) => {}
         Scheme::Mirror => {
             return skipped(format!(
                 "what mirror {} stands for is not known",
                 place.host
             ));
         }
+        // Such as `ftps`, `git+https`.
+        Scheme::Https | Scheme::Http => {
+            let word = url.split("://").next().unwrap_or_default().trim();
+            let is_plain =
+                |letter: &char| letter.is_ascii_alphanumeric() || "+-.".contains(*letter);
+            let word: String = word.chars().filter(is_plain).take(20).collect();
+            return skipped(format!("{word} is not spoken here"));
+        }
         other => return skipped(format!("{other} is not spoken here")),
     }
     let Ok(from) = url.parse::<Address>() else {
         return Ok(Came::not(failed(url, Attempt::Failed, "it is no address")));
     };
-    let mut sink = Sink::new(verifier, (form, address), old, share)?;
+    let mut sink = Sink::new(verifier, asked)?;
     let mut hops = Vec::new();
     let outcome = {
         let _pass = verifier
@@ -89,12 +89,12 @@ pub(crate) fn fetch(
             limit: verifier.limits.download,
             headers: &[],
             redirects: REDIRECTS,
-            cookies: job.cookies,
+            cookies: asked.job.cookies,
         };
         verifier
             .client
             .stream(&stream, &mut hops, &mut |told, piece| {
-                sink.take(told.length, piece)
+                sink.take(told, piece)
             })
     };
     let redirects: Vec<String> = hops.iter().map(ToString::to_string).collect();
@@ -114,24 +114,31 @@ pub(crate) fn fetch(
         // The sink broke off.
         Ok(None) => sink.received,
     };
-    let made = match sink.finish(verifier, (form, address), old, length) {
+    // A page in place of a file, at the end of a redirect: a domain that was given up, a login, a forge that is gone.
+    let page = redirects
+        .last()
+        .filter(|_| sink.is_page && !is_page(place.path))
+        .map(|last| format!("it leads to {last}, which sends a page in place of the file"));
+    let made = match sink.finish(verifier, asked, length) {
         Ok(made) => made,
         Err(Unmade::Halt(halt)) => return Err(halt),
         Err(Unmade::Cannot(why)) => {
-            return Ok(Came::not(tried(Attempt::Failed, why, Some(length))));
+            let (result, why) =
+                page.map_or((Attempt::Failed, why), |page| (Attempt::Redirect, page));
+            return Ok(Came::not(tried(result, why, Some(length))));
         }
         Err(Unmade::NotHere(why)) => {
             return Ok(Came::not(tried(Attempt::Skipped, why, Some(length))));
         }
     };
     let is_right = made.hash == address.hash;
+    let (result, detail) = if is_right {
+        (Attempt::Ok, String::new())
+    } else {
+        wrong(asked, url, &redirects, (&made.hash, page))
+    };
     Ok(Came {
-        tried: if is_right {
-            tried(Attempt::Ok, String::new(), Some(length))
-        } else {
-            let detail = format!("it sends {}, not {}", made.hash, address.hash);
-            tried(Attempt::Mismatch, detail, Some(length))
-        },
+        tried: tried(result, detail, Some(length)),
         got: Some(Got {
             hash: made.hash.to_string(),
             size: Some(made.size),
@@ -139,6 +146,47 @@ pub(crate) fn fetch(
         }),
         difference: made.difference.filter(|_| !is_right),
     })
+}
+
+/// What it means that other bytes came: the file is another, or the address leads elsewhere.
+pub(crate) fn wrong(
+    asked: &Asked<'_>,
+    url: &str,
+    redirects: &[String],
+    (hash, page): (&Hash, Option<String>),
+) -> (Attempt, String) {
+    let promised = &asked.job.address.hash;
+    if let Some(page) = page {
+        return (Attempt::Redirect, page);
+    }
+    match tried::elsewhere(asked.before, url, redirects) {
+        Some((was, is)) => (
+            Attempt::Redirect,
+            format!(
+                "it leads to {is}, and led to {was} when it was as promised; it sends {hash}, not {promised}"
+            ),
+        ),
+        None => (
+            Attempt::Mismatch,
+            format!("it sends {hash}, not {promised}"),
+        ),
+    }
+}
+
+/// Whether our client speaks it: what carries another protocol, or is carried by one, it does not.
+fn is_spoken(url: &str) -> bool {
+    let scheme = url.split("://").next().unwrap_or_default().trim();
+    ["https", "http"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
+/// Whether a path names a page, so that one is what was asked for.
+fn is_page(path: &str) -> bool {
+    let end = Path::new(path).extension().unwrap_or_default();
+    ["html", "htm", "xhtml", "php"]
+        .iter()
+        .any(|known| end.eq_ignore_ascii_case(known))
 }
 
 /// Whether anything is kept on a disk, and not only hashed.
@@ -149,9 +197,10 @@ pub(crate) fn is_kept(form: &Form, address: &ContentAddress) -> bool {
 /// Where the pieces go: hashed at once where that is all, else kept.
 struct Sink {
     received: u64,
+    /// Whether the server says that it is a page, and it begins like one.
+    is_page: bool,
     error: Option<io::Error>,
     kind: Kind,
-    share: Arc<Share>,
 }
 
 enum Kind {
@@ -181,31 +230,33 @@ impl From<Halt> for Unmade {
 }
 
 impl Sink {
-    fn new(
-        verifier: &Verifier<'_>,
-        (form, address): (&Form, &ContentAddress),
-        old: Option<&Path>,
-        share: &Arc<Share>,
-    ) -> Result<Self, Halt> {
-        let kind = if is_kept(form, address) {
+    fn new(verifier: &Verifier<'_>, asked: &Asked<'_>) -> Result<Self, Halt> {
+        let (share, address) = (asked.share, &asked.job.address);
+        let kind = if is_kept(asked.form, address) {
             let file = Held::new(verifier.scratch, share).map_err(Halt::scratch)?;
             Kind::Kept(BufWriter::with_capacity(1 << 16, file))
         } else {
             Kind::Hashed(Box::new(Hashed {
                 hasher: hasher(address.hash.algo())?,
                 swhid: None,
-                beside: old.and_then(Beside::of),
+                beside: asked.old.and_then(Beside::of),
             }))
         };
         Ok(Self {
             received: 0,
+            is_page: false,
             error: None,
             kind,
-            share: Arc::clone(share),
         })
     }
 
-    fn take(&mut self, length: Option<u64>, piece: &[u8]) -> ControlFlow<()> {
+    fn take(&mut self, told: Told, piece: &[u8]) -> ControlFlow<()> {
+        let length = told.length;
+        if self.received == 0 {
+            let first = piece.iter().find(|byte| !byte.is_ascii_whitespace());
+            // A mark of the encoding may stand before it.
+            self.is_page = told.is_page && matches!(first, Some(b'<' | 0xef));
+        }
         match &mut self.kind {
             Kind::Hashed(hashed) => {
                 if self.received == 0 {
@@ -239,29 +290,21 @@ impl Sink {
     fn finish(
         self,
         verifier: &Verifier<'_>,
-        (form, address): (&Form, &ContentAddress),
-        old: Option<&Path>,
+        asked: &Asked<'_>,
         length: u64,
     ) -> Result<Made, Unmade> {
-        let share = Arc::clone(&self.share);
-        let made = self.made(verifier, (form, address), old, length);
         // Whatever went wrong then did so since there was no room.
-        made.map_err(|unmade| {
-            if share.is_refused() {
-                Unmade::NotHere(share.why())
+        self.made(verifier, asked, length).map_err(|unmade| {
+            if asked.share.is_refused() {
+                Unmade::NotHere(asked.share.why())
             } else {
                 unmade
             }
         })
     }
 
-    fn made(
-        self,
-        verifier: &Verifier<'_>,
-        (form, address): (&Form, &ContentAddress),
-        old: Option<&Path>,
-        length: u64,
-    ) -> Result<Made, Unmade> {
+    fn made(self, verifier: &Verifier<'_>, asked: &Asked<'_>, length: u64) -> Result<Made, Unmade> {
+        let (share, old) = (asked.share, asked.old);
         if let Some(error) = self.error {
             return Err(Halt::scratch(error).into());
         }
@@ -284,13 +327,13 @@ impl Sink {
             .into_inner()
             .map_err(|error| Halt::scratch(error.into_error()))?;
         file.seek(SeekFrom::Start(0)).map_err(Halt::scratch)?;
-        let algo = address.hash.algo();
-        match form {
+        let algo = asked.job.address.hash.algo();
+        match asked.form {
             Form::File { executable } => single(file, *executable, length, algo, old),
             Form::Nar { xz } => nar(file, *xz, verifier.limits.archive, algo),
             Form::Archive { kind, root } => {
-                let tree = unpack(verifier, file, (*kind, *root), &self.share)?;
-                of_tree(verifier, tree, algo, (old, &self.share))
+                let tree = unpack(verifier, file, (*kind, *root), share)?;
+                of_tree(verifier, tree, algo, (old, share))
             }
             Form::Git(_) => Err(Unmade::Cannot("a repository is no file".to_owned())),
         }
@@ -408,9 +451,13 @@ fn unpack(
 ) -> Result<Spooled, Unmade> {
     let limits = verifier.limits.archive;
     let spool = FileSpool::new(Held::new(verifier.scratch, share).map_err(Halt::scratch)?);
+    let mut file = BufReader::new(file);
+    if kind == Packing::TarXz {
+        is_for_xz(file.fill_buf().map_err(Halt::scratch)?)?;
+    }
     let read = match kind {
-        Packing::Tar => read_tar(BufReader::new(file), spool, &limits),
-        Packing::Zip => read_zip(BufReader::new(file), spool, &limits),
+        Packing::Tar | Packing::TarXz => read_tar(file, spool, &limits),
+        Packing::Zip => read_zip(file, spool, &limits),
     };
     let tree = match read {
         Ok(tree) => tree,
@@ -425,6 +472,20 @@ fn unpack(
         Root::Kept => Ok(tree),
         Root::Stripped { hidden: true } => tree.strip_root().map_err(cannot),
         Root::Stripped { hidden: false } => tree.without_hidden().strip_root().map_err(cannot),
+    }
+}
+
+/// Whether `xz -d` takes what begins so: the fetcher lets it through that by its name, and not by its content.
+fn is_for_xz(begin: &[u8]) -> Result<(), Unmade> {
+    let is = |magic: &[u8]| begin.starts_with(magic);
+    if is(b"\xfd7zXZ\0") {
+        Ok(())
+    } else if is(b"\x5d\0\0") || is(b"LZIP") || begin.is_empty() {
+        let text = "it is called xz, and is of an older kind".to_owned();
+        Err(Unmade::NotHere(text))
+    } else {
+        let text = "it is called xz, and is packed in another way".to_owned();
+        Err(Unmade::Cannot(text))
     }
 }
 

@@ -17,8 +17,6 @@ use std::sync::Arc;
 
 use snowguard_fod::outcome::{Attempt, Got, Try};
 use snowguard_fod::plan::{Sparse, Tree};
-use snowguard_store::ContentAddress;
-
 mod ask;
 mod run;
 mod submodules;
@@ -30,11 +28,11 @@ use self::run::{Order, size_of};
 use self::weigh::{Left, Link};
 use self::words::{may_be_ref, version};
 use crate::compare;
-use crate::file::{Came, got_of_tree};
+use crate::file::{Came, got_of_tree, wrong};
 use crate::space::Share;
 use crate::tree::{self, DirectoryError};
 use crate::tried::{self, failed, shown};
-use crate::verify::{Halt, Verifier};
+use crate::verify::{Asked, Halt, Verifier};
 
 /// How many submodules are fetched, and how deep they may lie in one another.
 const SUBMODULES: usize = 500;
@@ -106,11 +104,10 @@ impl Git {
     pub(crate) fn fetch(
         &self,
         verifier: &Verifier<'_>,
+        asked: &Asked<'_>,
         wanted: &Tree,
-        address: &ContentAddress,
-        old: Option<&Path>,
-        share: &Arc<Share>,
     ) -> Result<Came, Halt> {
+        let (address, old, share) = (&asked.job.address, asked.old, asked.share);
         let scratch = tempfile::Builder::new()
             .prefix("git-")
             .tempdir_in(verifier.scratch)
@@ -169,8 +166,7 @@ impl Git {
         let (result, detail) = if is_right {
             (Attempt::Ok, String::new())
         } else {
-            let detail = format!("it sends {hash}, not {}", address.hash);
-            (Attempt::Mismatch, detail)
+            wrong(asked, &wanted.url, &redirects, (&hash, None))
         };
         Ok(Came {
             tried: Try {

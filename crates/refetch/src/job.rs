@@ -7,6 +7,10 @@ use snowguard_fod::plan::{Form, Plan};
 use snowguard_fod::{Class, Fod, Place};
 use snowguard_store::ContentAddress;
 
+/// The edition of what decides a verdict: what a fetcher makes of what comes, and what an answer means. Where that
+/// changes, this does, and what was found under other rules is found again.
+const RULES: u32 = 2;
+
 /// One fixed-output derivation that is to be verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -55,11 +59,12 @@ impl Job {
         }
     }
 
-    /// What is the same for those that fetch the same from the same place and promise the same. What is built is
+    /// What is the same, also under which rules it is judged, for those that fetch the same from the same place and promise the same. What is built is
     /// the same only if it is one derivation.
     pub fn key(&self) -> String {
         let built = matches!(self.way, Way::Build(_)).then_some(&self.drv);
         let same = (
+            RULES,
             self.address.to_string(),
             &self.way,
             &self.urls,

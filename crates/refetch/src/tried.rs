@@ -2,7 +2,7 @@
 
 use std::io;
 
-use snowguard_fod::outcome::{Attempt, Try};
+use snowguard_fod::outcome::{Attempt, Outcome, Try, Verdict};
 use snowguard_http::{Address, HttpError};
 
 use crate::verify::Halt;
@@ -47,6 +47,32 @@ pub(crate) fn of_error(error: &HttpError) -> Result<(Attempt, String), Halt> {
         _ => Attempt::Failed,
     };
     Ok((attempt, text(error)))
+}
+
+/// To which host an address led when it was last as promised, and to which it leads now, if that is another.
+pub(crate) fn elsewhere<'a>(
+    before: Option<&'a Outcome>,
+    url: &str,
+    redirects: &'a [String],
+) -> Option<(&'a str, &'a str)> {
+    let url = shown(url);
+    let before = before.filter(|before| before.verdict == Verdict::Ok)?;
+    let earlier = before
+        .tries
+        .iter()
+        .find(|tried| tried.url == url && tried.result == Attempt::Ok)?;
+    let was = earlier
+        .redirects
+        .last()
+        .map_or(&*earlier.url, String::as_str);
+    let is = redirects.last()?;
+    (authority(was) != authority(is)).then_some((was, is))
+}
+
+/// Host and port of an address that is shown.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }
 
 /// Whether an error of the system is of this machine, and not of what was asked of it.

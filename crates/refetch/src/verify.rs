@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use snowguard_fod::outcome::{Attempt, Outcome, Try, Verdict, of_tries};
+use snowguard_fod::outcome::{FoundBy, Outcome, Try, Verdict, of_tries};
 use snowguard_fod::plan::Form;
 use snowguard_http::Client;
 
@@ -78,9 +78,27 @@ impl Halt {
     }
 }
 
+/// One that is fetched.
+pub(crate) struct Asked<'a> {
+    pub(crate) job: &'a Job,
+    pub(crate) form: &'a Form,
+    /// Where its output lies on this machine, if it does.
+    pub(crate) old: Option<&'a Path>,
+    /// What came of it when it was last as promised.
+    pub(crate) before: Option<&'a Outcome>,
+    /// What it has of the disk.
+    pub(crate) share: &'a Arc<Share>,
+}
+
 impl Verifier<'_> {
     /// Verifies one.
     pub fn verify(&self, job: &Job) -> Result<Outcome, Halt> {
+        self.verify_after(job, None)
+    }
+
+    /// As [`Self::verify`], knowing what came of it when it was last as promised: so it can be told that its address
+    /// leads elsewhere now.
+    pub fn verify_after(&self, job: &Job, before: Option<&Outcome>) -> Result<Outcome, Halt> {
         match &job.way {
             Way::Never(why) => Ok(outcome(Verdict::NotFetchable, why.clone())),
             Way::Build(why) => match self.builder {
@@ -88,7 +106,7 @@ impl Verifier<'_> {
                 None => Ok(outcome(Verdict::NeedsBuilder, why.clone())),
             },
             Way::Fetch(form) => {
-                let outcome = self.fetch(job, form)?;
+                let outcome = self.fetch(job, form, before)?;
                 match self.builder {
                     // Something of it is only known to a fetcher itself: a scheme, a kind of member.
                     Some(builder) if outcome.verdict == Verdict::NeedsBuilder => {
@@ -103,65 +121,66 @@ impl Verifier<'_> {
     }
 
     /// With as much of the disk as others leave; and if that does not suffice, once more with all of it.
-    fn fetch(&self, job: &Job, form: &Form) -> Result<Outcome, Halt> {
+    fn fetch(&self, job: &Job, form: &Form, before: Option<&Outcome>) -> Result<Outcome, Halt> {
+        let old = self.old(job);
+        let fetch = |share: &Arc<Share>| {
+            self.fetch_within(&Asked {
+                job,
+                form,
+                old: old.as_deref(),
+                before,
+                share,
+            })
+        };
         if !file::is_kept(form, &job.address) {
-            return self.fetch_within(job, form, &Arc::new(self.space.nothing()));
+            return fetch(&Arc::new(self.space.nothing()));
         }
         let stop = self.client.interrupted();
         let share = self.space.enter(stop).ok_or(Halt::Interrupted)?;
         let share = Arc::new(share);
-        let outcome = self.fetch_within(job, form, &share)?;
+        let outcome = fetch(&share)?;
         if !share.is_refused() {
             return Ok(outcome);
         }
         drop(share);
         let all = self.space.enter_alone(stop).ok_or(Halt::Interrupted)?;
-        self.fetch_within(job, form, &Arc::new(all))
+        fetch(&Arc::new(all))
     }
 
     /// In the order of the addresses. As with `fetchurl`, the first that sends something decides.
-    fn fetch_within(&self, job: &Job, form: &Form, share: &Arc<Share>) -> Result<Outcome, Halt> {
-        let old = self.old(job);
+    fn fetch_within(&self, asked: &Asked<'_>) -> Result<Outcome, Halt> {
         let mut tries: Vec<Try> = Vec::new();
-        for url in &job.urls {
-            let came = match form {
-                Form::Git(tree) => {
-                    let old = old.as_deref();
-                    self.git.fetch(self, tree, &job.address, old, share)?
-                }
-                _ => file::fetch(self, job, url, form, old.as_deref(), share)?,
-            };
+        for url in &asked.job.urls {
             let Came {
                 tried,
                 got,
                 difference,
-            } = came;
-            let result = tried.result;
+            } = match asked.form {
+                Form::Git(tree) => self.git.fetch(self, asked, tree)?,
+                _ => file::fetch(self, asked, url)?,
+            };
+            // Something came, and the fetcher would have taken it: the others are not asked.
+            let is_taken = got.is_some() || tried.bytes.is_some();
             tries.push(tried);
-            if matches!(result, Attempt::Ok | Attempt::Mismatch) || got.is_some() {
+            if is_taken {
                 let (verdict, reason) = of_tries(&tries[tries.len() - 1..]);
-                return Ok(Outcome {
-                    verdict,
-                    reason,
+                return Ok(found(Outcome {
                     got,
                     difference,
                     tries,
-                });
-            }
-            // Something came, and the fetcher would have taken it: the others are not asked.
-            if tries.last().is_some_and(|tried| tried.bytes.is_some()) {
-                break;
+                    ..outcome(verdict, reason)
+                }));
             }
             // Of a repository there is one address.
-            if matches!(form, Form::Git(_)) {
+            if matches!(asked.form, Form::Git(_)) {
                 break;
             }
         }
         let (verdict, reason) = of_tries(&tries);
-        Ok(Outcome {
+        Ok(found(Outcome {
             tries,
             ..outcome(verdict, reason)
-        })
+        }))
     }
 
     /// Where its output lies on this machine, if it does.
@@ -171,10 +190,20 @@ impl Verifier<'_> {
     }
 }
 
+/// By its addresses; what only a build can tell was not found at all.
+fn found(outcome: Outcome) -> Outcome {
+    let is_found = outcome.verdict != Verdict::NeedsBuilder;
+    Outcome {
+        found_by: is_found.then_some(FoundBy::Fetch),
+        ..outcome
+    }
+}
+
 pub(crate) fn outcome(verdict: Verdict, reason: String) -> Outcome {
     Outcome {
         verdict,
         reason,
+        found_by: None,
         got: None,
         difference: None,
         tries: Vec::new(),

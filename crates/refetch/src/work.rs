@@ -70,8 +70,8 @@ pub enum Notice<'n> {
         job: &'n Job,
         /// Why.
         outcome: &'n Outcome,
-        /// When.
-        due: Timestamp,
+        /// After how long.
+        pause: SignedDuration,
     },
     /// How many there are of each state.
     Counts(Counts),
@@ -140,7 +140,11 @@ impl Work<'_> {
                     Verdict::Failed,
                     format!("given up: {} times whoever was at it died", task.lost),
                 )),
-                Some(job) => caught(|| self.verifier.verify(job)),
+                Some(job) => {
+                    let before = task.before.as_deref();
+                    let before = before.and_then(|bytes| serde_json::from_slice(bytes).ok());
+                    caught(|| self.verifier.verify_after(job, before.as_ref()))
+                }
                 None => Ok(outcome(
                     Verdict::Failed,
                     "another version of this program put it into the queue".to_owned(),
@@ -180,6 +184,7 @@ impl Work<'_> {
                     want,
                     busy: &self.busy(&running),
                     now: Timestamp::now(),
+                    longest_pause: self.longest_pause,
                     lease: LEASE,
                 })?;
                 ends.clear();
@@ -229,13 +234,14 @@ impl Work<'_> {
         if outcome.verdict == Verdict::Transient && done.task.attempt < self.tries {
             let doubled = 1_i32 << done.task.attempt.saturating_sub(1).min(16);
             let pause = self.pause.saturating_mul(doubled).min(self.longest_pause);
-            let due = Timestamp::now()
-                .checked_add(pause)
-                .unwrap_or(Timestamp::MAX);
             if let Some(job) = &done.job {
-                notice(Notice::Later { job, outcome, due });
+                notice(Notice::Later {
+                    job,
+                    outcome,
+                    pause,
+                });
             }
-            return End::Later(due);
+            return End::Later(pause);
         }
         if let Some(job) = &done.job {
             notice(Notice::Ended { job, outcome });

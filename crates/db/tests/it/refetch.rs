@@ -24,6 +24,7 @@ fn step(
         want,
         busy: &busy,
         now: at(now),
+        longest_pause: SignedDuration::from_secs(600),
         lease: SignedDuration::from_secs(60),
     });
     taken.unwrap()
@@ -69,7 +70,11 @@ fn results(queue: &RefetchQueue) -> Vec<String> {
 fn on_both(body: impl Fn(&RefetchQueue)) {
     let (file, server) = (Scratch::sqlite().unwrap(), Scratch::postgres().unwrap());
     for scratch in [&file, &server] {
-        body(&RefetchQueue::open(scratch.name()).unwrap());
+        body(
+            &RefetchQueue::open(scratch.name())
+                .unwrap()
+                .with_times_of_callers(),
+        );
         // It is there already.
         RefetchQueue::open(scratch.name()).unwrap();
     }
@@ -118,12 +123,13 @@ fn what_a_worker_leaves_is_taken_by_another() {
         step(queue, "one", (0, 61), &[done(&lost[0], "ok")], &[]);
         assert!(results(queue).is_empty());
         let ended = [
-            (taken[0].clone(), End::Later(at(100))),
+            (taken[0].clone(), End::Later(SignedDuration::from_secs(38))),
             (taken[1].clone(), End::Released),
         ];
         let again = step(queue, "two", (2, 62), &ended, &[]);
         assert_eq!(keys(&again), [&*taken[1].key]);
         assert_eq!(again[0].attempt, 2);
+        assert!(step(queue, "two", (2, 99), &[], &[]).is_empty());
         assert_eq!(step(queue, "two", (2, 100), &[], &[])[0].attempt, 3);
         assert_eq!(queue.take_back_all(at(101)).unwrap(), 2);
         // Nobody is there any more who wants anything.
@@ -158,6 +164,61 @@ fn a_worker_gets_what_it_wants_and_nothing_else() {
         assert!(step(queue, "one", (9, 2), &[], &[]).is_empty());
         assert_eq!(queue.counts("one").unwrap(), Counts::default());
     });
+}
+
+#[test]
+fn what_is_old_is_done_again_and_what_came_before_is_known() {
+    on_both(|queue| {
+        add(queue, &[("a", "x"), ("b", "x")]);
+        let taken = step(queue, "one", (2, 0), &[], &[]);
+        assert!(taken.iter().all(|task| task.before.is_none()));
+        let ended = [done(&taken[0], "ok"), done(&taken[1], "gone")];
+        step(queue, "one", (0, 10), &ended, &[]);
+        let all: Vec<String> = ["a", "b"].map(str::to_owned).into();
+        let age = SignedDuration::from_secs(100);
+        assert_eq!(queue.outdated(&all[..1], age, at(110)).unwrap(), 0);
+        assert_eq!(queue.outdated(&all[..1], age, at(111)).unwrap(), 1);
+        assert_eq!(queue.again(&all, &[], at(111)).unwrap(), 1);
+        let mut taken = step(queue, "one", (2, 111), &[], &[]);
+        taken.sort_by(|a, b| a.key.cmp(&b.key));
+        assert_eq!(taken[0].before.as_deref(), Some(&b"a"[..]));
+        assert_eq!(taken[1].before, None);
+        // What was well stays known, however often it is not well since.
+        step(queue, "one", (0, 112), &[done(&taken[0], "mismatch")], &[]);
+        assert_eq!(queue.again(&all, &["mismatch"], at(113)).unwrap(), 1);
+        let taken = step(queue, "one", (2, 113), &[], &[]);
+        assert_eq!(taken[0].before.as_deref(), Some(&b"a"[..]));
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing() {
+    on_both(|queue| {
+        add(queue, &[("a", "x")]);
+        let taken = step(queue, "one", (1, 7200), &[], &[]);
+        let later = End::Later(SignedDuration::from_secs(60));
+        step(queue, "one", (0, 7200), &[(taken[0].clone(), later)], &[]);
+        assert!(step(queue, "one", (1, 7259), &[], &[]).is_empty());
+        assert_eq!(step(queue, "one", (1, 3600), &[], &[]).len(), 1);
+    });
+}
+
+#[test]
+fn a_worker_whose_clock_is_ahead_takes_nothing_from_others() {
+    let server = Scratch::postgres().unwrap();
+    let queue = RefetchQueue::open(server.name()).unwrap();
+    add(&queue, &[("a", "x"), ("b", "x")]);
+    // Both of these times are years ahead, and years apart.
+    let first = step(&queue, "one", (1, 500_000_000), &[], &[]);
+    assert_eq!(keys(&first), ["a"]);
+    let second = step(&queue, "two", (2, 900_000_000), &[], &[]);
+    assert_eq!(keys(&second), ["b"]);
+    step(&queue, "one", (0, 0), &[done(&first[0], "ok")], &[]);
+    let finished = queue.results().unwrap()[0].finished;
+    assert!(
+        finished < at(500_000_000) - SignedDuration::from_hours(24),
+        "{finished}"
+    );
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn every_address_that_was_tried_is_told() {
         verify(&["/no"]),
         verify(&["/gone", "mirror://gnu/x"]),
         verify(&["http://[bad/x"]),
+        verify(&["ftps://x.org/x", "git+https://x.org/x"]),
     ].join("\n"), @r"
     ok: what comes now has the promised hash
     Gone http://HOST/gone HOST answered 404 Not Found to http://HOST/gone
@@ -98,6 +99,10 @@ fn every_address_that_was_tried_is_told() {
 
     failed: it is no address
     Failed http://[bad/x it is no address
+
+    needs-builder: ftps is not spoken here
+    Skipped ftps://x.org/x ftps is not spoken here
+    Skipped git+https://x.org/x git+https is not spoken here
     ");
 }
 
@@ -326,6 +331,7 @@ fn what_workers_died_at_is_given_up() {
             want: 1,
             busy: &[],
             now,
+            longest_pause: SignedDuration::from_secs(600),
             lease: SignedDuration::from_secs(60),
         });
         assert_eq!(taken.unwrap().len(), 1);
@@ -450,4 +456,118 @@ fn what_differs_is_told() {
         "swh:1:dir:407b33dc255e9213093b41ed2a6d7b1fefeebf37",
     )
     "#);
+}
+
+#[test]
+fn an_address_that_leads_elsewhere_now_is_told_as_such() {
+    let (web, other, third) = (
+        Web::start().unwrap(),
+        Web::start().unwrap(),
+        Web::start().unwrap(),
+    );
+    let html = |status| Answer {
+        status,
+        headers: vec![("Content-Type".into(), "text/html; charset=utf-8".into())],
+        body: b"\n<!DOCTYPE html><title>This name is for sale</title>".to_vec(),
+    };
+    let leads = |from: &Web, path: &str, to: String| from.fail_always(path, Fault::Redirect(to));
+    other.put("/file", "right");
+    third.put("/file", "wrong");
+    third.answer_with(move |request| request.path.starts_with("/sold").then(|| html(200)));
+    web.answer_with(move |request| (request.path == "/page").then(|| html(200)));
+    let place = Place::private();
+    let verify = |path: &str, before: Option<&Outcome>| {
+        let job = flat(&[web.url(path)], b"right");
+        place
+            .verifier(None, None)
+            .verify_after(&job, before)
+            .unwrap()
+    };
+    let hosts = |text: String| {
+        let mut text = text;
+        for (name, server) in [("SOURCE", &web), ("OTHER", &other), ("THIRD", &third)] {
+            let base = server.base();
+            let (_, host) = base.split_once("://").unwrap();
+            text = text.replace(host, name);
+        }
+        text
+    };
+    let told = |outcome: &Outcome| hosts(format!("{}: {}", outcome.verdict, outcome.reason));
+    leads(&web, "/cdn", other.url("/file"));
+    let well = verify("/cdn", None);
+    assert_eq!(well.verdict, Verdict::Ok);
+    leads(&web, "/sold", third.url("/sold"));
+    leads(&web, "/sold.html", third.url("/sold"));
+    leads(&web, "/moved", third.url("/file"));
+    leads(&web, "/cdn", third.url("/file"));
+    // That it leads elsewhere is no fault where the promised bytes come from there.
+    leads(&web, "/archive", other.url("/file"));
+    let archive = Job {
+        way: Way::Fetch(Form::Archive {
+            kind: Packing::Tar,
+            root: Root::Stripped { hidden: true },
+        }),
+        address: ContentAddress::new(ContentAddressMethod::Nar, Hash::sha256([7; 32])),
+        ..flat(&[web.url("/sold")], b"x")
+    };
+    insta::assert_snapshot!([
+        told(&verify("/sold", None)),
+        told(&place.verify(&archive)),
+        // A page was asked for; a page without a redirect is what the address itself sends.
+        told(&verify("/sold.html", None)),
+        told(&verify("/page", None)),
+        // Whether another host is as it should be is only known if it was as promised before.
+        told(&verify("/moved", None)),
+        told(&verify("/cdn", None)),
+        told(&verify("/cdn", Some(&well))),
+        told(&verify("/archive", Some(&well))),
+    ].join("\n"), @r"
+    redirect: it leads to http://THIRD/sold, which sends a page in place of the file
+    redirect: it leads to http://THIRD/sold, which sends a page in place of the file
+    mismatch: it sends sha256-nX715QAdKiFUxhHUt43s6xA97GHp5uDIATDLgH0Y5aA=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
+    mismatch: it sends sha256-nX715QAdKiFUxhHUt43s6xA97GHp5uDIATDLgH0Y5aA=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
+    mismatch: it sends sha256-iBCtWB5Z8rw5KLJhcHpxMI9+E56wSCA2bcTVwY2YAiU=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
+    mismatch: it sends sha256-iBCtWB5Z8rw5KLJhcHpxMI9+E56wSCA2bcTVwY2YAiU=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
+    redirect: it leads to http://THIRD/file, and led to http://OTHER/file when it was as promised; it sends sha256-iBCtWB5Z8rw5KLJhcHpxMI9+E56wSCA2bcTVwY2YAiU=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
+    ok: what comes now has the promised hash
+    ");
+    let outcome = verify("/sold", None);
+    assert!(outcome.got.is_some());
+    assert_eq!(
+        hosts(outcome.tries[0].redirects.join(" ")),
+        "http://THIRD/sold"
+    );
+    // Its own host, with other bytes, after it was as promised: the file is another.
+    web.heal();
+    web.put("/cdn", "wrong");
+    assert_eq!(verify("/cdn", Some(&well)).verdict, Verdict::Mismatch);
+}
+
+#[test]
+fn what_is_called_xz_goes_through_xz() {
+    let web = Web::start().unwrap();
+    let place = Place::private();
+    let scratch = place.scratch.path();
+    std::fs::create_dir(scratch.join("a")).unwrap();
+    std::fs::write(scratch.join("a/f"), "f").unwrap();
+    run(scratch, "tar", &["-czf", "a.tar.gz", "a"]);
+    run(scratch, "tar", &["-cJf", "a.tar.xz", "a"]);
+    let told = |file: &str, kind| {
+        web.put("/a", std::fs::read(scratch.join(file)).unwrap());
+        let outcome = place.verify(&Job {
+            way: Way::Fetch(Form::Archive {
+                kind,
+                root: Root::Stripped { hidden: true },
+            }),
+            address: ContentAddress::new(ContentAddressMethod::Nar, Hash::sha256([7; 32])),
+            ..flat(&[web.url("/a")], b"x")
+        });
+        (outcome.verdict, outcome.reason)
+    };
+    let right = told("a.tar.xz", Packing::TarXz);
+    assert_eq!(right.0, Verdict::Mismatch);
+    assert_eq!(told("a.tar.gz", Packing::Tar), right);
+    let wrong = told("a.tar.gz", Packing::TarXz);
+    assert_eq!(wrong.0, Verdict::Failed);
+    insta::assert_snapshot!(wrong.1, @"it is called xz, and is packed in another way");
 }

@@ -123,6 +123,7 @@ pub(crate) fn builder(store: &NixStore) -> Builder {
         store: None,
         environment,
         longest: Duration::from_mins(2),
+        most_said: 1 << 20,
         scratch: store.scratch().to_owned(),
     }
 }

@@ -64,6 +64,9 @@ pub struct Verified {
     /// When; in the queue, that may be a while ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked: Option<String>,
+    /// Whether an earlier run found that, or another worker of the same queue.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub earlier: bool,
     /// Where it is fetched from, mirrors resolved.
     pub urls: Vec<String>,
     /// How many derivations need it, directly or not.
@@ -79,7 +82,12 @@ pub struct Verified {
 
 impl Verified {
     /// Of a row of the list and the facts behind it.
-    pub fn of(row: &Row, fod: &Fod, outcome: Option<Outcome>, checked: Option<String>) -> Self {
+    pub fn of(
+        row: &Row,
+        fod: &Fod,
+        outcome: Option<Outcome>,
+        (checked, earlier): (Option<String>, bool),
+    ) -> Self {
         Self {
             name: row.name.clone(),
             drv: row.drv.clone(),
@@ -90,6 +98,7 @@ impl Verified {
             why: fod.plan.why(),
             outcome,
             checked,
+            earlier,
             urls: row.urls.clone(),
             dependents: row.dependents,
             needed_by: row.needed_by.clone(),
@@ -175,6 +184,9 @@ pub fn verified(verification: &Verification, paint: Paint, width: usize, all: bo
             counts.join(", ")
         );
         wrap(&mut out, 2, &text, width);
+        if let Some(text) = of_earlier(&verification.fods) {
+            wrap(&mut out, 2, &text, width);
+        }
     }
     for verdict in Verdict::ALL {
         let with = verification.of_verdict(verdict);
@@ -207,6 +219,25 @@ pub fn verified(verification: &Verification, paint: Paint, width: usize, all: bo
         let _ = writeln!(out, "{}", paint.quiet(&format!("note: {}", line(gap))));
     }
     out
+}
+
+/// How many were found by others or before, and since when.
+fn of_earlier(fods: &[Verified]) -> Option<String> {
+    let earlier: Vec<&Verified> = fods.iter().filter(|fod| fod.earlier).collect();
+    let oldest = earlier
+        .iter()
+        .filter_map(|fod| fod.checked.as_deref())
+        .min()?;
+    Some(format!(
+        "{} of these were found by an earlier run or another worker, the oldest on {}",
+        number(earlier.len()),
+        day(oldest)
+    ))
+}
+
+/// The day of a time.
+fn day(time: &str) -> Cow<'_, str> {
+    line(time.split('T').next().unwrap_or(time))
 }
 
 fn title(verification: &Verification) -> String {
@@ -263,7 +294,7 @@ fn one(out: &mut String, fod: &Verified, paint: Paint, width: usize) {
         let _ = writeln!(out, "    {label:<9} {}", whole(text, width - 14));
     };
     match outcome.verdict {
-        Verdict::Mismatch => {
+        Verdict::Mismatch | Verdict::Redirect if outcome.got.is_some() => {
             say("promised", &fod.hash);
             if let Some(got) = &outcome.got {
                 say("got", &got.hash);
@@ -304,6 +335,9 @@ fn one(out: &mut String, fod: &Verified, paint: Paint, width: usize) {
         if !tried.detail.is_empty() && tried.result != Attempt::Mismatch {
             say("", &line(&tried.detail));
         }
+    }
+    if let Some(checked) = fod.checked.as_deref().filter(|_| fod.earlier) {
+        say("found on", &day(checked));
     }
     if outcome.tries.len() > TRIES {
         say("", &format!("and {} more", outcome.tries.len() - TRIES));

@@ -94,6 +94,7 @@ fn again(
         disk: None,
         queue: args.queue.clone(),
         again: Vec::new(),
+        max_age: Some(7),
         fail_on: Vec::new(),
         build: args.build,
         build_store: None,

@@ -1,6 +1,7 @@
 //! What was verified, as signed statements: one file for each derivation, as `snowguard attest verify` reads it.
 //!
-//! Nothing is claimed of what was not decided: where only a build could tell, or where the server refused.
+//! Nothing is claimed of what was not decided: where only a build could tell, or where the server refused; and nothing of
+//! what this process did not find itself: whoever can write into a queue would have its signature.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,7 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use snowguard_attest::fod::{MAX_SOURCES, MAX_TEXT, MAX_URL, Means, Outcome as Said, Tried};
 use snowguard_attest::{Claim, Content, FodVerification, Statement, Subject, Time, Tool};
-use snowguard_fod::outcome::{Attempt, Outcome, Try, Verdict};
+use snowguard_fod::outcome::{Attempt, FoundBy, Outcome, Try, Verdict};
 use snowguard_formats::Layout;
 use snowguard_report::fod::Verified;
 use snowguard_store::{ContentAddressMethod, DrvPath, Hash, OutputName, SecretKey, StoreDir};
@@ -28,7 +29,7 @@ pub(super) fn write(
     std::fs::create_dir_all(directory).map_err(|error| Failure::cannot_write(directory, error))?;
     let keys: Vec<&SecretKey> = keys.iter().collect();
     let mut written = 0;
-    for fod in fods {
+    for fod in fods.iter().filter(|fod| !fod.earlier) {
         let Some(statement) = statement(fod) else {
             continue;
         };
@@ -62,10 +63,9 @@ fn statement(fod: &Verified) -> Option<Statement> {
         derivation,
         output: OutputName::new("out").ok()?,
         declared,
-        means: if fod.way == "build" {
-            Means::Build
-        } else {
-            Means::Refetch
+        means: match outcome.found_by {
+            Some(FoundBy::Build) => Means::Build,
+            Some(FoundBy::Fetch) | None => Means::Refetch,
         },
         outcome: said(outcome, &declared)?,
         sources: outcome

@@ -1,6 +1,6 @@
 //! `snowguard fod verify`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,12 +31,25 @@ use crate::scan::json;
 
 /// How long one build may take.
 const LONGEST_BUILD: Duration = Duration::from_hours(3);
+/// How many bytes one build may print.
+const LONGEST_LOG: u64 = 1 << 30;
 /// The first pause before what passes is tried again, and the longest.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Outcomes by the keys of their tasks, and when each was found.
-pub(super) type Outcomes = HashMap<String, (Outcome, Option<String>)>;
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    found: HashMap<String, (Outcome, Option<String>)>,
+    /// The keys of those that this process did not find itself.
+    earlier: HashSet<String>,
+}
+
+impl Outcomes {
+    pub(super) fn get(&self, key: &str) -> Option<&(Outcome, Option<String>)> {
+        self.found.get(key)
+    }
+}
 
 pub(super) fn run(
     global: &Global,
@@ -68,9 +81,14 @@ pub(super) fn run(
         Some(outcomes(global, args, again.as_deref(), &jobs, terminal)?)
     };
     let rows = taken.iter().zip(&jobs).map(|(at, job)| {
-        let found = outcomes.as_ref().and_then(|found| found.get(&job.key()));
+        let key = job.key();
+        let found = outcomes.as_ref().and_then(|found| found.get(&key));
         let (outcome, checked) = found.cloned().unzip();
-        Verified::of(&listing.fods[*at], fods[*at], outcome, checked.flatten())
+        let is_earlier = outcomes
+            .as_ref()
+            .is_some_and(|found| found.earlier.contains(&key));
+        let when = (checked.flatten(), is_earlier);
+        Verified::of(&listing.fods[*at], fods[*at], outcome, when)
     });
     let verification = Verification::new(
         listing.subject.clone(),
@@ -86,6 +104,14 @@ pub(super) fn run(
                 number(written)
             );
             terminal.note(&text);
+            let left = verification.fods.iter().filter(|fod| fod.earlier).count();
+            if left > 0 {
+                let text = format!(
+                    "{} were found by an earlier run or another worker, and are not signed; --again all finds them anew",
+                    number(left)
+                );
+                terminal.note(&text);
+            }
         }
     }
     print(args, &verification, terminal)?;
@@ -164,6 +190,9 @@ fn unsettled(args: &Verify, again: Option<&[&'static str]>) -> Vec<&'static str>
     verdicts
 }
 
+/// What this process found itself, and when.
+type Own = HashMap<String, (Outcome, Timestamp)>;
+
 /// Does what is to be done, and tells what came of all.
 pub(super) fn outcomes(
     global: &Global,
@@ -201,14 +230,19 @@ pub(super) fn outcomes(
     queue
         .again(&keys, &unsettled(args, again), now)
         .map_err(database)?;
+    if let Some(days) = args.max_age {
+        let age = SignedDuration::from_hours(i64::from(days) * 24);
+        queue.outdated(&keys, age, now).map_err(database)?;
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing.
     let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    let mut own = HashMap::new();
     let worked = work(
         global,
         args,
-        (&queue, &worker),
+        (&queue, &worker, &mut own),
         &scratch,
         &interrupted,
         jobs,
@@ -217,11 +251,17 @@ pub(super) fn outcomes(
     queue.leave(&worker).map_err(database)?;
     for done in queue.results().map_err(database)? {
         if let Ok(outcome) = serde_json::from_slice::<Outcome>(&done.result) {
-            outcomes.insert(done.key, (outcome, Some(done.finished.to_string())));
+            // What this process found is its own word; the rest is what stands in the database.
+            let (outcome, finished) = own.remove(&done.key).unwrap_or_else(|| {
+                outcomes.earlier.insert(done.key.clone());
+                (outcome, done.finished)
+            });
+            let found = (outcome, Some(finished.to_string()));
+            outcomes.found.insert(done.key, found);
         }
     }
     if worked == Worked::Interrupted {
-        let left = keys.iter().filter(|key| !outcomes.contains_key(*key));
+        let left = keys.iter().filter(|key| outcomes.get(key).is_none());
         let left = number(left.count());
         return Err(match &args.queue {
             Some(_) => Failure::message(format!("interrupted; {left} are left"))
@@ -235,7 +275,7 @@ pub(super) fn outcomes(
 
 /// What has to be done, and what is known without.
 fn divide(jobs: &[Job], builds: bool) -> (Vec<&Job>, Outcomes) {
-    let mut known = Outcomes::new();
+    let mut known = Outcomes::default();
     let mut todo = Vec::new();
     for job in jobs {
         let (verdict, reason) = match &job.way {
@@ -249,11 +289,12 @@ fn divide(jobs: &[Job], builds: bool) -> (Vec<&Job>, Outcomes) {
         let outcome = Outcome {
             verdict,
             reason: reason.clone(),
+            found_by: None,
             got: None,
             difference: None,
             tries: Vec::new(),
         };
-        known.insert(job.key(), (outcome, None));
+        known.found.insert(job.key(), (outcome, None));
     }
     (todo, known)
 }
@@ -282,7 +323,7 @@ fn fill(
 fn work(
     global: &Global,
     args: &Verify,
-    (queue, worker): (&RefetchQueue, &str),
+    (queue, worker, own): (&RefetchQueue, &str, &mut Own),
     scratch: &Scratch,
     interrupted: &Arc<AtomicBool>,
     jobs: &[Job],
@@ -314,6 +355,7 @@ fn work(
         store: args.build_store.clone(),
         environment: Vec::new(),
         longest: LONGEST_BUILD,
+        most_said: LONGEST_LOG,
         scratch: scratch.path().to_owned(),
     });
     let store = jobs
@@ -353,7 +395,10 @@ fn work(
         stop: interrupted,
     }
     .run(&mut |notice| match notice {
-        Notice::Ended { .. } => bar.inc(1),
+        Notice::Ended { job, outcome } => {
+            bar.inc(1);
+            own.insert(job.key(), (outcome.clone(), Timestamp::now()));
+        }
         Notice::Later { .. } => {
             later += 1;
             bar.set_message(format!(", {} tried again", number(later)));

@@ -266,6 +266,49 @@ fn what_was_found_is_signed() {
     .fails_with("nobody");
 }
 
+#[test]
+fn what_was_found_earlier_is_told_and_not_signed() {
+    let web = Web::start().unwrap();
+    let (place, store) = (Place::new(), some(&web));
+    place.run(&["attest", "key", "new", "ci-1"]).exits(0);
+    let queue = ["--queue", "fods.db"];
+    let sign = [&queue[..], &["--sign", "ci-1", "--statements", "signed"]].concat();
+    let first = verify(&place, &store, &queue);
+    assert!(!first.exits(1).stdout.contains("earlier"));
+    let told = |more: &[&str]| {
+        let run = verify(&place, &store, &[&sign[..], more].concat());
+        run.exits(1);
+        let earlier = run
+            .stdout
+            .lines()
+            .filter(|line| line.contains("found by an earlier run"));
+        let count = earlier.count();
+        let signed = place.files("signed").len();
+        for file in place.files("signed") {
+            std::fs::remove_file(place.path("signed").join(file)).unwrap();
+        }
+        (
+            count,
+            signed,
+            run.stderr.contains("4 were found by an earlier run"),
+        )
+    };
+    // What follows from the derivation alone is nobody else's word.
+    assert_eq!(told(&[]), (1, 1, true));
+    assert_eq!(told(&["--max-age", "1"]), (1, 1, true));
+    web.seen();
+    assert_eq!(told(&["--again", "all"]), (0, 5, false));
+    assert!(!web.seen().is_empty());
+    let json = verify(
+        &place,
+        &store,
+        &[&queue[..], &["--format", "json"]].concat(),
+    );
+    let told: Value = serde_json::from_str(&json.exits(1).stdout).unwrap();
+    assert_eq!(told["fods"][0]["earlier"], true);
+    assert_eq!(told["fods"][0]["found_by"], "fetch");
+}
+
 /// Killed at points that are the same in every run, it loses nothing and repeats no more than what was under way.
 #[test]
 fn killed_it_loses_nothing() {

@@ -13,7 +13,7 @@ Examples:
   nix path-info --derivation nixpkgs#hello | xargs snowguard fod verify
   snowguard fod verify --plan drvs/
   snowguard fod verify --where host=github.com --queue fods.db drvs/
-  snowguard fod verify --queue fods.db --again mismatch,gone drvs/
+  snowguard fod verify --queue fods.db --again mismatch,gone --max-age 30 drvs/
   snowguard fod verify --build --where class=vendor system.drv
   snowguard fod verify --sign ci-1 --statements statements/ drvs/
   snowguard fod verify --format jsonl drvs/ | jq -r 'select(.verdict == \"gone\").name'
@@ -88,6 +88,9 @@ pub(crate) struct Verify {
     /// Authorities that are trusted beside the system's, in PEM; git trusts them in their place
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<Utf8PathBuf>,
+    /// With --queue: verifies again what was found longer ago than so many days
+    #[arg(long, value_name = "DAYS", requires = "queue")]
+    pub(crate) max_age: Option<u32>,
     /// The verdicts that make the exit status 1, or never
     #[arg(
         long,
