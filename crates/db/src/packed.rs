@@ -6,7 +6,7 @@ use std::io;
 
 use zstd::bulk::{Compressor, Decompressor};
 
-/// Packs bytes; equal bytes give equal ones.
+/// Packs bytes; equal bytes give equal ones. Not a byte in reserve: whoever packs many keeps them for a while.
 pub(crate) fn pack(bytes: &[u8], level: i32) -> io::Result<Vec<u8>> {
     thread_local! {
         static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
@@ -17,7 +17,10 @@ pub(crate) fn pack(bytes: &[u8], level: i32) -> io::Result<Vec<u8>> {
             None => packer.insert(Compressor::new(level)?),
         };
         packer.set_compression_level(level)?;
-        packer.compress(bytes)
+        let mut packed = packer.compress(bytes)?;
+        // It was made for what does not pack at all.
+        packed.shrink_to_fit();
+        Ok(packed)
     })
 }
 

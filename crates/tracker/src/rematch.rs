@@ -7,7 +7,7 @@
 mod compare;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
@@ -165,9 +165,9 @@ impl Rematcher<'_, '_> {
             .db
             .read(|session| packages_numbered(session, &[package]))?;
         let loaded = self.load(&packages, false)?;
-        let without = self.matched(&common, &loaded, None)?;
+        let without = self.matched(&common, &loaded)?;
         common.rules.push(rule.clone());
-        let with = self.matched(&common, &loaded, None)?;
+        let with = self.matched(&common, &loaded)?;
         let outcomes = |found: Vec<Found>| {
             found
                 .into_iter()
@@ -299,14 +299,12 @@ impl Rematcher<'_, '_> {
         if loaded.packages.is_empty() {
             return Ok(());
         }
-        let found = self.matched(common, &loaded, anew)?;
+        let found = self.computed(common, &loaded, anew)?;
         done.packages += loaded.packages.len() as u64;
         let names: Vec<String> = {
             let names = found.iter().flat_map(|found| &found.outcomes);
-            let mut names: Vec<String> = names.map(|outcome| outcome.advisory.clone()).collect();
-            names.sort_unstable();
-            names.dedup();
-            names
+            let names: BTreeSet<&str> = names.map(|outcome| &*outcome.advisory).collect();
+            names.into_iter().map(str::to_owned).collect()
         };
         let advisories = self
             .db
@@ -315,12 +313,10 @@ impl Rematcher<'_, '_> {
             .iter()
             .filter(|name| !advisories.contains_key(*name))
             .count() as u64;
-        let computed = write::computed(common, &loaded, &found)?;
         let matched = write::Matched {
             common,
             loaded: &loaded,
             found: &found,
-            computed: &computed,
             advisories: &advisories,
             anew: anew.map_or(&[], |anew| &anew.ids),
             now: self.now,
@@ -410,18 +406,27 @@ impl Rematcher<'_, '_> {
         })
     }
 
-    fn matched(
+    fn matched(&self, common: &Common, loaded: &Loaded) -> Result<Vec<Found>, RematchError> {
+        self.with(common, loaded, None, |rematch| {
+            Ok(rematch.run(&loaded.packages)?)
+        })
+    }
+
+    /// What is to be stored of all that is found: made on all cores, and before anybody must wait for the database.
+    fn computed(
         &self,
         common: &Common,
         loaded: &Loaded,
         anew: Option<&Anew>,
-    ) -> Result<Vec<Found>, RematchError> {
+    ) -> Result<Vec<write::OfPackage>, RematchError> {
         let changed = anew.map(|anew| Changed {
             vulnerabilities: &anew.vulnerabilities,
             kept: &loaded.kept,
         });
         self.with(common, loaded, changed, |rematch| {
-            Ok(rematch.run(&loaded.packages)?)
+            rematch.run_each(&loaded.packages, |package, found| {
+                Ok(write::OfPackage::of(common, loaded, package, found)?)
+            })
         })
     }
 

@@ -120,6 +120,16 @@ pub struct InChannel {
 impl Rematch<'_, '_> {
     /// Matches packages: one [`Found`] for each, in their order.
     pub fn run(&self, packages: &[Package]) -> Result<Vec<Found>, Corrupt> {
+        self.run_each(packages, |_, found| Ok(found))
+    }
+
+    /// The same with what is made of each at once, so that the evidence of thousands of findings need not be
+    /// there together.
+    pub fn run_each<T: Send, E: From<Corrupt> + Send>(
+        &self,
+        packages: &[Package],
+        made: impl Fn(&Package, Found) -> Result<T, E> + Sync,
+    ) -> Result<Vec<T>, E> {
         let layers = layers::of(self, packages);
         let built: Vec<Layer> = layers.into_iter().map(|layer| layer.build(self)).collect();
         let mut parts: Vec<Vec<Part<'_>>> = packages.iter().map(|_| Vec::new()).collect();
@@ -140,7 +150,7 @@ impl Rematch<'_, '_> {
         packages
             .par_iter()
             .zip(parts)
-            .map(|(package, parts)| self.one(stamp, package, &parts))
+            .map(|(package, parts)| made(package, self.one(stamp, package, &parts)?))
             .collect()
     }
 

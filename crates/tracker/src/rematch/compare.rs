@@ -10,7 +10,7 @@ use snowguard_db::findings::{ChannelRow, Computed, FindingRow, flag, pack_eviden
 use snowguard_matching::Status;
 use snowguard_report::action::is_kernel;
 use snowguard_triage::group::channel_bit;
-use snowguard_triage::rematch::Outcome;
+use snowguard_triage::rematch::{InChannel, Outcome};
 use snowguard_triage::{Basis, Code as _, Decided, EventKind, Evidence, Follow, State, follow};
 
 /// What is computed of an outcome.
@@ -158,12 +158,11 @@ pub(super) fn decided(
 /// What channels have of a finding now: what is to be written, and which channels have it no more.
 pub(super) fn channels(
     finding: i64,
-    outcome: Option<&Outcome>,
+    found: &[InChannel],
     stored: &[ChannelRow],
     channels: &HashMap<i64, Channel>,
     since: impl Fn(i64, &str) -> Option<i64>,
 ) -> (Vec<ChannelRow>, Vec<(i64, i64)>) {
-    let found = outcome.map_or(&[][..], |outcome| &outcome.channels);
     let mut written = Vec::new();
     for now in found {
         let Some(channel) = channels.get(&now.channel) else {

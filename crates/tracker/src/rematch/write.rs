@@ -3,14 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
-use rayon::prelude::*;
 use snowguard_db::advisories::clean;
 use snowguard_db::findings::{
     ChannelRow, Computed, FindingRow, Findings as _, NewEvent, Recomputed, add_events,
-    identities_of, put_identities, refresh,
+    identities_of, put_identities, refresh, unpack_evidence,
 };
 use snowguard_db::{DbError, Session};
-use snowguard_triage::rematch::{Found, Outcome, Package};
+use snowguard_triage::rematch::{Found, InChannel, Package};
 use snowguard_triage::{EventKind, Evidence};
 
 use super::{Common, Loaded, Rematched, compare};
@@ -19,30 +18,53 @@ use super::{Common, Loaded, Rematched, compare};
 pub(super) struct Matched<'m> {
     pub(super) common: &'m Common,
     pub(super) loaded: &'m Loaded,
-    pub(super) found: &'m [Found],
-    /// What is computed of each outcome.
-    pub(super) computed: &'m [Vec<Computed>],
+    pub(super) found: &'m [OfPackage],
     pub(super) advisories: &'m HashMap<String, i64>,
     /// The advisories that changed, where not all were looked at.
     pub(super) anew: &'m [i64],
     pub(super) now: Timestamp,
 }
 
-/// What is computed of all that was found: on all cores, and before anybody must wait for the database.
-pub(super) fn computed(
-    common: &Common,
-    loaded: &Loaded,
-    found: &[Found],
-) -> Result<Vec<Vec<Computed>>, DbError> {
-    let pairs = loaded.packages.par_iter().zip(found);
-    let all = pairs.map(|(package, found)| {
+/// What is to be stored of what was found for a package. Its evidence is packed already: one package may have
+/// thousands of findings, and many kilobytes of evidence for each.
+pub(super) struct OfPackage {
+    pub(super) outcomes: Vec<OfAdvisory>,
+    update_to: Option<String>,
+    identities: Vec<u8>,
+    is_whole: bool,
+}
+
+/// What is to be stored of a package and an advisory.
+pub(super) struct OfAdvisory {
+    pub(super) advisory: Box<str>,
+    channels: Box<[InChannel]>,
+    computed: Computed,
+}
+
+impl OfPackage {
+    pub(super) fn of(
+        common: &Common,
+        loaded: &Loaded,
+        package: &Package,
+        found: Found,
+    ) -> Result<Self, DbError> {
         let name = name_of(loaded, package);
-        let outcomes = found.outcomes.iter();
-        outcomes
-            .map(|outcome| compare::computed(outcome, name, &common.channels))
-            .collect()
-    });
-    all.collect()
+        let mut outcomes = Vec::with_capacity(found.outcomes.len());
+        for outcome in found.outcomes {
+            outcomes.push(OfAdvisory {
+                computed: compare::computed(&outcome, name, &common.channels)?,
+                advisory: outcome.advisory.into(),
+                channels: outcome.channels.into(),
+            });
+        }
+        let update_to = found.action.and_then(|action| action.update_to);
+        Ok(Self {
+            outcomes,
+            update_to: update_to.as_deref().map(clean),
+            identities: found.identities,
+            is_whole: found.is_whole,
+        })
+    }
 }
 
 fn name_of<'l>(loaded: &'l Loaded, package: &'l Package) -> &'l str {
@@ -84,17 +106,13 @@ impl Matched<'_> {
         }
         let mut writes = Writes::default();
         let packages = self.loaded.packages.iter();
-        for ((package, found), all_computed) in packages.zip(self.found).zip(self.computed) {
+        for (package, found) in packages.zip(self.found) {
             let row = self.loaded.rows.get(&package.id);
-            let update = found
-                .action
-                .as_ref()
-                .and_then(|action| action.update_to.as_deref().map(clean));
-            if row.is_some_and(|row| row.update_to != update) {
-                writes.updates.push((package.id, update));
+            if row.is_some_and(|row| row.update_to != found.update_to) {
+                writes.updates.push((package.id, found.update_to.clone()));
             }
-            for (outcome, computed) in found.outcomes.iter().zip(all_computed) {
-                let Some(&advisory) = self.advisories.get(&outcome.advisory) else {
+            for outcome in &found.outcomes {
+                let Some(&advisory) = self.advisories.get(&*outcome.advisory) else {
                     continue;
                 };
                 match stored.remove(&(package.id, advisory)) {
@@ -102,8 +120,8 @@ impl Matched<'_> {
                         self.compare(
                             session,
                             &row,
-                            Some(outcome),
-                            computed,
+                            Some(&outcome.channels),
+                            &outcome.computed,
                             package,
                             &channels,
                             &mut writes,
@@ -112,7 +130,8 @@ impl Matched<'_> {
                     None => {
                         writes.advisories.insert(advisory);
                         writes.packages.insert(package.id);
-                        writes.new.push((package.id, advisory, computed.clone()));
+                        let computed = outcome.computed.clone();
+                        writes.new.push((package.id, advisory, computed));
                     }
                 }
             }
@@ -156,7 +175,7 @@ impl Matched<'_> {
             let mut advisories: BTreeSet<i64> = self.anew.iter().copied().collect();
             for (_, found) in pairs().filter(|(_, found)| !found.is_whole) {
                 let names = found.outcomes.iter().map(|outcome| &outcome.advisory);
-                advisories.extend(names.filter_map(|name| self.advisories.get(name)));
+                advisories.extend(names.filter_map(|name| self.advisories.get(&**name)));
             }
             let advisories: Vec<i64> = advisories.into_iter().collect();
             session.lock_findings_of_advisories(&advisories)?;
@@ -187,7 +206,7 @@ impl Matched<'_> {
         &self,
         session: &mut dyn Session,
         row: &FindingRow,
-        outcome: Option<&Outcome>,
+        found: Option<&[InChannel]>,
         computed: &Computed,
         package: &Package,
         channels: &HashMap<i64, Vec<ChannelRow>>,
@@ -198,18 +217,22 @@ impl Matched<'_> {
         let own = channels.get(&row.id).map_or(&[][..], Vec::as_slice);
         let (written, dropped) = compare::channels(
             row.id,
-            outcome,
+            found.unwrap_or_default(),
             own,
             &self.common.channels,
             |channel, version| self.since(package.id, channel, version),
         );
         writes.channels.extend(written);
         writes.dropped.extend(dropped);
-        let gone = compare::gone(row, outcome.is_some(), self.now);
-        let none = Evidence::default();
-        let evidence = outcome.map_or(&none, |outcome| &outcome.evidence);
+        let gone = compare::gone(row, found.is_some(), self.now);
+        // Nothing speaks against what nobody decided.
+        let evidence = if row.decided.state.is_undecided() {
+            Evidence::default()
+        } else {
+            unpack_evidence(&computed.evidence)?
+        };
         let is_present = !package.heads.is_empty();
-        let done = compare::decided(row, computed, evidence, outcome.is_some(), is_present);
+        let done = compare::decided(row, computed, &evidence, found.is_some(), is_present);
         if done.is_none() && !compare::differs(row, computed, gone) {
             return Ok(());
         }
@@ -265,7 +288,7 @@ impl Matched<'_> {
                 for outcome in &found.outcomes {
                     let key = self
                         .advisories
-                        .get(&outcome.advisory)
+                        .get(&*outcome.advisory)
                         .map(|advisory| (package.id, *advisory))
                         .filter(|key| new.contains(key));
                     let Some(number) = key.and_then(|key| numbers.get(&key)) else {
@@ -273,7 +296,7 @@ impl Matched<'_> {
                     };
                     let (rows, _) = compare::channels(
                         *number,
-                        Some(outcome),
+                        &outcome.channels,
                         &[],
                         &self.common.channels,
                         |channel, version| self.since(package.id, channel, version),

@@ -108,16 +108,16 @@ fn build(rematch: &Rematch<'_, '_>, hit: &Hit<'_>, finding: &Finding<'_>) -> Bui
         FixedIn::Unknown => (None, None),
     };
     let attributes = hit.component.attrs.iter().take(MAX_ATTRIBUTES);
-    let said = finding
-        .claims
-        .iter()
-        // What is said of versions that are not affected is not kept: there are very many.
-        .filter(|_| finding.status <= Status::Patched)
-        .take(MAX_SAID)
-        .map(|claim| {
-            let words = snowguard_report::evidence(claim, &rematch.sources);
-            Said::new(words, target_of(claim.product))
-        });
+    // What is said of versions that are not affected is not kept: there are very many.
+    let most = if finding.status <= Status::Patched {
+        MAX_SAID
+    } else {
+        0
+    };
+    let said = finding.claims.iter().take(most).map(|claim| {
+        let words = snowguard_report::evidence(claim, &rematch.sources);
+        Said::new(words, target_of(claim.product))
+    });
     Build {
         version: hit.component.version.to_string(),
         attributes: attributes.map(ToString::to_string).collect(),
