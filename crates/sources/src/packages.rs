@@ -258,15 +258,9 @@ pub(crate) fn add_live_derivations(
     options: &Options,
     skipped: &mut Skipped,
 ) {
-    let store = options.store.clone().unwrap_or_else(Store::system);
-    if !store.real().is_dir() {
+    let Some(files) = live_files(options) else {
         return;
-    }
-    let files = DrvFiles::new(
-        store.dir().clone(),
-        store.real().to_owned(),
-        &options.limits,
-    );
+    };
     let nodes: Vec<_> = builder.nodes().collect();
     let wanted: Vec<_> = nodes
         .into_iter()
@@ -276,7 +270,7 @@ pub(crate) fn add_live_derivations(
                 .find(path)
                 .and_then(|drv| builder.get(drv))
                 .is_some_and(|drv| drv.recipe.is_some());
-            let path = (!is_read).then(|| store.dir().parse_drv(path).ok())?;
+            let path = (!is_read).then(|| files.dir().parse_drv(path).ok())?;
             Some((node, path?))
         })
         .collect();
@@ -285,6 +279,14 @@ pub(crate) fn add_live_derivations(
         auxiliary.derivations(batch, builder, skipped);
     }
     auxiliary.add_to(builder, skipped);
+}
+
+/// The derivations of the store that was asked for, else of this machine's; none if there is no store.
+fn live_files(options: &Options) -> Option<DrvFiles> {
+    let store = options.store.clone().unwrap_or_else(Store::system);
+    let real = store.real().to_owned();
+    real.is_dir()
+        .then(|| DrvFiles::new(store.dir().clone(), real, &options.limits))
 }
 
 /// Tells how many packages have no derivation that was read: an evaluation says nothing of patches.

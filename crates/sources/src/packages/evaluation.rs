@@ -111,8 +111,9 @@ impl Evaluation {
     fn look_up(&mut self, derivations: Derivations, options: &Options) -> Result<(), SourceError> {
         let mut builder = SubjectBuilder::new();
         let mut skipped = Skipped::default();
-        // Of those in a store only what packages are made of is read, not what they are built with.
+        // Of those in a store only what packages are made of is kept; what they are built with is only counted.
         let are_connected = !derivations.inputs.is_empty();
+        let are_live = derivations.live;
         for input in derivations.inputs {
             let kind = input.kind();
             if !kind.is_derivations() {
@@ -160,7 +161,20 @@ impl Evaluation {
         self.uses = are_connected
             .then(|| Uses::new(subject.graph, derivations))
             .flatten();
+        if self.uses.is_none() && are_live {
+            self.uses = self.uses_of_store(options);
+        }
         Ok(())
+    }
+
+    /// What the packages are built with, as far as it lies in a store.
+    fn uses_of_store(&self, options: &Options) -> Option<Uses> {
+        let files = super::live_files(options)?;
+        let paths = self.packages.iter().map(|package| {
+            let path = package.meta.drv_path.as_deref()?;
+            files.dir().parse_drv(path).ok()
+        });
+        Uses::of_files(&files, paths.collect(), options.limits.objects)
     }
 }
 

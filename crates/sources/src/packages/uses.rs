@@ -1,7 +1,11 @@
 //! Which packages of an evaluation are built with which: counts over the graph of their derivations.
 
 use rayon::prelude::*;
+use rustc_hash::{FxHashMap, FxHashSet};
 use snowguard_closure::{BATCH, Graph, GraphBuilder, NodeId, NodeSet};
+use snowguard_store::DrvPath;
+
+use crate::drv_files::DrvFiles;
 
 /// How the packages of an evaluation are built out of each other, as far as derivations were read.
 #[derive(Debug)]
@@ -19,6 +23,63 @@ impl Uses {
             .flatten()
             .any(|node| !graph.references(*node).is_empty());
         is_read.then_some(Self { graph, derivations })
+    }
+
+    /// Reads what the packages are built with where it lies, from their own derivations on, and keeps only what leads
+    /// to what. None as well if there is more than `most`: what were counted would be too few.
+    pub(super) fn of_files(
+        files: &DrvFiles,
+        packages: Vec<Option<DrvPath>>,
+        most: usize,
+    ) -> Option<Self> {
+        let mut builder = GraphBuilder::new();
+        let mut known: FxHashMap<DrvPath, NodeId> = FxHashMap::default();
+        let mut next: Vec<(NodeId, DrvPath)> = Vec::new();
+        let mut node = |path: &DrvPath, builder: &mut GraphBuilder, next: &mut Vec<_>| {
+            *known.entry(path.clone()).or_insert_with(|| {
+                let node = builder.node();
+                next.push((node, path.clone()));
+                node
+            })
+        };
+        let derivations: Vec<Option<NodeId>> = packages
+            .into_iter()
+            .map(|path| Some(node(&path?, &mut builder, &mut next)))
+            .collect();
+        let mut missing: FxHashSet<NodeId> = FxHashSet::default();
+        let mut seen = 0;
+        while !next.is_empty() {
+            let level = std::mem::take(&mut next);
+            seen += level.len();
+            if seen > most {
+                return None;
+            }
+            for batch in level.chunks(AT_ONCE) {
+                let read: Vec<_> = batch
+                    .par_iter()
+                    .map(|(_, path)| {
+                        let drv = files.read(path)?.ok()?;
+                        Some(drv.input_drvs().cloned().collect::<Vec<_>>())
+                    })
+                    .collect();
+                for ((from, _), inputs) in batch.iter().zip(read) {
+                    let Some(inputs) = inputs else {
+                        missing.insert(*from);
+                        continue;
+                    };
+                    for input in &inputs {
+                        let to = node(input, &mut builder, &mut next);
+                        builder.edge(*from, to);
+                    }
+                }
+            }
+        }
+        let is_read = |node: &NodeId| !missing.contains(node);
+        let derivations = derivations.into_iter();
+        Self::new(
+            builder.build(),
+            derivations.map(|node| node.filter(is_read)).collect(),
+        )
     }
 
     /// How many groups of packages are built with one of each group, directly or not, itself not counted.
@@ -70,6 +131,9 @@ impl Uses {
             .collect()
     }
 }
+
+/// How many derivations are read before what they need is noted.
+const AT_ONCE: usize = 2_048;
 
 #[cfg(test)]
 mod tests {

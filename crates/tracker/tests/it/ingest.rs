@@ -16,7 +16,7 @@ use snowguard_db::Database;
 use snowguard_db::evaluations::{Channel, Evaluations as _};
 use snowguard_http::{Client, Settings};
 use snowguard_sources::packages::Derivations;
-use snowguard_sources::{Input, Limits, Options};
+use snowguard_sources::{Input, Limits, Options, Store};
 use snowguard_testkit::nix::Nix;
 use snowguard_testkit::web::{Fault, Web};
 use snowguard_tracker::ingest::{
@@ -751,4 +751,40 @@ fn derivations_say_how_many_packages_are_built_with_one() {
     let read = read_file(&file, Derivations::default(), &options, &mut |_| ()).unwrap();
     assert!(matches!(world.take("0000002", read), Outcome::Taken(_)));
     assert_eq!(known(&world), counts);
+    // An evaluator has left them in a store, all but one: what lies there says the same of the others, and git is
+    // as it was.
+    let store = world.path("root/nix/store");
+    std::fs::create_dir_all(&store).unwrap();
+    for (at, inputs) in inputs.iter().enumerate().take(4) {
+        let inputs: Vec<String> = inputs
+            .iter()
+            .map(|drv| format!(r#"("{drv}",["out"])"#))
+            .collect();
+        let file = drv(at).replace("/nix/store/", "");
+        let (digit, name, _) = names[at];
+        let aterm = format!(
+            r#"Derive([("out","{}","","")],[{}],[],"x86_64-linux","/bin/sh",[],[])"#,
+            path(digit, &format!("{name}-built")),
+            inputs.join(",")
+        );
+        std::fs::write(store.join(file), aterm).unwrap();
+    }
+    let options = Options {
+        store: Some(Store::at_root(world.path("root").as_std_path())),
+        ..Options::default()
+    };
+    let live = || Derivations {
+        inputs: Vec::new(),
+        live: true,
+    };
+    let read = read_file(&file, live(), &options, &mut |_| ()).unwrap();
+    assert!(matches!(world.take("0000003", read), Outcome::Taken(_)));
+    let fewer = [("curl", 0), ("git", 0), ("libc", 2), ("openssl", 1)]
+        .map(|(key, count)| (key.to_owned(), count));
+    assert_eq!(known(&world), fewer);
+    // Nix has none of them: nothing is known of how they are built.
+    std::fs::remove_dir_all(&store).unwrap();
+    std::fs::create_dir(&store).unwrap();
+    let read = read_file(&file, live(), &options, &mut |_| ()).unwrap();
+    assert!(read.uses.is_none());
 }
