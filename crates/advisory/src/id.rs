@@ -68,6 +68,13 @@ impl From<CveId> for AdvisoryId {
     }
 }
 
+/// Ids are ordered and told apart as their texts are.
+impl std::borrow::Borrow<str> for AdvisoryId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for AdvisoryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)

@@ -3,32 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::delta::{self, DeltaError};
-use super::group::group;
+use super::group::{Groups, group, is_cve};
 use super::items::{Source, SourceKind};
 use super::layout::{Section, Writer, assemble, little_endian};
-use super::segment::{bucket_of, days, key_of};
-use super::strings::Strings;
+use super::packed::{
+    Level, Packed, Records, Unpacked, copy_entry, keys_of, number, write_date, write_epss,
+    write_exploited, write_ssvc,
+};
+use super::segment::bucket_of;
 use super::touched::Touched;
-use crate::id::AdvisoryId;
-use crate::identity::{Named, Product};
-use crate::range::{Lower, Span, Upper};
-use crate::record::{Affected, Platform, PlatformSet, Record};
-use crate::severity::{Exploitation, Severity};
+use crate::record::Record;
 
 /// Takes records and makes an index of them.
+///
+/// It keeps them packed: about as large as the index will be.
 #[derive(Default)]
 pub struct Builder {
     sources: BTreeMap<String, Draft>,
+    records: Packed,
 }
 
 #[derive(Default)]
 struct Draft {
     kind: SourceKind,
-    records: Vec<Record>,
+    /// By which number its records say that they are of it.
+    number: u32,
+    records: u64,
     skipped: u64,
     newest: Option<Date>,
     newest_range: Option<Date>,
@@ -55,11 +58,17 @@ impl Builder {
 
     /// Adds a record of a source. Sources are told apart by name; the order of calls is of no
     /// consequence.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "its memory is given back here"
+    )]
     pub fn add(&mut self, source: &str, kind: SourceKind, record: Record) {
         let draft = self.draft(source, kind);
         draft.newest = draft.newest.max(record.newest_date());
         draft.newest_range = draft.newest_range.max(record.newest_range());
-        draft.records.push(record);
+        draft.records += 1;
+        let number = draft.number;
+        self.records.add(number, &record);
     }
 
     /// Counts a record that could not be read.
@@ -69,24 +78,24 @@ impl Builder {
 
     fn draft(&mut self, source: &str, kind: SourceKind) -> &mut Draft {
         if !self.sources.contains_key(source) {
-            self.sources.insert(
-                source.to_owned(),
-                Draft {
-                    kind,
-                    ..Draft::default()
-                },
-            );
+            let draft = Draft {
+                kind,
+                number: number(self.sources.len()),
+                ..Draft::default()
+            };
+            self.sources.insert(source.to_owned(), draft);
         }
         self.sources.entry(source.to_owned()).or_default()
     }
 
     /// Makes the index.
-    pub fn finish(mut self) -> Built {
-        self.sort();
-        let records = self.records();
-        let groups = group(&records);
-        let assembly = self.assemble(&groups, &records);
-        assembly.finish(&self.sources, Vec::new())
+    pub fn finish(self) -> Built {
+        let (sources, records) = self.sort();
+        let groups = group(&records, |_, _| true);
+        let assembly = Assembly::of(&records, &groups);
+        drop(groups);
+        let parts = assembly.finish();
+        parts.join(&sources, records, Vec::new())
     }
 
     /// Makes a delta of a base: the groups that changed since, and what they supersede.
@@ -108,237 +117,180 @@ impl Builder {
             draft.newest = source.newest;
             draft.newest_range = source.newest_range;
         }
-        self.sort();
-        let records = self.records();
-        let mut groups = group(&records);
-        groups.retain(|id, members| {
-            touched.contains(id)
-                || id.cve().is_none()
-                    && members
-                        .iter()
-                        .flat_map(|&at| names(records[at].1))
-                        .any(|name| touched.contains(name))
+        let (sources, records) = self.sort();
+        let strings = &records.strings;
+        let groups = group(&records, |name, members| {
+            let name = strings.at(name);
+            let mut names = members.iter().flat_map(|at| records.names(*at));
+            touched.contains(name)
+                || !is_cve(name) && names.any(|name| touched.contains(strings.text(name)))
         });
-        let assembly = self.assemble(&groups, &records);
-        let shared = assembly
-            .placed
-            .iter()
-            .filter(|(at, _)| {
-                names(records[**at].1).any(|name| name.cve().is_some() && !touched.contains(name))
-            })
+        let assembly = Assembly::of(&records, &groups);
+        let is_shared = |at: u32| {
+            let mut names = records.names(at).map(|name| strings.text(name));
+            names.any(|name| is_cve(name) && !touched.contains(name))
+        };
+        let placed = (0..).zip(&assembly.placed);
+        let shared = placed
+            .filter_map(|(at, placed)| Some((at, placed.as_ref()?)))
+            .filter(|(at, _)| is_shared(*at))
             .map(|(_, entries)| entries.len())
             .sum();
-        let names: Vec<&str> = self.sources.keys().map(String::as_str).collect();
+        let names: Vec<&str> = sources.keys().map(String::as_str).collect();
         let overlay = delta::overlay(base, touched, shared, &names)?;
-        Ok(assembly.finish(&self.sources, overlay))
+        let parts = assembly.finish();
+        Ok(parts.join(&sources, records, overlay))
     }
 
-    fn sort(&mut self) {
-        for draft in self.sources.values_mut() {
-            draft.records.sort_by(|a, b| {
-                (&a.id, a.modified)
-                    .cmp(&(&b.id, b.modified))
-                    .then_with(|| in_full(a).cmp(&in_full(b)))
-            });
+    fn sort(self) -> (BTreeMap<String, Draft>, Records) {
+        let Self {
+            sources,
+            mut records,
+        } = self;
+        let mut places = vec![0; sources.len()];
+        for (place, (name, draft)) in (0..).zip(&sources) {
+            places[draft.number as usize] = place;
+            records.strings.number(name);
         }
-    }
-
-    /// All records, each with the number of its source.
-    fn records(&self) -> Vec<(u32, &Record)> {
-        (0..)
-            .zip(self.sources.values())
-            .flat_map(|(source, draft)| draft.records.iter().map(move |record| (source, record)))
-            .collect()
-    }
-
-    fn assemble<'b>(
-        &'b self,
-        groups: &BTreeMap<AdvisoryId, Vec<usize>>,
-        records: &[(u32, &'b Record)],
-    ) -> Assembly<'b> {
-        let strings = Strings::of(self.sources.keys().map(String::as_str), records);
-        let mut assembly = Assembly::new(strings, groups);
-        for (id, members) in groups {
-            assembly.add(id, members, records);
-        }
-        assembly
+        (sources, records.sort(&places))
     }
 }
 
-/// All names that a record has.
-fn names(record: &Record) -> impl Iterator<Item = &AdvisoryId> {
-    std::iter::once(&record.id).chain(&record.aliases)
-}
-
-/// What orders records of one id and day, so that the order of calls is of no consequence.
-fn in_full(record: &Record) -> Option<String> {
-    serde_json::to_string(record).ok()
-}
+/// A key, by its kind and the rank of its text, and an entry that is filed under it.
+type Posting = (u8, u32, u32);
 
 struct Assembly<'a> {
-    strings: Strings<'a>,
+    records: &'a Records,
     /// The vulnerabilities of which each record speaks.
-    spoken_of: FxHashMap<usize, Vec<u32>>,
+    spoken_of: Lists,
     vulnerabilities: Writer,
     vulnerability_ends: Vec<u32>,
     entries: Writer,
     entry_ends: Vec<u32>,
-    ids: BTreeSet<(u32, u32)>,
-    postings: BTreeMap<String, Vec<u32>>,
-    /// Which vulnerabilities a record's entries already stand for: records with several CVEs share
-    /// their entries.
-    placed: FxHashMap<usize, Vec<u32>>,
+    /// Ranks of names, and vulnerabilities.
+    ids: Vec<(u32, u32)>,
+    postings: Vec<Posting>,
+    /// The entries of each record: those with several CVEs share them.
+    placed: Vec<Option<std::ops::Range<u32>>>,
 }
 
 impl<'a> Assembly<'a> {
-    fn new(strings: Strings<'a>, groups: &BTreeMap<AdvisoryId, Vec<usize>>) -> Self {
-        let mut spoken_of: FxHashMap<usize, Vec<u32>> = FxHashMap::default();
-        for (members, number) in groups.values().zip(0..) {
-            for &at in members {
-                spoken_of.entry(at).or_default().push(number);
-            }
-        }
-        Self {
-            strings,
-            spoken_of,
+    fn of(records: &'a Records, groups: &Groups) -> Self {
+        let pairs = || {
+            let groups = (0..).zip(groups.iter());
+            groups.flat_map(|(number, (_, members))| members.iter().map(move |at| (*at, number)))
+        };
+        let mut assembly = Self {
+            records,
+            spoken_of: Lists::of(records.len(), pairs),
             vulnerabilities: Writer::default(),
             vulnerability_ends: Vec::new(),
             entries: Writer::default(),
             entry_ends: Vec::new(),
-            ids: BTreeSet::new(),
-            postings: BTreeMap::new(),
-            placed: FxHashMap::default(),
+            ids: Vec::new(),
+            postings: Vec::new(),
+            placed: vec![None; records.len()],
+        };
+        for (name, members) in groups.iter() {
+            assembly.add(name, members);
         }
+        assembly
     }
 
-    fn add(&mut self, id: &AdvisoryId, members: &[usize], records: &[(u32, &Record)]) {
-        let number = len_u32(&self.vulnerability_ends);
+    /// Adds a vulnerability: the rank of its name, and its records.
+    fn add(&mut self, name: u32, members: &[u32]) {
+        let vulnerability = number(self.vulnerability_ends.len());
+        let strings = &self.records.strings;
+        // The record that bears the name speaks first; the rest in order of id.
+        let id = |at: u32| strings.rank(self.records.id(at));
+        let mut ranked: Vec<(u32, Unpacked<'_>)> = members
+            .iter()
+            .map(|at| (*at, self.records.get(*at)))
+            .collect();
         let mut entries = Vec::new();
-        for &at in members {
-            let (source, record) = records[at];
-            entries.extend(self.place(at, source, record));
+        for (at, record) in &ranked {
+            entries.extend(self.place(*at, record));
         }
-        let all = || members.iter().map(|&at| records[at].1);
-        let mut names: BTreeSet<&AdvisoryId> = BTreeSet::new();
-        for record in all() {
+        ranked.sort_by_key(|(at, _)| (id(*at) != name, id(*at)));
+        let mut names: BTreeSet<u32> = BTreeSet::new();
+        for at in members {
             // Another CVE in the aliases is another vulnerability.
-            names.extend(
-                std::iter::once(&record.id)
-                    .chain(&record.aliases)
-                    .filter(|n| n.cve().is_none()),
-            );
+            let others = self.records.names(*at);
+            let others = others.filter(|other| !is_cve(strings.text(*other)));
+            names.extend(others.map(|other| strings.rank(other)));
         }
-        names.remove(id);
-        self.ids.insert((self.strings.number(id.as_str()), number));
-        for name in &names {
-            self.ids
-                .insert((self.strings.number(name.as_str()), number));
-        }
-        self.write_vulnerability(id, &names, members, records, &entries);
+        names.remove(&name);
+        self.ids.push((name, vulnerability));
+        self.ids
+            .extend(names.iter().map(|name| (*name, vulnerability)));
+        self.write_vulnerability(name, &names, members, &ranked, &entries);
         self.vulnerability_ends
-            .push(len_u32(&self.vulnerabilities.0));
+            .push(number(self.vulnerabilities.0.len()));
     }
 
     fn write_vulnerability(
         &mut self,
-        id: &AdvisoryId,
-        names: &BTreeSet<&AdvisoryId>,
-        members: &[usize],
-        records: &[(u32, &Record)],
+        name: u32,
+        names: &BTreeSet<u32>,
+        members: &[u32],
+        ranked: &[(u32, Unpacked<'_>)],
         entries: &[u32],
     ) {
-        let strings = &self.strings;
-        let all = || members.iter().map(|&at| records[at].1);
-        // The record that bears the id speaks first; the rest in order of id.
-        let mut ranked: Vec<&Record> = all().collect();
-        ranked.sort_by_key(|record| (record.id != *id, &record.id));
-        let own_withdrawn = ranked.iter().any(|r| r.id == *id && r.withdrawn);
-        let withdrawn = own_withdrawn || ranked.iter().all(|r| r.withdrawn);
-        let mut severities: Vec<&Severity> = Vec::new();
-        for severity in ranked
-            .iter()
-            .filter(|r| !r.withdrawn)
-            .flat_map(|r| &r.severities)
-        {
-            if !severities.contains(&severity) {
-                severities.push(severity);
+        let strings = &self.records.strings;
+        let id = |at: u32| strings.rank(self.records.id(at));
+        let all = || ranked.iter().map(|(_, record)| record);
+        let mut own = ranked.iter().filter(|(at, _)| id(*at) == name);
+        let withdrawn =
+            own.any(|(_, record)| record.withdrawn) || all().all(|record| record.withdrawn);
+        let mut severities: Vec<Level> = Vec::new();
+        let holding = all().filter(|record| !record.withdrawn);
+        for severity in holding.flat_map(|record| &record.severities) {
+            if !severities.contains(severity) {
+                severities.push(*severity);
             }
         }
-        let fixes: BTreeSet<_> = ranked.iter().flat_map(|r| &r.fixes).collect();
-        let exploited = ranked
-            .iter()
-            .filter_map(|r| r.exploited)
+        let fixes: BTreeSet<&[u8]> = all().flat_map(|record| record.fixes.clone()).collect();
+        let exploited = all()
+            .filter_map(|record| record.exploited)
             .max_by_key(|e| (e.due.is_some(), e.ransomware));
-        let epss = ranked.iter().filter_map(|r| r.epss).max_by_key(|e| e.date);
-        let ssvc = ranked.iter().find_map(|r| r.ssvc);
-        let summary = ranked.iter().find_map(|r| r.summary.as_deref());
 
         let out = &mut self.vulnerabilities;
-        out.number(strings.number(id.as_str()).into());
+        out.number(name.into());
         out.byte(u8::from(withdrawn));
         out.count(fixes.len());
         for fix in fixes {
-            out.bytes(fix.as_bytes());
+            out.bytes(fix);
         }
-        for date in [
-            ranked.iter().filter_map(|r| r.published).min(),
-            ranked.iter().filter_map(|r| r.modified).max(),
-        ] {
-            write_date(out, date);
-        }
-        match summary {
-            Some(text) => out.number(u64::from(strings.number(text)) + 1),
+        write_date(out, all().filter_map(|record| record.published).min());
+        write_date(out, all().filter_map(|record| record.modified).max());
+        match all().find_map(|record| record.summary) {
+            Some(text) => out.number(u64::from(strings.rank(text)) + 1),
             None => out.number(0),
         }
         out.count(names.len());
         for name in names {
-            out.number(strings.number(name.as_str()).into());
+            out.number((*name).into());
         }
         out.count(severities.len());
         for severity in severities {
             match severity {
-                Severity::Word(rating) => out.byte(*rating as u8),
-                Severity::Vector(vector) => {
+                Level::Word(rating) => out.byte(rating),
+                Level::Vector(vector) => {
                     out.byte(0x80);
-                    out.number(strings.number(vector.as_str()).into());
+                    out.number(strings.rank(vector).into());
                 }
             }
         }
-        match exploited {
-            None => out.byte(0),
-            Some(exploited) => {
-                out.byte(if exploited.ransomware { 2 } else { 1 });
-                write_date(out, Some(exploited.since));
-                write_date(out, exploited.due);
-            }
-        }
-        match epss {
-            None => out.byte(0),
-            Some(epss) => {
-                out.byte(1);
-                out.bytes(&epss.probability.to_le_bytes());
-                out.bytes(&epss.percentile.to_le_bytes());
-                write_date(out, epss.date);
-            }
-        }
-        let tri = |value: Option<bool>| value.map_or(0, |v| 1 + u8::from(v));
-        match ssvc {
-            None => out.byte(0),
-            Some(ssvc) => {
-                out.byte(match ssvc.exploitation {
-                    Exploitation::None => 1,
-                    Exploitation::Poc => 2,
-                    Exploitation::Active => 3,
-                });
-                out.byte(tri(ssvc.automatable) | tri(ssvc.total_impact) << 2);
-            }
-        }
+        write_exploited(out, exploited);
+        let epss = all().filter_map(|record| record.epss);
+        write_epss(out, epss.max_by_key(|epss| epss.date));
+        write_ssvc(out, all().find_map(|record| record.ssvc));
         out.count(members.len());
-        for &at in members {
-            let (source, record) = records[at];
-            out.number(strings.number(record.id.as_str()).into());
-            out.number(source.into());
-            out.byte(u8::from(record.withdrawn));
+        for at in members {
+            let record = ranked.iter().find(|(other, _)| other == at);
+            out.number(id(*at).into());
+            out.number(self.records.source(*at).into());
+            out.byte(u8::from(record.is_some_and(|(_, record)| record.withdrawn)));
         }
         out.count(entries.len());
         for entry in entries {
@@ -347,149 +299,102 @@ impl<'a> Assembly<'a> {
     }
 
     /// Writes the entries of a record once; withdrawn records have none.
-    fn place(&mut self, at: usize, source: u32, record: &Record) -> Vec<u32> {
+    fn place(&mut self, at: u32, record: &Unpacked<'_>) -> std::ops::Range<u32> {
         if record.withdrawn {
-            return Vec::new();
+            return 0..0;
         }
-        if let Some(placed) = self.placed.get(&at) {
+        if let Some(Some(placed)) = self.placed.get(at as usize) {
             return placed.clone();
         }
-        let mut unique: Vec<&Affected> = Vec::with_capacity(record.affects.len());
+        let mut unique: Vec<&[u8]> = Vec::with_capacity(record.affects.len());
         for affected in &record.affects {
-            if !unique.contains(&affected) || unique.len() > 500 {
+            if !unique.contains(affected) || unique.len() > 500 {
                 unique.push(affected);
             }
         }
-        let mut placed = Vec::with_capacity(unique.len());
+        let first = number(self.entry_ends.len());
         for affected in unique {
-            let number = len_u32(&self.entry_ends);
-            self.write_entry(at, source, record, affected);
-            self.entry_ends.push(len_u32(&self.entries.0));
-            placed.push(number);
-            let keys: BTreeSet<String> = affected.products.iter().map(key_of).collect();
-            for key in keys {
-                self.postings.entry(key).or_default().push(number);
-            }
+            let entry = number(self.entry_ends.len());
+            self.write_entry(at, affected);
+            self.entry_ends.push(number(self.entries.0.len()));
+            let rank = |text: u32| self.records.strings.rank(text);
+            let keys = keys_of(affected).into_iter();
+            let keys: BTreeSet<(u8, u32)> = keys.map(|(kind, text)| (kind, rank(text))).collect();
+            let filed = keys.into_iter().map(|(kind, text)| (kind, text, entry));
+            self.postings.extend(filed);
         }
-        self.placed.insert(at, placed.clone());
+        let placed = first..number(self.entry_ends.len());
+        if let Some(place) = self.placed.get_mut(at as usize) {
+            *place = Some(placed.clone());
+        }
         placed
     }
 
-    fn write_entry(&mut self, at: usize, source: u32, record: &Record, affected: &Affected) {
-        let strings = &self.strings;
+    fn write_entry(&mut self, at: u32, affected: &[u8]) {
+        let strings = &self.records.strings;
         let out = &mut self.entries;
-        out.number(strings.number(record.id.as_str()).into());
-        out.number(source.into());
-        let vulnerabilities = self.spoken_of.get(&at).map_or(&[][..], Vec::as_slice);
+        out.number(strings.rank(self.records.id(at)).into());
+        out.number(self.records.source(at).into());
+        let vulnerabilities = self.spoken_of.get(at);
         out.count(vulnerabilities.len());
         for number in vulnerabilities {
             out.number((*number).into());
         }
-        match &affected.by {
-            Some(by) => out.number(u64::from(strings.number(by)) + 1),
-            None => out.number(0),
-        }
-        let bits = |systems: &[Platform]| systems.iter().copied().collect::<PlatformSet>().bits();
-        out.byte(u8::from(affected.upstream));
-        out.byte(bits(&affected.platforms) | bits(&affected.prose_platforms) << 4);
-        out.byte(affected.scheme as u8 | (affected.default as u8) << 4);
-        write_products(out, strings, &affected.products);
-        write_products(out, strings, &affected.only_with);
-        out.count(affected.rules.len());
-        for rule in &affected.rules {
-            let text = |text: &str| u64::from(strings.number(text));
-            let (shape, a, b) = match &rule.span {
-                Span::Exact(version) => (0, Some(text(version)), None),
-                Span::Text(prose) => (1, Some(text(prose)), None),
-                Span::Between(lower, upper) => {
-                    let (low, a) = match lower {
-                        Lower::Start => (0, None),
-                        Lower::From(version) => (1, Some(text(version))),
-                        Lower::After(version) => (2, Some(text(version))),
-                    };
-                    let (up, b) = match upper {
-                        Upper::Open => (0, None),
-                        Upper::Before(version) => (1, Some(text(version))),
-                        Upper::UpTo(version) => (2, Some(text(version))),
-                        Upper::Within(version) => (3, Some(text(version))),
-                    };
-                    (2 + low + 3 * up, a, b)
-                }
-            };
-            out.byte(rule.status as u8 | shape << 2);
-            for number in [a, b].into_iter().flatten() {
-                out.number(number);
-            }
-        }
+        copy_entry(out, affected, strings);
     }
 
-    fn finish(self, sources: &BTreeMap<String, Draft>, of_delta: Vec<(Section, Vec<u8>)>) -> Built {
+    fn finish(mut self) -> Parts {
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        let ids = self.ids.iter();
+        let ids: Vec<u32> = ids.flat_map(|(id, number)| [*id, *number]).collect();
         let (buckets, keys, postings) = self.write_keys();
-        let mut listed = Writer::default();
-        listed.count(sources.len());
-        for (name, draft) in sources {
-            listed.number(self.strings.number(name).into());
-            listed.byte(draft.kind as u8);
-            listed.number(draft.total.unwrap_or(draft.records.len() as u64));
-            listed.number(draft.skipped);
-            write_date(&mut listed, draft.newest);
-            write_date(&mut listed, draft.newest_range);
-        }
-        let mut string_ends = Vec::with_capacity(self.strings.sorted.len());
-        let mut text = Vec::new();
-        for string in &self.strings.sorted {
-            text.extend_from_slice(string.as_bytes());
-            string_ends.push(len_u32(&text));
-        }
-        let ids = self
-            .ids
-            .iter()
-            .flat_map(|&(id, vulnerability)| [id, vulnerability])
-            .collect::<Vec<_>>();
-        let (vulnerabilities, entries) = (self.vulnerability_ends.len(), self.entry_ends.len());
-        let mut sections = vec![
-            (Section::StringEnds, little_endian(&string_ends)),
-            (Section::Strings, text),
-            (Section::Sources, listed.0),
-            (
-                Section::VulnerabilityEnds,
-                little_endian(&self.vulnerability_ends),
-            ),
-            (Section::Vulnerabilities, self.vulnerabilities.0),
-            (Section::EntryEnds, little_endian(&self.entry_ends)),
-            (Section::Entries, self.entries.0),
-            (Section::Buckets, buckets),
-            (Section::Keys, keys),
-            (Section::Postings, postings),
-            (Section::Ids, little_endian(&ids)),
-        ];
-        sections.extend(of_delta);
-        let bytes = assemble(&sections);
-        Built {
-            bytes,
-            vulnerabilities,
-            entries,
+        Parts {
+            vulnerabilities: self.vulnerability_ends.len(),
+            entries: self.entry_ends.len(),
+            sections: vec![
+                (
+                    Section::VulnerabilityEnds,
+                    little_endian(&self.vulnerability_ends),
+                ),
+                (Section::Vulnerabilities, self.vulnerabilities.0),
+                (Section::EntryEnds, little_endian(&self.entry_ends)),
+                (Section::Entries, self.entries.0),
+                (Section::Buckets, buckets),
+                (Section::Keys, keys),
+                (Section::Postings, postings),
+                (Section::Ids, little_endian(&ids)),
+            ],
         }
     }
 
     /// Keys by hash, in about as many buckets as there are keys.
-    fn write_keys(&self) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
-        let mut hashed: Vec<(u64, &str, &[u32])> = self
-            .postings
-            .iter()
-            .map(|(key, entries)| (xxh3_64(key.as_bytes()), key.as_str(), entries.as_slice()))
+    fn write_keys(&mut self) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+        let strings = &self.records.strings;
+        let mut filed = std::mem::take(&mut self.postings);
+        filed.sort_unstable();
+        let mut hashed: Vec<(u64, &[Posting])> = filed
+            .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
+            .map(|own| {
+                let (kind, text) = own
+                    .first()
+                    .map_or((0, ""), |(kind, text, _)| (*kind, strings.at(*text)));
+                let key = format!("{}:{text}", char::from(kind));
+                (xxh3_64(key.as_bytes()), own)
+            })
             .collect();
         let count = hashed.len().next_power_of_two();
-        hashed.sort_by_key(|(hash, key, _)| (bucket_of(*hash, count), *hash, *key));
+        // Those of one hash are in their order already.
+        hashed.sort_by_key(|(hash, _)| (bucket_of(*hash, count), *hash));
         let mut buckets = vec![0_u32; count + 1];
         let (mut keys, mut postings) = (Vec::new(), Vec::new());
-        for (hash, key, entries) in hashed {
+        for (hash, own) in hashed {
+            let Some(&(kind, text, _)) = own.first() else {
+                continue;
+            };
             buckets[bucket_of(hash, count) + 1] += 1;
-            // The first byte of a key is its kind, the rest is a string of the table.
-            let kind = u32::from(key.as_bytes().first().copied().unwrap_or_default());
-            let text = key.get(2..).unwrap_or_default();
-            keys.extend([kind, self.strings.number(text), len_u32(&postings)]);
-            postings.extend_from_slice(entries);
+            keys.extend([kind.into(), text, number(postings.len())]);
+            postings.extend(own.iter().map(|(_, _, entry)| *entry));
         }
         for at in 1..buckets.len() {
             buckets[at] += buckets[at - 1];
@@ -502,49 +407,78 @@ impl<'a> Assembly<'a> {
     }
 }
 
-fn write_products(out: &mut Writer, strings: &Strings<'_>, products: &[Product]) {
-    out.count(products.len());
-    for product in products {
-        match product {
-            Product::Package(key) => {
-                out.byte(0);
-                out.number(strings.number(key.as_str()).into());
-            }
-            Product::Repository(key) => {
-                out.byte(1);
-                out.number(strings.number(key.as_str()).into());
-            }
-            Product::Named(Named {
-                name,
-                vendor,
-                part,
-                target_software,
-            }) => {
-                let part = part.map_or(0, |part| 1 + part as u8);
-                let flags = u8::from(vendor.is_some()) | u8::from(target_software.is_some()) << 1;
-                out.byte(2 | flags << 2 | part << 4);
-                out.number(strings.number(name.as_str()).into());
-                for text in [vendor, target_software].into_iter().flatten() {
-                    out.number(strings.number(text.as_str()).into());
-                }
-            }
+/// What the index has beside its strings and sources.
+struct Parts {
+    vulnerabilities: usize,
+    entries: usize,
+    sections: Vec<(Section, Vec<u8>)>,
+}
+
+impl Parts {
+    fn join(
+        self,
+        sources: &BTreeMap<String, Draft>,
+        records: Records,
+        of_delta: Vec<(Section, Vec<u8>)>,
+    ) -> Built {
+        // The records themselves are written.
+        let strings = records.strings;
+        let mut listed = Writer::default();
+        listed.count(sources.len());
+        for (name, draft) in sources {
+            listed.number(strings.rank_of(name).into());
+            listed.byte(draft.kind as u8);
+            listed.number(draft.total.unwrap_or(draft.records));
+            listed.number(draft.skipped);
+            write_date(&mut listed, draft.newest);
+            write_date(&mut listed, draft.newest_range);
+        }
+        let mut sections = Vec::from(strings.sections());
+        sections.push((Section::Sources, listed.0));
+        sections.extend(self.sections);
+        sections.extend(of_delta);
+        Built {
+            bytes: assemble(sections),
+            vulnerabilities: self.vulnerabilities,
+            entries: self.entries,
         }
     }
 }
 
-fn write_date(out: &mut Writer, date: Option<Date>) {
-    match date {
-        // Day zero is none, so that the common case takes one byte.
-        None => out.signed(0),
-        Some(date) => out.signed(match days(date) {
-            day if day >= 0 => day + 1,
-            day => day,
-        }),
-    }
+/// A list of numbers for each of many things.
+struct Lists {
+    ends: Vec<u32>,
+    numbers: Vec<u32>,
 }
 
-/// Sections stay far below 4 GiB: all of CVE is under 100 MB. Beyond it the builder saturates and
-/// the reader finds the index corrupt, which is told.
-fn len_u32<T>(items: &[T]) -> u32 {
-    u32::try_from(items.len()).unwrap_or(u32::MAX)
+impl Lists {
+    /// Of pairs of a thing and a number. Each thing's numbers stay in their order.
+    fn of<P: Iterator<Item = (u32, u32)>>(things: usize, pairs: impl Fn() -> P) -> Self {
+        // First where each begins; by its numbers it moves to where it ends.
+        let mut ends = vec![0_u32; things + 1];
+        for (thing, _) in pairs() {
+            ends[thing as usize + 1] += 1;
+        }
+        for at in 1..ends.len() {
+            ends[at] += ends[at - 1];
+        }
+        let total = ends.last().copied().unwrap_or(0);
+        let mut numbers = vec![0; total as usize];
+        for (thing, number) in pairs() {
+            let place = &mut ends[thing as usize];
+            numbers[*place as usize] = number;
+            *place += 1;
+        }
+        Self { ends, numbers }
+    }
+
+    fn get(&self, thing: u32) -> &[u32] {
+        let thing = thing as usize;
+        let before = thing
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
+        let (start, end) = (before.copied().unwrap_or(0), self.ends.get(thing));
+        let range = start as usize..end.copied().unwrap_or(start) as usize;
+        self.numbers.get(range).unwrap_or_default()
+    }
 }

@@ -1,60 +1,99 @@
 //! Which records speak of the same vulnerability.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use rustc_hash::FxHashMap;
 
-use crate::id::{AdvisoryId, CveId};
-use crate::record::Record;
+use super::packed::{Records, number};
+use crate::id::CveId;
+
+/// The vulnerabilities in order of their names, each with the records that speak of it.
+pub(super) struct Groups {
+    /// The rank of each one's name.
+    names: Vec<u32>,
+    /// Where the records of each end.
+    ends: Vec<u32>,
+    records: Vec<u32>,
+}
+
+impl Groups {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &[u32])> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let ranges = starts.zip(&self.ends);
+        self.names.iter().zip(ranges).map(|(name, (start, end))| {
+            let range = *start as usize..*end as usize;
+            (*name, self.records.get(range).unwrap_or_default())
+        })
+    }
+}
 
 /// Brings together what speaks of one vulnerability: a CVE, or ids that are linked by aliases and
 /// have no CVE. A record with several CVEs speaks of each.
 ///
-/// Scores alone make no vulnerability: without this, EPSS would triple the index.
-pub(super) fn group(records: &[(u32, &Record)]) -> BTreeMap<AdvisoryId, Vec<usize>> {
-    let mut groups: BTreeMap<AdvisoryId, Vec<usize>> = BTreeMap::new();
-    let mut linked: FxHashMap<&AdvisoryId, usize> = FxHashMap::default();
-    let mut parents: Vec<usize> = (0..records.len()).collect();
+/// Scores alone make no vulnerability: without this, EPSS would triple the index. `is_kept` says of the others, by
+/// name and records, whether they are wanted.
+pub(super) fn group(records: &Records, is_kept: impl Fn(u32, &[u32]) -> bool) -> Groups {
+    let strings = &records.strings;
+    // Of a vulnerability, by the rank of its name, and a record.
+    let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(records.len());
+    let mut linked: FxHashMap<u32, u32> = FxHashMap::default();
+    let mut parents: Vec<u32> = (0..number(records.len())).collect();
     let mut loose = Vec::new();
-    for (at, (_, record)) in records.iter().enumerate() {
-        let cves: BTreeSet<CveId> = std::iter::once(&record.id)
-            .chain(&record.aliases)
-            .filter_map(AdvisoryId::cve)
-            .collect();
-        for cve in &cves {
-            groups.entry((*cve).into()).or_default().push(at);
-        }
-        if cves.is_empty() {
+    for at in 0..number(records.len()) {
+        let before = pairs.len();
+        let cves = records.names(at).filter(|name| is_cve(strings.text(*name)));
+        pairs.extend(cves.map(|name| (strings.rank(name), at)));
+        if pairs.len() == before {
             loose.push(at);
-            for id in std::iter::once(&record.id).chain(&record.aliases) {
-                let other = *linked.entry(id).or_insert(at);
+            for name in records.names(at) {
+                let other = *linked.entry(name).or_insert(at);
                 let (a, b) = (root(&mut parents, at), root(&mut parents, other));
-                parents[a.max(b)] = a.min(b);
+                parents[a.max(b) as usize] = a.min(b);
             }
         }
     }
-    let mut families: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for at in loose {
-        families.entry(root(&mut parents, at)).or_default().push(at);
-    }
-    for members in families.into_values() {
-        if let Some(id) = members.iter().map(|&at| &records[at].1.id).min() {
-            groups.entry(id.clone()).or_default().extend(members);
+    drop(linked);
+    let families = loose.into_iter().map(|at| (root(&mut parents, at), at));
+    let mut families: Vec<(u32, u32)> = families.collect();
+    families.sort_unstable();
+    for family in families.chunk_by(|a, b| a.0 == b.0) {
+        let ids = family.iter().map(|(_, at)| strings.rank(records.id(*at)));
+        if let Some(first) = ids.min() {
+            pairs.extend(family.iter().map(|(_, at)| (first, *at)));
         }
     }
-    groups.retain(|_, members| {
-        members.iter().any(|&at| {
-            let record = records[at].1;
-            !record.affects.is_empty() || record.exploited.is_some() || record.withdrawn
-        })
-    });
+    drop(families);
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut groups = Groups {
+        names: Vec::new(),
+        ends: Vec::new(),
+        records: Vec::with_capacity(pairs.len()),
+    };
+    for group in pairs.chunk_by(|a, b| a.0 == b.0) {
+        let Some(&(name, _)) = group.first() else {
+            continue;
+        };
+        let start = groups.records.len();
+        groups.records.extend(group.iter().map(|(_, at)| *at));
+        let own = groups.records.get(start..).unwrap_or_default();
+        if own.iter().any(|at| records.speaks(*at)) && is_kept(name, own) {
+            groups.names.push(name);
+            groups.ends.push(number(groups.records.len()));
+        } else {
+            groups.records.truncate(start);
+        }
+    }
     groups
 }
 
-fn root(parents: &mut [usize], mut at: usize) -> usize {
-    while parents[at] != at {
-        parents[at] = parents[parents[at]];
-        at = parents[at];
+/// Whether a name is that of a CVE.
+pub(super) fn is_cve(name: &str) -> bool {
+    name.parse::<CveId>().is_ok()
+}
+
+fn root(parents: &mut [u32], mut at: u32) -> u32 {
+    while parents[at as usize] != at {
+        parents[at as usize] = parents[parents[at as usize] as usize];
+        at = parents[at as usize];
     }
     at
 }

@@ -194,8 +194,8 @@ pub enum OpenError {
 #[error("the index contradicts itself in its {0}; build it anew")]
 pub struct Corrupt(pub(super) &'static str);
 
-/// Puts sections together: those of a base, or those of a delta.
-pub(super) fn assemble(sections: &[(Section, Vec<u8>)]) -> Vec<u8> {
+/// Puts sections together: those of a base, or those of a delta. Each is given back as soon as it is in.
+pub(super) fn assemble(sections: Vec<(Section, Vec<u8>)>) -> Vec<u8> {
     let magic = if sections.len() == Section::ALL.len() {
         MAGIC
     } else {
@@ -218,7 +218,7 @@ pub(super) fn assemble(sections: &[(Section, Vec<u8>)]) -> Vec<u8> {
     );
     let mut offset = align(table);
     let mut rows = Vec::with_capacity(ROW * sections.len());
-    for (kind, content) in sections {
+    for (kind, content) in &sections {
         for number in [
             *kind as u64,
             offset as u64,
@@ -233,7 +233,7 @@ pub(super) fn assemble(sections: &[(Section, Vec<u8>)]) -> Vec<u8> {
     bytes.extend_from_slice(&rows);
     for (_, content) in sections {
         bytes.resize(align(bytes.len()), 0);
-        bytes.extend_from_slice(content);
+        bytes.extend_from_slice(&content);
     }
     bytes
 }
@@ -367,10 +367,9 @@ pub(super) fn number_at(section: &[u8], at: usize) -> Option<u32> {
 
 /// An array of 32-bit numbers.
 pub(super) fn little_endian(numbers: &[u32]) -> Vec<u8> {
-    numbers
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+    let mut bytes = Vec::with_capacity(4 * numbers.len());
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bytes
 }
 
 /// Whether a number is in a sorted array of 32-bit numbers.
@@ -510,7 +509,7 @@ mod tests {
             .into_iter()
             .map(|kind| (kind, vec![kind as u8; 20]))
             .collect();
-        let bytes = assemble(&sections);
+        let bytes = assemble(sections);
         check(&bytes).unwrap();
         assert_eq!(section(&bytes, Section::Strings), &[1; 20]);
         insta::assert_snapshot!(check(b"PK\x03\x04").unwrap_err(), @"this is not an advisory index");
@@ -532,7 +531,7 @@ mod tests {
             .into_iter()
             .map(|kind| (kind, vec![kind as u8; 20]))
             .collect();
-        let mut bytes = assemble(&sections);
+        let mut bytes = assemble(sections);
         *bytes.last_mut().unwrap() ^= 1;
         assert!(check(&bytes).is_err());
         reseal(&mut bytes);

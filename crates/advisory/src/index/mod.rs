@@ -16,6 +16,7 @@ mod group;
 mod items;
 mod layout;
 mod lists;
+mod packed;
 mod segment;
 mod strings;
 mod touched;

@@ -11,8 +11,7 @@ use super::layout::{
     Corrupt, OpenError, Reader, Section, check, check_delta, holds, number_at, section,
 };
 use super::lists::{ProductList, RuleList, Strings, VulnerabilityList, range_of, status};
-use super::view::{EntryId, Key, VulnerabilityId};
-use crate::identity::Product;
+use super::view::{EntryId, VulnerabilityId};
 use crate::order::Scheme;
 use crate::record::{Commit, PlatformSet};
 use crate::severity::{CvssVector, Epss, Exploitation, Exploited, Rating, Severity, Ssvc};
@@ -55,12 +54,6 @@ pub(super) struct DeltaHead<'a> {
     pub(super) overlay: Overlay<'a>,
 }
 
-/// A key as text: what is hashed.
-pub(super) fn key_of(product: &Product) -> String {
-    let (kind, text) = Key::of(product).parts();
-    format!("{}:{text}", char::from(kind))
-}
-
 pub(super) fn bucket_of(hash: u64, count: usize) -> usize {
     // The count is a power of two.
     usize::try_from(hash & (count as u64 - 1)).unwrap_or(0)
@@ -73,7 +66,7 @@ pub(super) fn days(date: Date) -> i64 {
         .map_or(0, |span| i64::from(span.get_days()))
 }
 
-fn date_of(days: i64) -> Option<Date> {
+pub(super) fn date_of(days: i64) -> Option<Date> {
     let days = i32::try_from(days).ok()?;
     jiff::civil::date(1970, 1, 1)
         .checked_add(jiff::Span::new().try_days(days).ok()?)
@@ -495,7 +488,7 @@ fn slice_of<'a>(ends: &[u8], items: &'a [u8], number: u32) -> Option<&'a [u8]> {
 }
 
 fn hash_of(kind: u8, text: &str) -> u64 {
-    // The same bytes as `key_of`, without building the text where it is short.
+    // The same bytes as those of `kind:text`, without building the text where it is short.
     let mut buffer = [0; 128];
     let length = text.len() + 2;
     if length <= buffer.len() {

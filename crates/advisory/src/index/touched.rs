@@ -45,7 +45,7 @@ impl Touched {
     }
 
     /// Whether a name is among them.
-    pub(super) fn contains(&self, name: &AdvisoryId) -> bool {
+    pub(super) fn contains(&self, name: &str) -> bool {
         self.0.contains(name)
     }
 }
