@@ -1,15 +1,17 @@
 //! Whose a connection is, by the process at its other end.
 //!
-//! Nix gives every builder the variable `out`, and a working directory of its own, whose name holds that of the
-//! derivation. Both are looked for at the process that holds the socket and at those that started it. This is for
-//! connections without a token; where it fails, nobody is guessed.
+//! A builder in Nix's sandbox has a root directory of its own, which it cannot choose: the kernel tells which. Without
+//! the sandbox, Nix gives every builder the variable `out`, and a working directory of its own, whose name holds that of
+//! the derivation. Both are looked for at the process that holds the socket and at those that started it; a builder can
+//! make them say something else. This is for connections without a token; where it fails, nobody is guessed.
 //!
 //! Sources: proc(5), and what Nix does for a build.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// So many processes up the tree are looked at.
 const MOST_UP: usize = 64;
@@ -24,6 +26,22 @@ pub(crate) struct Process {
     pub(crate) outputs: Vec<String>,
     /// The names of derivations that working directories tell.
     pub(crate) names: Vec<String>,
+    /// Its root directory, if it is another than ours.
+    pub(crate) root: Option<Place>,
+}
+
+/// A directory, whatever it is called: its device and its number there.
+pub(crate) type Place = (u64, u64);
+
+/// Which directory that is, if it is there and may be looked at.
+pub(crate) fn place(path: &Utf8Path) -> Option<Place> {
+    let data = path.metadata().ok()?;
+    Some((data.dev(), data.ino()))
+}
+
+/// Where Nix has the root directory of a builder in its sandbox: the two forms of its versions.
+pub(crate) fn roots(drv: &str) -> [Utf8PathBuf; 2] {
+    [".chroot/root", ".chroot"].map(|end| format!("{drv}{end}").into())
 }
 
 /// The process at the other end of a TCP connection, on this machine: `peer` is its address as it is seen here,
@@ -53,10 +71,12 @@ pub(crate) fn of_tcp(
 
 /// What a process and those that started it say.
 pub(crate) fn of_pid(processes: &Utf8Path, pid: u32) -> Process {
+    let ours = place(&processes.join("self/root"));
     let mut process = Process {
         pid,
         outputs: Vec::new(),
         names: Vec::new(),
+        root: place(&processes.join(format!("{pid}/root"))).filter(|root| Some(*root) != ours),
     };
     let mut at = pid;
     for _ in 0..MOST_UP {

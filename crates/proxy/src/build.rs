@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use snowguard_fod::policy::{Denial, Limits, Policy, Wanted};
 use snowguard_fod::{After, Class, Fod};
 use snowguard_store::hash::Notation;
@@ -38,7 +38,7 @@ pub(crate) struct Tally {
     pub(crate) received: u64,
     /// Answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// Requests after a limit was exceeded, of which nothing is written but this.
+    /// Requests after a limit was exceeded, or beyond what may be written, of which nothing is written but this.
     pub(crate) not_written: u64,
     /// Tunnels, whose bodies nobody saw.
     pub(crate) tunnels: u64,
@@ -102,13 +102,14 @@ impl Build {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A whole body came, with these hashes as SRI; whether one is the declared one.
-    pub(crate) fn body(&self, hashes: &[String]) -> Option<bool> {
+    /// A whole body came, with these hashes as SRI; whether one is the declared one. Another counts only if it is
+    /// this one's `alone`.
+    fn body(&self, hashes: &[String], alone: bool) -> Option<bool> {
         let declared = self.declared()?;
         let met = hashes.contains(&declared);
         let mut tally = self.tally();
         tally.met |= met;
-        if !met && tally.others.len() < MOST_BODIES {
+        if !met && alone && tally.others.len() < MOST_BODIES {
             let same = hashes
                 .iter()
                 .find(|hash| hash.split('-').next() == declared.split('-').next());
@@ -157,18 +158,34 @@ fn verdict(tally: &Tally, class: Class, has_declared: bool) -> Verdict {
     Verdict::Transient
 }
 
+/// What tells that requests are of some builds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum By {
+    /// Their token, and nothing else, but in an audit.
+    #[default]
+    Token,
+    /// Without a token, the process at the other end.
+    Process,
+    /// Their token; in an audit, which asks nobody for one, that there are no others in the network.
+    Network,
+}
+
 /// Builds that share a token.
 #[derive(Debug)]
 pub(crate) struct Group {
     /// A number for the evidence, which is no secret.
     pub(crate) id: u64,
+    /// What it is called, if it is no build and only watched.
+    pub(crate) name: Option<Box<str>>,
     pub(crate) builds: Vec<Arc<Build>>,
-    /// Whether requests without a token may be of these, if the process at the other end says so. What a process says
-    /// can be forged by another build: where builds were given a token, nothing else counts.
-    pub(crate) by_process: bool,
+    /// What tells that requests are theirs.
+    pub(crate) by: By,
     limits: Limits,
     requests: AtomicU64,
     bytes: AtomicU64,
+    /// So many bytes of evidence tell of its requests.
+    written: AtomicU64,
     exceeded: AtomicBool,
     over: watch::Sender<bool>,
     connections: Arc<Semaphore>,
@@ -211,12 +228,7 @@ impl Drop for Active {
 
 impl Group {
     /// Builds, and how many connections they may hold at a time.
-    pub(crate) fn new(
-        id: u64,
-        builds: Vec<Arc<Build>>,
-        by_process: bool,
-        connections: usize,
-    ) -> Self {
+    pub(crate) fn new(id: u64, builds: Vec<Arc<Build>>, by: By, connections: usize) -> Self {
         let zero = Limits {
             bytes: 0,
             requests: 0,
@@ -234,12 +246,29 @@ impl Group {
             }
         });
         Self {
+            by,
+            ..Self::with(id, builds, limits, connections)
+        }
+    }
+
+    /// Something that is no build, which is watched in an audit.
+    pub(crate) fn watched(id: u64, name: &str, limits: Limits, connections: usize) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..Self::with(id, Vec::new(), limits, connections)
+        }
+    }
+
+    fn with(id: u64, builds: Vec<Arc<Build>>, limits: Limits, connections: usize) -> Self {
+        Self {
             id,
+            name: None,
             builds,
-            by_process,
+            by: By::Token,
             limits,
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             exceeded: AtomicBool::new(false),
             over: watch::Sender::new(false),
             connections: Arc::new(Semaphore::new(connections)),
@@ -280,6 +309,13 @@ impl Group {
     /// Whether nothing was denied so far since a limit is exceeded.
     pub(crate) fn is_first_excess(&self) -> bool {
         !self.exceeded.swap(true, Ordering::Relaxed)
+    }
+
+    /// Notes that so much more is to be written of its requests; how much that is in all.
+    pub(crate) fn note(&self, bytes: u64) -> u64 {
+        self.written
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes)
     }
 
     /// A place for one more connection, if these builds do not hold too many.
@@ -355,9 +391,20 @@ pub(crate) struct Judgement {
     pub(crate) denial: Option<Denial>,
 }
 
-/// Judges a request that one of these builds made: it may be made if one of them may make it.
-pub(crate) fn judge(builds: &[Arc<Build>], wanted: &Wanted<'_>) -> Judgement {
+impl Judgement {
+    /// A whole body came, with these hashes as SRI; whether it is one that is declared.
+    pub(crate) fn body(&self, hashes: &[String]) -> Option<bool> {
+        let alone = self.builds.len() == 1;
+        let met = self.builds.iter().map(|build| build.body(hashes, alone));
+        met.max().flatten()
+    }
+}
+
+/// Judges a request that one of these builds made. Which of them is not known, so that all have to be allowed it; where
+/// it is watched only, it is of those that are.
+pub(crate) fn judge(builds: &[Arc<Build>], wanted: &Wanted<'_>, watched: bool) -> Judgement {
     let mut judgement = Judgement::default();
+    let mut is_public = false;
     for build in builds {
         match build.policy.judge(wanted) {
             Ok(route) => {
@@ -365,6 +412,7 @@ pub(crate) fn judge(builds: &[Arc<Build>], wanted: &Wanted<'_>) -> Judgement {
                     .because
                     .get_or_insert_with(|| route.because.to_string());
                 judgement.private |= route.private;
+                is_public |= !route.private;
                 judgement.builds.push(Arc::clone(build));
             }
             Err(denial) => {
@@ -372,10 +420,13 @@ pub(crate) fn judge(builds: &[Arc<Build>], wanted: &Wanted<'_>) -> Judgement {
             }
         }
     }
-    if judgement.builds.is_empty() {
+    if judgement.builds.is_empty() || judgement.denial.is_some() && !watched {
         judgement.builds = builds.to_vec();
+        judgement.private = false;
+        judgement.because = None;
     } else {
         judgement.denial = None;
+        judgement.private &= watched || !is_public;
     }
     judgement
 }
@@ -444,7 +495,7 @@ mod tests {
 
     #[test]
     fn groups_have_limits() {
-        let group = Group::new(1, Vec::new(), false, 1);
+        let group = Group::new(1, Vec::new(), By::Token, 1);
         assert!(group.ask().is_err(), "who has no builds may nothing");
         let group = Group {
             limits: Limits {
@@ -453,7 +504,7 @@ mod tests {
                 redirects: 2,
                 seconds: 60,
             },
-            ..Group::new(1, Vec::new(), false, 1)
+            ..Group::new(1, Vec::new(), By::Token, 1)
         };
         assert!(group.ask().is_ok() && group.ask().is_ok());
         assert_eq!(group.ask(), Err(Denial::Requests(2)));

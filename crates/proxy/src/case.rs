@@ -38,7 +38,8 @@ impl<'s> Case<'s> {
         to: &Destination,
         url: &str,
     ) -> Self {
-        let mut judgement = judge(&who.builds, &to.wanted());
+        add(&shared.metrics.asked, 1);
+        let mut judgement = judge(&who.builds, &to.wanted(), shared.is_lenient());
         let mut silent = false;
         if let Some(group) = &who.group {
             let limit = group.ask().err();
@@ -72,6 +73,9 @@ impl<'s> Case<'s> {
         if let [one] = &**builds {
             record.name = Some(one.fod.name.clone());
             record.output = Some(one.fod.output.clone());
+        }
+        if let Some(name) = who.group.as_ref().and_then(|group| group.name.clone()) {
+            record.name = Some(name);
         }
         for build in builds {
             build.tally().requests += 1;
@@ -176,14 +180,37 @@ impl<'s> Case<'s> {
 
     /// Writes it down.
     pub(crate) async fn close(mut self) {
-        let record = self.finish();
-        if !self.silent {
-            self.shared.sink.tell(record).await;
+        if let Some(line) = self.finish() {
+            self.shared.sink.hand_over(line).await;
         }
     }
 
+    /// Writes down that it begins, before anything is carried: whatever ends the proxy, that is known.
+    pub(crate) async fn begin(&mut self) {
+        let record = evidence::Record::Tunnel(self.record.clone());
+        if let Some(line) = self
+            .shared
+            .sink
+            .line(&record)
+            .filter(|line| self.has_room(line))
+        {
+            self.shared.sink.hand_over(line).await;
+            self.shared.sink.written().await;
+        }
+        if self.shared.sink.has_failed() && !self.shared.is_lenient() {
+            self.note_denial("no-evidence", NO_EVIDENCE);
+        }
+    }
+
+    /// Whether the builds that it is of may write that much more.
+    fn has_room(&self, line: &evidence::Line) -> bool {
+        let share = self.shared.sink.share();
+        let group = self.group.as_ref();
+        group.is_none_or(|group| group.note(line.length()) <= share)
+    }
+
     /// Counts it; what is to be written.
-    fn finish(&mut self) -> evidence::Record {
+    fn finish(&mut self) -> Option<evidence::Line> {
         self.is_written = true;
         self.record.milliseconds =
             u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -203,7 +230,6 @@ impl<'s> Case<'s> {
             tally.received += self.record.received;
             tally.denied += u64::from(self.record.verdict == "denied");
             tally.would_deny += u64::from(self.record.verdict == "would-deny");
-            tally.not_written += u64::from(self.silent);
             if let Some(status) = self.record.status
                 && !self.is_denied()
                 && self.record.method.as_ref() != "CONNECT"
@@ -211,7 +237,15 @@ impl<'s> Case<'s> {
                 *tally.statuses.entry(status).or_default() += 1;
             }
         }
-        evidence::Record::Request(std::mem::take(&mut self.record))
+        let record = evidence::Record::Request(std::mem::take(&mut self.record));
+        let line = self.shared.sink.line(&record);
+        let line = line.filter(|line| !self.silent && self.has_room(line));
+        if line.is_none() {
+            for build in &self.judgement.builds {
+                build.tally().not_written += 1;
+            }
+        }
+        line
     }
 }
 
@@ -224,9 +258,8 @@ impl Drop for Case<'_> {
         self.record
             .reason
             .get_or_insert_with(|| "aborted".to_owned());
-        let record = self.finish();
-        if !self.silent {
-            self.shared.sink.tell_now(record);
+        if let Some(line) = self.finish() {
+            self.shared.sink.hand_over_now(line);
         }
     }
 }

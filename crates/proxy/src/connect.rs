@@ -156,6 +156,9 @@ async fn tunnel<C: Stream>(
     {
         case.note_denial(reason, &detail);
     }
+    if !case.is_denied() {
+        case.begin().await;
+    }
     if case.is_denied() {
         case.record.status = None;
         client.close().await;

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `{"begin": {"derivations": ["/nix/store/….drv"]}}` | `{"token": "…", "session": 1, "derivations": […]}` |
 //! | the same with `"by": "process"` | the same; requests without a token may be of these |
+//! | the same with `"by": "network"` | the same; in an audit, requests without one are of these while no others are announced so |
 //! | `{"end": {"token": "…"}}` | `{"verdicts": […]}` |
-//! | `{"status": {}}` | `{"mode": …, "listeners": […], "authority": PEM or null}` |
+//! | `{"status": {}}` | `{"mode": …, "listeners": […], "requests": 1, "authority": PEM or null}` |
 //!
 //! The token is the user of the proxy's address, with any password: `http://TOKEN:x@127.0.0.1:3128`. What fails is `{"error": "…", "hint": "…"}`. The connection may be used for more.
 
@@ -21,6 +22,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
+use crate::build::By;
 use crate::listener::bind_private;
 use crate::serve::{Proxy, ProxyError};
 
@@ -46,15 +48,6 @@ enum Request {
         token: String,
     },
     Status {},
-}
-
-/// How requests say whose they are.
-#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum By {
-    #[default]
-    Token,
-    Process,
 }
 
 impl Control {
@@ -122,10 +115,7 @@ async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value 
             let begun = tokio::task::spawn_blocking(move || {
                 let paths: Vec<&Utf8Path> = derivations.iter().map(Utf8PathBuf::as_path).collect();
                 let today = Zoned::now().date();
-                match by {
-                    By::Token => proxy.begin(&paths, today),
-                    By::Process => proxy.begin_by_process(&paths, today),
-                }
+                proxy.admit(&paths, today, by)
             });
             match begun.await {
                 Ok(Ok(session)) => {
@@ -144,6 +134,7 @@ async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value 
         Request::Status {} => json!({
             "mode": proxy.shared.settings.mode.as_str(),
             "listeners": listeners,
+            "requests": proxy.requests(),
             "authority": proxy.authority(),
         }),
     }

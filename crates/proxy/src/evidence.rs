@@ -1,22 +1,26 @@
 //! What was asked for, by whom, and what came of it: JSON lines in a file that is bounded.
 //!
-//! Each line is an object with the schema [`SCHEMA`] and a `kind`: `request`, `build` for the verdict when a build
-//! ends, or `rotated` where lines were dropped. Credentials never get here: addresses are cut where a secret could stand (`shown`), and of headers
-//! none is kept but where a redirect leads.
+//! Each line is an object with the schema [`SCHEMA`] and a `kind`: `request`, `tunnel` when one begins, `build` for the
+//! verdict when a build ends, or `rotated` where lines were dropped. Credentials never get here: addresses are cut
+//! where a secret could stand (`shown`), and of headers none is kept but where a redirect leads. What others chose
+//! stands there as escapes of JSON where a terminal would obey it.
+
+mod files;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use snowguard_fod::policy::{Proposal, Protocol};
+use snowguard_report::escape;
 use tokio::sync::{mpsc, oneshot};
 
+use self::files::Files;
+pub use self::files::read;
 pub use crate::build::Verdict;
 use crate::settings::EvidenceSettings;
 
@@ -29,18 +33,30 @@ const MOST_WAITING: usize = 1024;
 const MOST_OF_NOBODY: u32 = 100;
 /// The longest address that is kept, in bytes.
 const MOST_URL: usize = 2048;
-/// So many files that were put aside are read back.
-const MOST_ASIDE: u32 = 10_000;
-/// The longest line that is read back, in bytes.
-const MOST_LINE: u64 = 1 << 20;
 
-/// One line.
+/// What a line says.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(crate) enum Record {
     Request(Box<Request>),
+    /// That a tunnel is carried from now on; a request follows when it ends.
+    Tunnel(Box<Request>),
     Build(Box<Build>),
     Rotated(Rotated),
+}
+
+/// One line as it is written, without its end.
+#[derive(Debug)]
+pub(crate) struct Line {
+    is_verdict: bool,
+    bytes: Vec<u8>,
+}
+
+impl Line {
+    /// How much it takes in a file.
+    pub(crate) fn length(&self) -> u64 {
+        self.bytes.len() as u64 + 1
+    }
 }
 
 /// What was written, and is no longer there since files are bounded; since the proxy began.
@@ -64,7 +80,7 @@ pub(crate) struct Request {
     /// The store path of that output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<Box<str>>,
-    /// How that is known: `token`, `listener`, `process`, `nobody`.
+    /// How that is known: `token`, `listener`, `network`, `process`, `nobody`.
     pub(crate) attributed: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pid: Option<u32>,
@@ -158,14 +174,14 @@ pub(crate) struct Build {
     pub(crate) would_deny: u64,
     pub(crate) sent: u64,
     pub(crate) received: u64,
-    /// Requests after a limit was exceeded, of which no line tells.
+    /// Requests after a limit was exceeded, or beyond what one build may write down, of which no line tells.
     pub(crate) not_written: u64,
     /// Answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
 }
 
 #[derive(Serialize)]
-struct Line<'r> {
+struct Framed<'r> {
     schema: &'static str,
     at: Timestamp,
     mode: &'static str,
@@ -175,7 +191,7 @@ struct Line<'r> {
 
 /// What the thread that writes is told.
 enum Message {
-    Write(Record),
+    Write(Line),
     /// Everything before is written; who asked is told.
     Written(oneshot::Sender<()>),
 }
@@ -183,11 +199,14 @@ enum Message {
 /// Takes records from everywhere, and writes them from a thread of its own.
 #[derive(Clone)]
 pub(crate) struct Sink {
+    mode: &'static str,
     to: mpsc::Sender<Message>,
     failed: Arc<AtomicBool>,
     /// What was told where nothing can be waited for; written before what is told next.
-    aborted: Arc<Mutex<Vec<Record>>>,
+    aborted: Arc<Mutex<Vec<Line>>>,
     nobody: Arc<Mutex<Nobody>>,
+    /// So many bytes are written of the requests of one session.
+    share: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -223,27 +242,34 @@ impl Sink {
         settings: &EvidenceSettings,
         mode: &'static str,
     ) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
-        let mut file = File::open(settings.clone())?;
+        let mut files = Files::open(settings)?;
         let (to, mut from) = mpsc::channel(MOST_WAITING);
         let failed = Arc::new(AtomicBool::new(false));
         let telling = Arc::clone(&failed);
-        let aborted = Arc::<Mutex<Vec<Record>>>::default();
+        let aborted = Arc::<Mutex<Vec<Line>>>::default();
         let left = Arc::clone(&aborted);
         let thread = std::thread::spawn(move || {
+            // Of requests, and of verdicts: each in files of its own.
+            let mut has_failed = [false; 2];
             while let Some(message) = from.blocking_recv() {
-                let (record, asked) = match message {
-                    Message::Write(record) => (Some(record), None),
+                let (line, asked) = match message {
+                    Message::Write(line) => (Some(line), None),
                     Message::Written(asked) => (None, Some(asked)),
                 };
                 let aborted = std::mem::take(&mut *lock(&left));
-                for record in aborted.into_iter().chain(record) {
-                    let written = line(mode, &record).and_then(|bytes| file.write(mode, &bytes));
-                    if let Err(error) = written {
-                        if !telling.swap(true, Ordering::Relaxed) {
+                for line in aborted.into_iter().chain(line) {
+                    let written = files.write(mode, &line);
+                    has_failed[usize::from(line.is_verdict)] = written.is_err();
+                    let is_failing = has_failed.contains(&true);
+                    let was_failing = telling.swap(is_failing, Ordering::Relaxed);
+                    match written {
+                        Err(error) if !was_failing => {
                             tracing::error!(%error, "evidence cannot be written: nothing more is carried");
                         }
-                    } else if telling.swap(false, Ordering::Relaxed) {
-                        tracing::info!("evidence is written again");
+                        Ok(()) if was_failing && !is_failing => {
+                            tracing::info!("evidence is written again");
+                        }
+                        _ => {}
                     }
                 }
                 if let Some(asked) = asked {
@@ -252,25 +278,55 @@ impl Sink {
                 }
             }
         });
-        let nobody = Arc::new(Mutex::new(Nobody::default()));
         let sink = Self {
+            mode,
             to,
             failed,
             aborted,
-            nobody,
+            nobody: Arc::default(),
+            share: settings
+                .most_bytes
+                .saturating_mul(u64::from(settings.keep) + 1)
+                / 4,
         };
         Ok((sink, thread))
     }
 
-    /// Hands a record over; waits where too many wait.
-    pub(crate) async fn tell(&self, record: Record) {
-        // The thread ends after the last sender.
-        let _ = self.to.send(Message::Write(record)).await;
+    /// So many bytes are written of the requests of one session: others have a place as well.
+    pub(crate) fn share(&self) -> u64 {
+        self.share
     }
 
-    /// Hands a record over where nothing can be waited for. It is written before what is told or asked next.
-    pub(crate) fn tell_now(&self, record: Record) {
-        lock(&self.aborted).push(record);
+    /// A record as it will be written; none, and that is a failure to write it, if it cannot be said in JSON.
+    pub(crate) fn line(&self, record: &Record) -> Option<Line> {
+        match line(self.mode, record) {
+            Ok(bytes) => Some(Line {
+                is_verdict: matches!(record, Record::Build(_)),
+                bytes,
+            }),
+            Err(_) => {
+                self.failed.store(true, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// Hands a record over.
+    pub(crate) async fn tell(&self, record: &Record) {
+        if let Some(line) = self.line(record) {
+            self.hand_over(line).await;
+        }
+    }
+
+    /// Hands a line over; waits where too many wait.
+    pub(crate) async fn hand_over(&self, line: Line) {
+        // The thread ends after the last sender.
+        let _ = self.to.send(Message::Write(line)).await;
+    }
+
+    /// Hands a line over where nothing can be waited for. It is written before what is told or asked next.
+    pub(crate) fn hand_over_now(&self, line: Line) {
+        lock(&self.aborted).push(line);
     }
 
     /// Hands over what is said of a request that is nobody's. Whoever can reach the proxy can make these, so only
@@ -279,7 +335,7 @@ impl Sink {
         let admitted = lock(&self.nobody).admit(Timestamp::now().as_second());
         if let Some(left_out) = admitted {
             record.not_written = left_out;
-            self.tell(Record::Request(Box::new(record))).await;
+            self.tell(&Record::Request(Box::new(record))).await;
         }
     }
 
@@ -297,162 +353,22 @@ impl Sink {
     }
 }
 
+/// Others chose paths of redirects, names of certificates and words of errors: a terminal obeys none of them, also
+/// where somebody looks at the file itself.
 fn line(mode: &'static str, record: &Record) -> io::Result<Vec<u8>> {
-    let line = Line {
+    let line = Framed {
         schema: SCHEMA,
         at: Timestamp::now(),
         mode,
         record,
     };
-    serde_json::to_vec(&line).map_err(io::Error::other)
+    let text = serde_json::to_string(&line).map_err(io::Error::other)?;
+    Ok(escape::json(text).into_bytes())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
-}
-
-/// The file, and those that were put aside: `NAME.1` is the latest of these.
-struct File {
-    settings: EvidenceSettings,
-    open: std::fs::File,
-    bytes: u64,
-    /// Whether the last line may have no end.
-    is_torn: bool,
-    rotated: Rotated,
-}
-
-impl File {
-    fn open(settings: EvidenceSettings) -> io::Result<Self> {
-        let open = append(&settings.file)?;
-        let bytes = open.metadata()?.len();
-        let is_torn = bytes > 0 && !ends_in_a_line(&settings.file)?;
-        Ok(Self {
-            settings,
-            open,
-            bytes,
-            is_torn,
-            rotated: Rotated::default(),
-        })
-    }
-
-    fn write(&mut self, mode: &'static str, line: &[u8]) -> io::Result<()> {
-        let length = line.len() as u64 + 1;
-        if self.bytes > 0 && self.bytes + length > self.settings.most_bytes {
-            let before = self.rotated.dropped_files;
-            self.rotate()?;
-            if self.rotated.dropped_files > before {
-                let told = self::line(mode, &Record::Rotated(self.rotated.clone()))?;
-                self.append(&told)?;
-            }
-        }
-        self.append(line)
-    }
-
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        let mut whole = Vec::with_capacity(line.len() + 2);
-        if self.is_torn {
-            // So that what was cut spoils no line but its own.
-            whole.push(b'\n');
-        }
-        whole.extend_from_slice(line);
-        whole.push(b'\n');
-        self.is_torn = true;
-        let written = self.open.write_all(&whole);
-        match &written {
-            Ok(()) => {
-                self.is_torn = false;
-                self.bytes += whole.len() as u64;
-            }
-            Err(_) => self.bytes = self.open.metadata().map_or(self.bytes, |data| data.len()),
-        }
-        written
-    }
-
-    fn rotate(&mut self) -> io::Result<()> {
-        let keep = self.settings.keep;
-        let missing_is_fine = |result: io::Result<()>| match result {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-        let oldest = aside(&self.settings.file, keep);
-        if let Ok(data) = oldest.symlink_metadata() {
-            self.rotated.dropped_files += 1;
-            self.rotated.dropped_bytes += data.len();
-        }
-        if keep == 0 {
-            missing_is_fine(std::fs::remove_file(&self.settings.file))?;
-        }
-        for number in (0..keep).rev() {
-            let (from, to) = (
-                aside(&self.settings.file, number),
-                aside(&self.settings.file, number + 1),
-            );
-            missing_is_fine(std::fs::rename(from, to))?;
-        }
-        self.open = append(&self.settings.file)?;
-        (self.bytes, self.is_torn) = (0, false);
-        Ok(())
-    }
-}
-
-fn append(path: &Utf8Path) -> io::Result<std::fs::File> {
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-}
-
-/// Whether a file that is not empty ends with the end of a line.
-fn ends_in_a_line(path: &Utf8Path) -> io::Result<bool> {
-    use std::io::{Read as _, Seek as _};
-    let mut file = open(path)?;
-    let mut last = [0];
-    file.seek(io::SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
-}
-
-fn aside(file: &Utf8Path, number: u32) -> Utf8PathBuf {
-    match number {
-        0 => file.to_owned(),
-        number => format!("{file}.{number}").into(),
-    }
-}
-
-/// Reads all lines, the oldest first; lines that are none are left out and counted.
-pub fn read(file: &Utf8Path, mut each: impl FnMut(Value)) -> io::Result<u64> {
-    let mut numbers: Vec<u32> = (1..MOST_ASIDE)
-        .take_while(|number| aside(file, *number).exists())
-        .collect();
-    numbers.reverse();
-    numbers.push(0);
-    let mut skipped = 0;
-    for number in numbers {
-        let mut lines = BufReader::new(open(&aside(file, number))?);
-        loop {
-            let mut line = Vec::new();
-            let read = io::Read::take(&mut lines, MOST_LINE).read_until(b'\n', &mut line)?;
-            if read == 0 {
-                break;
-            }
-            if line == b"\n" {
-                continue;
-            }
-            let value = serde_json::from_slice::<Value>(&line).ok();
-            match value.filter(|value| value["schema"] == SCHEMA) {
-                Some(value) => each(value),
-                None => skipped += 1,
-            }
-        }
-    }
-    Ok(skipped)
-}
-
-#[expect(clippy::disallowed_methods, reason = "this room reads evidence")]
-fn open(path: &Utf8Path) -> io::Result<std::fs::File> {
-    std::fs::File::open(path)
 }
 
 /// What a line would have been denied for, as something that an exception could allow.
@@ -532,6 +448,8 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use camino::{Utf8Path, Utf8PathBuf};
+
     use super::*;
 
     #[test]
@@ -587,7 +505,7 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             for number in 0..20 {
-                sink.tell(record(&number.to_string())).await;
+                sink.tell(&record(&number.to_string())).await;
             }
         });
         assert!(!sink.has_failed());
@@ -620,33 +538,10 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_spoils_no_other() {
-        let place = tempfile::tempdir().unwrap();
-        let file = Utf8Path::from_path(place.path())
-            .unwrap()
-            .join("evidence.jsonl");
-        let told = |bytes: &str| {
-            let mut before = std::fs::OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(true)
-                .open(&file)
-                .unwrap();
-            before.write_all(bytes.as_bytes()).unwrap();
-            let mut open = File::open(EvidenceSettings::new(file.clone())).unwrap();
-            let whole = line("audit", &record("https://x.org/")).unwrap();
-            open.write("audit", &whole).unwrap();
-            // As after a disk that was full.
-            open.open.write_all(b"{\"schema\"").unwrap();
-            open.is_torn = true;
-            open.write("audit", &whole).unwrap();
-            assert_eq!(open.bytes + 9, open.open.metadata().unwrap().len());
-            let mut seen = 0;
-            (read(&file, |_| seen += 1).unwrap(), seen)
-        };
-        assert_eq!(told(""), (1, 2));
-        assert_eq!(told("{\"schema\": \"snow"), (2, 2));
-        assert_eq!(told("\n"), (1, 2));
+    fn what_others_chose_is_no_text_for_a_terminal() {
+        let text = line("audit", &record("https://x.org/\u{202e}\u{9b}31m")).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.contains(r"https://x.org/\u202e\u009b31m"), "{text}");
     }
 
     #[test]
@@ -660,12 +555,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_told() {
-        let settings = EvidenceSettings::new("/dev/full".into());
+        let place = tempfile::tempdir().unwrap();
+        let file = Utf8Path::from_path(place.path()).unwrap().join("full");
+        std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+        let settings = EvidenceSettings::new(file);
         let (sink, thread) = Sink::open(&settings, "audit").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        runtime.block_on(sink.tell(record("x")));
+        runtime.block_on(sink.tell(&record("x")));
         let failed = Arc::clone(&sink.failed);
         drop(sink);
         thread.join().unwrap();

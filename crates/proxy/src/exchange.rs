@@ -10,7 +10,7 @@ use crate::build::over;
 use crate::case::{Case, digest};
 use crate::connection::{Buffered, NoBody, NoHead, Reply, Watch};
 use crate::evidence::{Body, Tls, shown};
-use crate::record::{KEPT, Kept, Take, key};
+use crate::record::{KEPT, Kept, Take, keys};
 use crate::replay::replay;
 use crate::serve::Shared;
 use crate::upstream::{Fault, Stream};
@@ -161,7 +161,7 @@ async fn carry<C: Stream>(
         .headers
         .text("location")
         .filter(|_| (300..400).contains(&response.status));
-    let absolute = location.and_then(|location| resolve(to, location));
+    let absolute = location.map(|location| resolve(to, location));
     if let Some(absolute) = &absolute {
         case.record.redirect = Some(shown(absolute, &[]));
         if let Some(group) = &case.group {
@@ -409,7 +409,10 @@ async fn answer<C: Stream>(
     let others = algorithms(case);
     let take = match &shared.recorder {
         Some(recorder) if is_recorded(&request.method, response.status) => {
-            recorder.begin().await.ok()
+            let begun = recorder.begin().await;
+            begun
+                .inspect_err(|error| tracing::warn!(%error, "a body cannot be recorded"))
+                .ok()
         }
         _ => None,
     };
@@ -447,10 +450,7 @@ async fn answer<C: Stream>(
     );
     let mut matches = None;
     if whole && !part && response.status == 200 {
-        for build in &case.judgement.builds {
-            let met = build.body(&hashes);
-            matches = matches.max(met);
-        }
+        matches = case.judgement.body(&hashes);
     }
     case.record.body = Some(Body {
         bytes,
@@ -478,7 +478,7 @@ async fn answer<C: Stream>(
     }
     if let (true, Some(recorder), Some(take)) = (whole, &shared.recorder, take) {
         let kept = Kept {
-            key: key(&request.method, url, hash.as_ref()),
+            keys: keys(&request.method, url, hash.as_ref(), &request.headers),
             url: case.record.url.clone(),
             status: response.status,
             to: response.headers.text("location").map(str::to_owned),
@@ -517,42 +517,70 @@ fn is_recorded(method: &str, status: u16) -> bool {
         && matches!(status, 200 | 207 | 301 | 302 | 303 | 307 | 308 | 404 | 410)
 }
 
-/// Where a redirect leads, as a whole address.
-fn resolve(from: &Destination, location: &str) -> Option<String> {
-    let location = location.split('#').next()?;
-    if location.contains("://") {
-        let (scheme, rest) = location.split_once("://")?;
-        let protocol = match scheme.to_ascii_lowercase().as_str() {
-            "https" => Protocol::Https,
-            "http" => Protocol::Http,
-            _ => return Some(location.to_owned()),
-        };
+/// Where a redirect leads, as a whole address (RFC 3986, section 5.2). What cannot be read stays as it is.
+fn resolve(from: &Destination, location: &str) -> String {
+    let location = location.split('#').next().unwrap_or_default();
+    resolved(from, location).unwrap_or_else(|| location.to_owned())
+}
+
+fn resolved(from: &Destination, location: &str) -> Option<String> {
+    let (protocol, rest) = match location.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+            let protocol = match scheme.to_ascii_lowercase().as_str() {
+                "https" => Protocol::Https,
+                "http" => Protocol::Http,
+                _ => return None,
+            };
+            (protocol, Some(rest))
+        }
+        _ => (from.protocol, location.strip_prefix("//")),
+    };
+    let (authority, path) = if let Some(rest) = rest {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let slash = if path.starts_with('/') { "" } else { "/" };
-        let to = Destination {
-            protocol,
-            authority: Authority::parse(authority.rsplit('@').next()?).ok()?,
-            path: format!("{slash}{path}").into(),
-        };
-        return Some(to.url());
-    }
-    if let Some(rest) = location.strip_prefix("//") {
-        return resolve(from, &format!("{}://{rest}", from.protocol));
-    }
-    let before = from.path.split('?').next().unwrap_or("/");
-    let path = if location.starts_with('/') {
-        location.to_owned()
+        let authority = Authority::parse(authority.rsplit('@').next()?).ok()?;
+        (authority, format!("{slash}{path}"))
     } else {
-        let directory = before.rfind('/').map_or("/", |at| &before[..=at]);
-        format!("{directory}{location}")
+        let before = from.path.split('?').next().unwrap_or("/");
+        let path = match location.chars().next() {
+            None => from.path.to_string(),
+            Some('/') => location.to_owned(),
+            Some('?') => format!("{before}{location}"),
+            Some(_) => {
+                let directory = before.rfind('/').map_or("/", |at| &before[..=at]);
+                format!("{directory}{location}")
+            }
+        };
+        (from.authority.clone(), path)
     };
     let to = Destination {
-        protocol: from.protocol,
-        authority: from.authority.clone(),
-        path: path.into(),
+        protocol,
+        authority,
+        path: without_dots(&path).into(),
     };
     Some(to.url())
+}
+
+/// A path without `.` and `..`, as clients ask for it.
+fn without_dots(path: &str) -> String {
+    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+    let mut kept = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            segment => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 /// Says what happened in place of the answer of a server.
@@ -598,12 +626,17 @@ mod tests {
             ("//y.org:443/x", "https://y.org/x"),
             ("/x?y", "https://x.org/x?y"),
             ("x", "https://x.org/a/x"),
+            ("./x", "https://x.org/a/x"),
+            ("../../x/./y/..", "https://x.org/x/"),
+            ("/../x/../y?../z", "https://x.org/y?../z"),
+            ("?q", "https://x.org/a/b?q"),
+            ("", "https://x.org/a/b?c=d"),
+            ("x?u=http://y.org/", "https://x.org/a/x?u=http://y.org/"),
+            ("https://me:word@y.org/x", "https://y.org/x"),
+            ("https://y.org:no/x", "https://y.org:no/x"),
+            ("ftp://y.org/x", "ftp://y.org/x"),
         ] {
-            assert_eq!(
-                resolve(&from, location).as_deref(),
-                Some(expected),
-                "{location}"
-            );
+            assert_eq!(resolve(&from, location), expected, "{location}");
         }
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: AtomicU64,
     pub(crate) open: AtomicU64,
     pub(crate) turned_away: AtomicU64,
+    /// Requests when they come; the others count them when they are answered.
+    pub(crate) asked: AtomicU64,
     pub(crate) allowed: AtomicU64,
     pub(crate) denied: AtomicU64,
     pub(crate) would_deny: AtomicU64,

@@ -2,7 +2,8 @@
 //!
 //! `DIR/sha256/HEX` are bodies. `DIR/index.jsonl` has a line for each answer, with the schema
 //! [`SCHEMA`]: `key` is the SHA-256 of method, address and body of the request, so that no secret of an address
-//! stands there; `to` and the kept headers are as the server sent them, which is why the directory is for its owner
+//! stands there. Where it has headers by which servers answer differently ([`ASKED`]), a second line has the key with
+//! these as well, which goes before. `to` and the kept headers are as the server sent them, which is why the directory is for its owner
 //! alone.
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::wire::head::Headers;
 
 /// The schema of every line.
 const SCHEMA: &str = "snowguard-fod-record/1";
@@ -46,15 +49,35 @@ pub(crate) struct Answer {
     pub(crate) bytes: u64,
 }
 
-/// The key of a request.
-pub(crate) fn key(method: &str, url: &str, body: Option<&[u8; 32]>) -> String {
+/// Headers of a request by which servers answer differently: npm's two forms of a document, Git's protocols.
+const ASKED: [&str; 2] = ["accept", "git-protocol"];
+
+/// The keys of a request: the most precise first.
+pub(crate) fn keys(
+    method: &str,
+    url: &str,
+    body: Option<&[u8; 32]>,
+    headers: &Headers,
+) -> Vec<String> {
     let mut hash = Sha256::new();
     hash.update(method.as_bytes());
     hash.update(b"\n");
     hash.update(url.as_bytes());
     hash.update(b"\n");
     hash.update(body.map_or(&[][..], |body| body));
-    HEXLOWER.encode(&hash.finalize())
+    let plain = HEXLOWER.encode(&hash.clone().finalize());
+    let mut is_asked = false;
+    for name in ASKED {
+        if let Some(value) = headers.text(name) {
+            is_asked = true;
+            hash.update(format!("\n{name}: {value}"));
+        }
+    }
+    let mut keys = vec![plain];
+    if is_asked {
+        keys.insert(0, HEXLOWER.encode(&hash.finalize()));
+    }
+    keys
 }
 
 /// Writes a record.
@@ -62,6 +85,10 @@ pub(crate) struct Recorder {
     directory: Utf8PathBuf,
     index: Mutex<std::fs::File>,
     number: AtomicU64,
+    /// What no other process that records has: of which run a part is.
+    run: String,
+    /// Held as long as something may be recorded.
+    _lock: std::fs::File,
 }
 
 impl Recorder {
@@ -73,25 +100,34 @@ impl Recorder {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(directory.join("sha256")).map_err(failed)?;
-        let index = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(directory.join("index.jsonl"))
-            .map_err(failed)?;
+        let append = |name: &str| {
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .mode(0o600)
+                .open(directory.join(name))
+        };
+        let lock = append("lock").map_err(failed)?;
+        if lock.try_lock().is_ok() {
+            // Nobody else records: what is left here is of those who were killed.
+            remove_parts(directory).map_err(failed)?;
+        }
+        lock.lock_shared().map_err(failed)?;
+        let mut run = [0; 8];
+        getrandom::fill(&mut run).map_err(|error| failed(io::Error::other(error)))?;
         Ok(Self {
             directory: directory.to_owned(),
-            index: Mutex::new(index),
+            index: Mutex::new(append("index.jsonl").map_err(failed)?),
             number: AtomicU64::new(0),
+            run: HEXLOWER.encode(&run),
+            _lock: lock,
         })
     }
 
     /// Begins a body.
     pub(crate) async fn begin(&self) -> io::Result<Take> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let path = self
-            .directory
-            .join(format!(".{}-{number}.part", std::process::id()));
+        let path = self.directory.join(format!(".{}-{number}.part", self.run));
         let mut options = tokio::fs::OpenOptions::new();
         options.create_new(true).write(true).mode(0o600);
         Ok(Take {
@@ -107,9 +143,9 @@ impl Recorder {
         take.file.sync_all().await?;
         let sha256 = HEXLOWER.encode(&answer.sha256);
         tokio::fs::rename(&take.path, self.directory.join("sha256").join(&sha256)).await?;
-        let line = Answer {
+        let mut line = Answer {
             schema: SCHEMA.into(),
-            key: answer.key.into(),
+            key: Box::default(),
             url: answer.url,
             status: answer.status,
             to: answer.to,
@@ -117,11 +153,26 @@ impl Recorder {
             sha256: sha256.into(),
             bytes: answer.bytes,
         };
-        let mut bytes = serde_json::to_vec(&line).map_err(io::Error::other)?;
-        bytes.push(b'\n');
+        let mut bytes = Vec::new();
+        for key in answer.keys {
+            line.key = key.into();
+            serde_json::to_writer(&mut bytes, &line).map_err(io::Error::other)?;
+            bytes.push(b'\n');
+        }
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         index.write_all(&bytes)
     }
+}
+
+/// Removes bodies that never became whole.
+fn remove_parts(directory: &Utf8Path) -> io::Result<()> {
+    for entry in directory.read_dir_utf8()? {
+        let entry = entry?;
+        if entry.file_name().starts_with('.') && entry.file_name().ends_with(".part") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A body that is being recorded; gone unless it is kept.
@@ -139,7 +190,8 @@ impl Drop for Take {
 
 /// What is kept of an answer.
 pub(crate) struct Kept {
-    pub(crate) key: String,
+    /// As `keys` makes them.
+    pub(crate) keys: Vec<String>,
     pub(crate) url: String,
     pub(crate) status: u16,
     pub(crate) to: Option<String>,
@@ -188,8 +240,12 @@ impl Player {
         method: &str,
         url: &str,
         body: Option<&[u8; 32]>,
+        headers: &Headers,
     ) -> Option<&Answer> {
-        let of = |method| self.answers.get(&*key(method, url, body));
+        let of = |method| {
+            let keys = keys(method, url, body, headers);
+            keys.iter().find_map(|key| self.answers.get(key.as_str()))
+        };
         of(method).or_else(|| (method == "HEAD").then(|| of("GET")).flatten())
     }
 
@@ -232,4 +288,53 @@ pub enum RecordError {
     /// It is too large.
     #[error("the record in {0} has more than {MOST_ANSWERS} answers")]
     TooLarge(Utf8PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::head;
+
+    fn headers(text: &str) -> Headers {
+        let text = format!("GET http://x.org/ HTTP/1.1\r\nHost: x.org\r\n{text}\r\n");
+        head::request(text.as_bytes()).unwrap().headers
+    }
+
+    #[test]
+    fn what_servers_answer_by_is_in_the_key() {
+        let of = |text: &str| keys("GET", "http://x.org/", None, &headers(text));
+        let plain = of("");
+        assert_eq!(plain.len(), 1);
+        let all = [
+            "Accept: a\r\n",
+            "Accept: b\r\n",
+            "Git-Protocol: version=2\r\n",
+        ]
+        .map(of);
+        for keys in &all {
+            assert_eq!((keys.len(), &keys[1]), (2, &plain[0]));
+        }
+        assert!(all[0][0] != all[1][0] && all[0][0] != all[2][0]);
+    }
+
+    #[test]
+    fn what_was_left_half_is_removed_unless_somebody_records() {
+        let place = tempfile::tempdir().unwrap();
+        let place = Utf8Path::from_path(place.path()).unwrap();
+        let first = Recorder::open(place).unwrap();
+        let part = place.join(".killed-0.part");
+        let touch = || {
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&part)
+        };
+        touch().unwrap();
+        let second = Recorder::open(place).unwrap();
+        assert!(part.exists(), "it may be of the first");
+        drop((first, second));
+        let third = Recorder::open(place).unwrap();
+        assert!(!part.exists());
+        assert_ne!(third.run, Recorder::open(place).unwrap().run);
+    }
 }

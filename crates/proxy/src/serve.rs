@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::authority::{Authority, AuthorityError};
-use crate::build::{Build, Group};
+use crate::build::{Build, By, Group};
 use crate::connection::{Buffered, Reply};
 use crate::evidence::{self, Record, Sink};
 use crate::listener::{Listener, Socket, accept_tcp, accept_unix};
@@ -64,9 +64,21 @@ impl Sessions {
     /// one, and an audit asks nobody.
     pub(crate) fn by_process(&self, is_audit: bool) -> Vec<Arc<Group>> {
         let all = self.by_token.values();
-        all.filter(|group| group.by_process || is_audit)
+        all.filter(|group| group.by == By::Process || is_audit)
             .cloned()
             .collect()
+    }
+
+    /// The one that is alone in its network.
+    pub(crate) fn alone(&self) -> Option<Arc<Group>> {
+        let all = self.by_token.values();
+        let mut all = all.filter(|group| group.by == By::Network);
+        all.next().filter(|_| all.next().is_none()).cloned()
+    }
+
+    /// How many builds there are.
+    pub(crate) fn builds(&self) -> usize {
+        self.by_token.values().map(|group| group.builds.len()).sum()
     }
 }
 
@@ -139,25 +151,41 @@ impl Proxy {
 
     /// Lets builds in, under a token of their own. `today` decides which exceptions hold.
     pub fn begin(&self, derivations: &[&Utf8Path], today: Date) -> Result<Session, ProxyError> {
-        self.admit(derivations, today, false)
+        self.admit(derivations, today, By::Token)
     }
 
     /// As `begin`, for builds that cannot be given a token: requests without one are theirs if the process at the
-    /// other end says so. A build can make its processes say what it wants, so these are not protected from each
-    /// other. The token is for `end`.
+    /// other end is in the sandbox that Nix made for them, or says to be theirs while there is no other build. The
+    /// token is for `end`.
     pub fn begin_by_process(
         &self,
         derivations: &[&Utf8Path],
         today: Date,
     ) -> Result<Session, ProxyError> {
-        self.admit(derivations, today, true)
+        self.admit(derivations, today, By::Process)
     }
 
-    fn admit(
+    /// Something that is no build, such as an evaluation: what it fetches is written down under a name. For listeners
+    /// that only it reaches, and in an audit, since no derivation says what it may reach.
+    pub fn watch(&self, name: &str) -> Result<Session, ProxyError> {
+        if !self.shared.is_lenient() {
+            return Err(ProxyError::OnlyAudit);
+        }
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let limits = self.shared.settings.exceptions.limits();
+        let most = self.shared.settings.most_connections;
+        Ok(Session {
+            group: Arc::new(Group::watched(id, name, limits, most)),
+            description: json!({ "session": id }),
+            token: String::new(),
+        })
+    }
+
+    pub(crate) fn admit(
         &self,
         derivations: &[&Utf8Path],
         today: Date,
-        by_process: bool,
+        by: By,
     ) -> Result<Session, ProxyError> {
         if derivations.is_empty() || derivations.len() > MOST_BUILDS {
             return Err(ProxyError::Count(derivations.len()));
@@ -176,12 +204,7 @@ impl Proxy {
         getrandom::fill(&mut bytes).map_err(|_| ProxyError::Random)?;
         let token = HEXLOWER.encode(&bytes);
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let group = Arc::new(Group::new(
-            id,
-            builds,
-            by_process,
-            self.shared.most_of_one(),
-        ));
+        let group = Arc::new(Group::new(id, builds, by, self.shared.most_of_one()));
         let mut sessions = self.shared.sessions();
         if sessions.by_token.len() >= MOST_SESSIONS {
             return Err(ProxyError::Full);
@@ -203,6 +226,11 @@ impl Proxy {
         group.finish();
         group.settle(SETTLE).await;
         Some(self.shared.verdicts(&group).await)
+    }
+
+    /// How many requests there were so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.shared.metrics.asked.load(Ordering::Relaxed)
     }
 
     /// What operators watch, as Prometheus reads it.
@@ -358,7 +386,7 @@ impl Shared {
                 statuses: tally.statuses,
             };
             all.extend(serde_json::to_value(&record));
-            self.sink.tell(Record::Build(Box::new(record))).await;
+            self.sink.tell(&Record::Build(Box::new(record))).await;
         }
         all
     }
@@ -420,6 +448,9 @@ pub enum ProxyError {
     /// Replay without a record.
     #[error("replay needs a record")]
     NoRecord,
+    /// Something is to be watched where requests are judged.
+    #[error("only an audit carries what no derivation asks for")]
+    OnlyAudit,
     /// Nothing is seen that could be recorded.
     #[error("only inspect sees what could be recorded")]
     NothingToRecord,
@@ -450,6 +481,7 @@ impl ProxyError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoRecord => Some("--record DIR names one that inspect wrote"),
+            Self::OnlyAudit => Some("leave --watch out, or use --mode audit"),
             Self::NothingToRecord => Some("leave --record out, or use --mode inspect"),
             Self::Trust(_) => Some("--ca-file takes certificates in PEM"),
             Self::Evidence { .. } => Some("--evidence takes a file that this user may write"),

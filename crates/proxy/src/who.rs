@@ -80,11 +80,13 @@ impl Shared {
             }
         } else if let Some(group) = &at.group {
             (Some(Arc::clone(group)), "listener")
+        } else if let Some(group) = self.sessions().alone().filter(|_| self.is_lenient()) {
+            (Some(group), "network")
         } else {
             (None, "nobody")
         };
         if let Some(group) = &group
-            && group.builds.len() == 1
+            && group.builds.len() < 2
         {
             return Ok(Who {
                 builds: group.builds.clone(),
@@ -93,9 +95,13 @@ impl Shared {
                 pid: None,
             });
         }
-        let groups = match &group {
-            Some(group) => vec![Arc::clone(group)],
-            None => self.sessions().by_process(self.is_lenient()),
+        let (groups, count) = {
+            let sessions = self.sessions();
+            let groups = match &group {
+                Some(group) => vec![Arc::clone(group)],
+                None => sessions.by_process(self.is_lenient()),
+            };
+            (groups, sessions.builds())
         };
         // An audit writes down who it was also if that is nobody.
         if groups.is_empty() && !self.is_lenient() {
@@ -103,9 +109,14 @@ impl Shared {
         }
         let process = at.process.get_or_init(|| self.process(at.end)).await;
         let pid = process.as_ref().map(|process| process.pid);
-        let told = process
-            .as_ref()
-            .map_or(Told::Nothing, |process| of_process(&groups, process));
+        let told = match process {
+            // A process says what its builder wants: where that could be another build, it is not enough.
+            Some(process) => match of_root(&groups, process) {
+                Told::Nothing if count == 1 || self.is_lenient() => of_process(&groups, process),
+                told => told,
+            },
+            None => Told::Nothing,
+        };
         match (told, group) {
             (Told::One(group, build), _) => Ok(Who {
                 builds: vec![build],
@@ -160,6 +171,29 @@ enum Told {
     Nothing,
     /// Of two, or of one that is not known: somebody made it say so.
     Contradiction,
+}
+
+/// The build in whose sandbox a process is, which no builder chooses. One in another sandbox is of none of these.
+fn of_root(groups: &[Arc<Group>], process: &Process) -> Told {
+    let Some(root) = process.root else {
+        return Told::Nothing;
+    };
+    let is_its = |build: &Build| {
+        let roots = attribute::roots(&build.drv);
+        roots
+            .iter()
+            .any(|path| attribute::place(path) == Some(root))
+    };
+    let mut found = groups.iter().flat_map(|group| {
+        let builds = group.builds.iter().filter(|build| is_its(build));
+        builds.map(move |build| (group, build))
+    });
+    match (found.next(), found.next()) {
+        (Some((group, build)), None) => Told::One(Arc::clone(group), Arc::clone(build)),
+        // One derivation that is announced twice.
+        (Some(_), Some(_)) => Told::Nothing,
+        (None, _) => Told::Contradiction,
+    }
 }
 
 /// The one build that a process works on: by the output, which is one derivation's; where nobody has one, by the name,

@@ -528,6 +528,10 @@ pub(crate) struct FodProxy {
     /// Takes every connection for one of --derivations: for a network that only they are in
     #[arg(long, requires = "derivations")]
     pub(crate) no_token: bool,
+    /// Takes every connection for one of something that is no build, and writes down what it fetches
+    /// under that name; in an audit
+    #[arg(long, value_name = "NAME", conflicts_with = "derivations")]
+    pub(crate) watch: Option<String>,
     /// Certificates in PEM to trust beside the system's; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Vec<Utf8PathBuf>,
@@ -550,6 +554,9 @@ pub(crate) struct FodProxy {
     /// Serves metrics at unix:PATH or 127.0.0.1:PORT [default: nowhere]
     #[arg(long, value_name = "WHERE")]
     pub(crate) metrics: Option<String>,
+    /// Ends when nobody reads its stdout any more: with who started it, and has a pipe there
+    #[arg(long)]
+    pub(crate) until_unread: bool,
     #[command(flatten)]
     pub(crate) log: Log,
 }
@@ -599,8 +606,10 @@ pub(crate) struct FodEvidence {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EvidenceKind {
-    /// Requests
+    /// Requests, when they are answered
     Request,
+    /// Tunnels, when they begin
+    Tunnel,
     /// Builds, when they end
     Build,
 }

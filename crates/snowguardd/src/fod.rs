@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use snowguard_fod::policy::{Exceptions, propose};
 use snowguard_proxy::{
     Control, EvidenceSettings, Listener, Mode, Proxy, ProxyError, Session, Settings,
-    evidence as lines,
+    evidence as lines, keep_memory, until_unread,
 };
 use snowguard_report::escape;
 use snowguard_watch::ready::Manager;
@@ -37,6 +37,14 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
             expired.expires, expired.reason
         ));
     }
+    for broad in settings.exceptions.broad(today) {
+        say(&format!(
+            "warning: an exception holds for whatever is called `source`, as most sources are: {}\nhint: name its `output`",
+            escape::line(&broad.reason)
+        ));
+    }
+    // Before there is a key.
+    keep_memory().map_err(Failure::new)?;
     let proxy = Proxy::new(settings, today)?;
     match (&args.ca_out, proxy.authority()) {
         (Some(path), Some(pem)) => replace(path, pem.as_bytes())
@@ -49,9 +57,10 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
         }
         (None, _) => {}
     }
-    let session = match &args.derivations {
-        Some(file) => Some(begin(&proxy, file)?),
-        None => None,
+    let session = match (&args.derivations, &args.watch) {
+        (Some(file), _) => Some(begin(&proxy, file)?),
+        (None, Some(name)) => Some(proxy.watch(name)?),
+        (None, None) => None,
     };
     let listeners = listeners(args, session.as_ref())?;
     if listeners.is_empty() {
@@ -85,10 +94,11 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
             let served = control.serve(handle.proxy().clone(), addresses.clone());
             tokio::spawn(served)
         });
-        for address in &addresses {
+        for address in addresses.iter().filter(|_| args.watch.is_none()) {
             say(&format!("listening at {address}"));
         }
-        if let Some(session) = &session {
+        if let Some(session) = session.filter(|_| args.watch.is_none()) {
+            let session = &session;
             tell(session, &addresses)?;
         }
         let manager = Manager::new(variable("NOTIFY_SOCKET").as_deref(), None);
@@ -96,6 +106,7 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
         tokio::select! {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
+            () = until_unread(), if args.until_unread => {}
         }
         manager.stopping();
         say("stopping");
@@ -189,7 +200,7 @@ fn listeners(args: &FodProxy, session: Option<&Session>) -> Result<Vec<Listener>
         })?;
         all.push(listener);
     }
-    match session.filter(|_| args.no_token) {
+    match session.filter(|_| args.no_token || args.watch.is_some()) {
         Some(session) => Ok(all
             .into_iter()
             .map(|one| one.for_session(session))
@@ -242,6 +253,7 @@ fn fits(args: &FodEvidence, line: &Value) -> bool {
     let is = |key: &str, asked: Option<&str>| asked.is_none_or(|asked| line[key] == asked);
     let kind = args.kind.map(|kind| match kind {
         EvidenceKind::Request => "request",
+        EvidenceKind::Tunnel => "tunnel",
         EvidenceKind::Build => "build",
     });
     let of = |which: &str| {

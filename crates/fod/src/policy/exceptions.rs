@@ -110,6 +110,16 @@ impl Exceptions {
         self.all.iter().filter(|one| one.expires >= today).collect()
     }
 
+    /// Those that hold on a day for whatever is called `source`, to be told: so are most sources, of a pull request too.
+    pub fn broad(&self, today: Date) -> Vec<&Exception> {
+        let mut all = self.in_force(today);
+        all.retain(|one| {
+            let glob = one.derivation.as_deref();
+            one.output.is_none() && glob.is_some_and(|glob| matches(glob, "source"))
+        });
+        all
+    }
+
     /// Those that no longer hold, to be told.
     pub fn expired(&self, today: Date) -> Vec<&Exception> {
         self.all.iter().filter(|one| one.expires < today).collect()
@@ -437,6 +447,28 @@ mod tests {
             ),
             (0, 1)
         );
+    }
+
+    #[test]
+    fn what_holds_for_every_source_is_told() {
+        let file = |names: &str| {
+            let text = format!(
+                "[[exception]]\n{names}\nhosts = [\"x.org\"]\nreason = \"y\"\nexpires = 2026-01-31"
+            );
+            let day = jiff::civil::date(2026, 1, 31);
+            let exceptions = Exceptions::parse(&text).unwrap();
+            let broad = exceptions.broad(day).len();
+            assert!(exceptions.broad(day.tomorrow().unwrap()).is_empty());
+            broad
+        };
+        assert_eq!(file("derivation = \"source\""), 1);
+        assert_eq!(file("derivation = \"s*\"\ntool = \"go\""), 1);
+        assert_eq!(file("derivation = \"source-*\""), 0);
+        assert_eq!(
+            file("derivation = \"source\"\noutput = \"/nix/store/x\""),
+            0
+        );
+        assert_eq!(file("class = \"git\""), 0);
     }
 
     #[test]

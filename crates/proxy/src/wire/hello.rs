@@ -4,6 +4,8 @@
 
 /// So many bytes are read before a client is taken for one that does not speak TLS.
 pub const MOST: usize = 64 << 10;
+/// In so many records a `ClientHello` comes at most: each read looks at all of them.
+const MOST_RECORDS: usize = 16;
 
 /// What a `ClientHello` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,16 +35,16 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Hello>, HelloError> {
     body(&message).ok_or(HelloError::Malformed).map(Some)
 }
 
-/// The first handshake message, out of its records.
+/// The first handshake message, out of its records. Nothing is copied until it is whole.
 fn message(mut bytes: &[u8]) -> Result<Option<Vec<u8>>, HelloError> {
     let total = bytes.len();
-    let mut message = Vec::new();
+    let mut records: Vec<&[u8]> = Vec::new();
     loop {
         // A record of a handshake, of any version that is called 3.
         if bytes.first().is_some_and(|kind| *kind != 22)
             || bytes.get(1).is_some_and(|major| *major != 3)
         {
-            return Err(if message.is_empty() {
+            return Err(if records.is_empty() {
                 HelloError::NotTls
             } else {
                 HelloError::Malformed
@@ -52,24 +54,29 @@ fn message(mut bytes: &[u8]) -> Result<Option<Vec<u8>>, HelloError> {
             return more(total);
         };
         let length = usize::from(u16::from_be_bytes([head[3], head[4]]));
-        if length == 0 || length > 1 << 14 {
+        if length == 0 || length > 1 << 14 || records.len() == MOST_RECORDS {
             return Err(HelloError::Malformed);
         }
         let Some(record) = bytes.get(5..5 + length) else {
             return more(total);
         };
-        message.extend_from_slice(record);
+        records.push(record);
         bytes = &bytes[5 + length..];
-        if message.first().is_some_and(|kind| *kind != 1) {
+        let mut start = records.iter().copied().flatten().copied();
+        if start.next().is_some_and(|kind| kind != 1) {
             return Err(HelloError::Malformed);
         }
-        if let [_, a, b, c, rest @ ..] = &*message {
-            let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        let length = (0..3).try_fold(0, |so_far: usize, _| {
+            Some(so_far << 8 | usize::from(start.next()?))
+        });
+        if let Some(length) = length {
             if length > MOST {
                 return Err(HelloError::Malformed);
             }
-            if let Some(body) = rest.get(..length) {
-                return Ok(Some(body.to_vec()));
+            let have: usize = records.iter().map(|record| record.len()).sum();
+            if have >= 4 + length {
+                let message = records.concat();
+                return Ok(Some(message[4..4 + length].to_vec()));
             }
         }
     }
@@ -194,12 +201,23 @@ mod tests {
     #[test]
     fn one_in_many_records_is_the_same() {
         let bytes = real("example.org");
-        let mut split = Vec::new();
-        for piece in bytes[5..].chunks(7) {
-            split.extend_from_slice(&[22, 3, 1, 0, u8::try_from(piece.len()).unwrap()]);
-            split.extend_from_slice(piece);
-        }
-        assert_eq!(parse(&split), parse(&bytes));
+        let split = |each: usize| {
+            let mut split = Vec::new();
+            for piece in bytes[5..].chunks(each) {
+                split.extend_from_slice(&[22, 3, 1, 0, u8::try_from(piece.len()).unwrap()]);
+                split.extend_from_slice(piece);
+            }
+            parse(&split)
+        };
+        let length = bytes.len() - 5;
+        assert_eq!(split(length.div_ceil(MOST_RECORDS)), parse(&bytes));
+        assert_eq!(split(length / 100), Err(HelloError::Malformed));
+        // Its head may be split as well.
+        let mut head = vec![22, 3, 1, 0, 2, bytes[5], bytes[6]];
+        let rest = u16::try_from(length - 2).unwrap().to_be_bytes();
+        head.extend_from_slice(&[22, 3, 1, rest[0], rest[1]]);
+        head.extend_from_slice(&bytes[7..]);
+        assert_eq!(parse(&head), parse(&bytes));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use snowguard_fod::policy::Exceptions;
-use snowguard_proxy::{EvidenceSettings, Mode, Session, Times};
+use snowguard_proxy::{Mode, Session, Times};
 use snowguard_testkit::web::{Fault, Web};
 
 use crate::support::{Client, Place, Running, authorization, inside, loopback, requests};
@@ -150,7 +150,7 @@ fn without_evidence_nothing_is_carried() {
     web.put("/x", "x");
     let place = Place::new();
     let mut settings = place.settings(Mode::Tunnel, loopback(&[&web.base()]));
-    settings.evidence = EvidenceSettings::new("/dev/full".into());
+    settings.evidence = place.full();
     let running = Running::start(settings);
     let drv = place.drv("source", &web.url("/x"), b"x");
     let session = running.begin(&[&drv]);
@@ -240,7 +240,64 @@ fn the_end_of_a_token_ends_what_it_opened() {
     assert_eq!(verdict["received"], hello().len());
     let evidence = running.stop();
     assert_eq!(requests(&evidence)[0]["reason"], "ended");
-    assert_eq!(evidence[0]["kind"], "request", "before the verdict");
+    let kinds: Vec<_> = evidence.iter().map(|line| line["kind"].as_str()).collect();
+    assert_eq!(kinds, [Some("tunnel"), Some("request"), Some("build")]);
+}
+
+#[test]
+fn what_a_tunnel_carries_is_known_though_the_proxy_is_killed() {
+    let address = echo();
+    let place = Place::new();
+    let running =
+        Running::start(place.settings(Mode::Tunnel, loopback(&[&format!("https://{address}")])));
+    let drv = place.drv("source", &format!("https://{address}/x"), b"x");
+    let session = running.begin(&[&drv]);
+    let _client = tunnel(&running, &session, &address);
+    // Something was carried, and nothing has ended: what is written by now is all that could be lost.
+    let mut lines = Vec::new();
+    let file = place.root().join("evidence.jsonl");
+    snowguard_proxy::evidence::read(&file, |line| lines.push(line)).unwrap();
+    let [line] = &*lines else { panic!("{lines:?}") };
+    let host = address.split(':').next();
+    assert_eq!(
+        (line["kind"].as_str(), line["host"].as_str()),
+        (Some("tunnel"), host)
+    );
+    assert!(line["output"].as_str().unwrap().ends_with("-source"));
+    running.stop();
+}
+
+#[test]
+fn one_build_does_not_fill_the_evidence() {
+    let web = Web::start().unwrap();
+    let place = Place::new();
+    let mut settings = place.settings(Mode::Tunnel, loopback(&[&web.base()]));
+    (settings.evidence.most_bytes, settings.evidence.keep) = (8000, 0);
+    let running = Running::start(settings);
+    let drv = place.drv("source", &web.url("/x"), b"x");
+    let (one, two) = (running.begin(&[&drv]), running.begin(&[&drv]));
+    let get = |session: &Session, count: u32| {
+        let mut client = running.client();
+        let own = authorization(&session.token);
+        for _ in 0..count {
+            client.send(format!(
+                "GET http://denied.example.org/x HTTP/1.1\r\nHost: denied.example.org\r\n{own}\r\n"
+            ));
+            assert!(client.answer().starts_with("HTTP/1.1 403 "));
+        }
+    };
+    get(&one, 1);
+    get(&two, 100);
+    let verdict = running.end(&two);
+    let left_out = verdict["not_written"].as_u64().unwrap();
+    assert!((90..100).contains(&left_out), "{left_out}");
+    assert_eq!(verdict["denied"], 100);
+    running.end(&one);
+    let evidence = running.stop();
+    let of_one = requests(&evidence)
+        .into_iter()
+        .filter(|line| line["session"] == 1);
+    assert_eq!(of_one.count(), 1, "it was not washed away");
 }
 
 #[test]

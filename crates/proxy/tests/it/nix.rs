@@ -1,8 +1,8 @@
 //! The real Nix builds through the proxy, in every mode: what `fetchurl`, `fetchzip` and `fetchgit` of Nixpkgs do,
 //! in a few lines each, and `builtin:fetchurl`.
 //!
-//! Without a sandbox, so that the programs of this machine fetch; the proxy comes by the variables that the
-//! derivations let in, and for `builtin:fetchurl` by the environment of Nix itself.
+//! Mostly without a sandbox, so that the programs of this machine fetch; one test lets these in. The proxy comes by the
+//! variables that the derivations let in, and for `builtin:fetchurl` by the environment of Nix itself.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -137,20 +137,26 @@ impl Shapes {
         drv: &Utf8PathBuf,
         trusted: &Path,
     ) -> Result<(), String> {
+        let options = [("sandbox", "false"), ("build-users-group", "")];
+        self.build_with(&options, running, session, drv, trusted)
+    }
+
+    fn build_with(
+        &self,
+        options: &[(&str, &str)],
+        running: &Running,
+        session: Option<&Session>,
+        drv: &Utf8PathBuf,
+        trusted: &Path,
+    ) -> Result<(), String> {
         let user = session.map_or_else(String::new, |session| format!("{}:x@", session.token));
         let proxy = format!("http://{user}{}", running.address);
         let mut command = self.store.command("nix-store", &[]);
+        for (name, value) in options {
+            command.args(["--option", name, value]);
+        }
         let output = command
-            .args([
-                "--realise",
-                drv.as_str(),
-                "--option",
-                "sandbox",
-                "false",
-                "--option",
-                "build-users-group",
-                "",
-            ])
+            .args(["--realise", drv.as_str()])
             .args(["--option", "filter-syscalls", "false"])
             .env("http_proxy", &proxy)
             .env("https_proxy", &proxy)
@@ -429,10 +435,11 @@ fn without_a_token_the_process_tells_whose_it_is() {
     std::fs::write(&trusted, shapes.https.authority().unwrap()).unwrap();
     let today = jiff::Zoned::now().date();
     let begin = |drv: &Utf8PathBuf| running.proxy.begin_by_process(&[drv], today).unwrap();
-    let sessions: Vec<Session> = drvs.iter().map(begin).collect();
     // Newer Nix gives what it does itself neither `out` nor a directory with the name: nobody is guessed then.
     let is_told = shapes.store.nix().version() <= NixVersion::new(2, 26);
-    for (drv, session) in drvs.iter().zip(&sessions) {
+    for drv in &drvs {
+        // Without the sandbox, a process can say what it wants: it is believed where there is one build only.
+        let session = &begin(drv);
         let is_builtin = drv.as_str().contains("source-builtin");
         let built = shapes.build(&running, None, drv, trusted.as_std_path());
         let verdict = running.end(session);
@@ -452,4 +459,88 @@ fn without_a_token_the_process_tells_whose_it_is() {
             .all(|line| line["attributed"] == "process"),
         "{evidence:?}"
     );
+}
+
+/// The users as whom Nix builds in its sandbox here; none, and said loudly, where it cannot.
+fn sandbox_users() -> Option<&'static str> {
+    let root = rustix::process::geteuid().is_root();
+    let as_user: &[&str] = if root {
+        &[]
+    } else {
+        &["--user", "--map-root-user"]
+    };
+    let made = Command::new("unshare")
+        .args(as_user)
+        .args(["--mount", "--pid", "--fork", "--mount-proc", "true"])
+        .status();
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let has_users = groups.lines().any(|line| line.starts_with("nixbld:"));
+    if made.is_ok_and(|end| end.success()) && (has_users || !root) {
+        return Some(if root { "nixbld" } else { "" });
+    }
+    use std::io::Write as _;
+    let told = "SKIPPED: this test needs a mount namespace, and as root the group nixbld";
+    let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
+    None
+}
+
+#[test]
+fn in_a_sandbox_a_process_is_of_the_build_in_whose_root_it_is() {
+    let Some(users) = sandbox_users() else { return };
+    let shapes = Shapes::new();
+    let place = Place::new();
+    let running = Running::start(shapes.settings(&place, Mode::Tunnel));
+    let url = shapes.http.url("/file");
+    let hash = format!(
+        "outputHash = \"{}\"; outputHashMode = \"flat\";",
+        sha256(BODY)
+    );
+    let other = shapes.drv(
+        &format!("name = \"source-other\"; urls = [ \"{url}\" ];"),
+        &hash,
+    );
+    let today = jiff::Zoned::now().date();
+    let begin = |drv: &Utf8PathBuf| running.proxy.begin_by_process(&[drv], today).unwrap();
+    let others = begin(&other);
+    let its = others.description["derivations"][0]["output"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // One that says to be the other, by all that a builder can choose; it takes the shell's place.
+    let forged = shapes.drv(
+        &format!(
+            "name = \"source-forged\"; urls = [ \"{url}\" ]; args = [ \"-c\" \"mkdir -p $TMPDIR/nix-build-source-other.drv-0 && \
+             cd $TMPDIR/nix-build-source-other.drv-0 && exec env out={its} curl --silent --show-error --fail -o $out $urls\" ];"
+        ),
+        &hash,
+    );
+    let own = begin(&forged);
+    let options = [
+        ("sandbox", "true"),
+        ("sandbox-fallback", "false"),
+        ("sandbox-paths", "/bin /usr /lib /lib64"),
+        ("build-users-group", users),
+    ];
+    let built = shapes.build_with(&options, &running, None, &forged, Path::new("/dev/null"));
+    assert!(built.is_ok(), "{built:?}");
+    assert_eq!(running.end(&others)["requests"], 0);
+    assert_eq!(running.end(&own)["requests"], 1);
+    // Who is in no sandbox of these is nobody, whatever it says.
+    let _both = [begin(&forged), begin(&other)];
+    let output = Command::new("curl")
+        .args([
+            "--silent",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+        ])
+        .args(["--proxy", &format!("http://{}", running.address), &url])
+        .env("out", its)
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "407");
+    running.stop();
 }

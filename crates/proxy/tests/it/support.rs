@@ -82,6 +82,13 @@ impl Place {
         path
     }
 
+    /// Evidence that cannot be written.
+    pub(crate) fn full(&self) -> EvidenceSettings {
+        let file = self.root().join("full");
+        std::os::unix::fs::symlink("/dev/full", &file).unwrap();
+        EvidenceSettings::new(file)
+    }
+
     pub(crate) fn settings(&self, mode: Mode, exceptions: Exceptions) -> Settings {
         Settings {
             exceptions,

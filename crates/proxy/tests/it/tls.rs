@@ -209,7 +209,7 @@ fn within_taken_off_tls_no_other_host_is_reached() {
 fn without_evidence_nothing_is_carried_within_tls_either() {
     let (web, base, place, running) = with(Mode::Inspect, |settings, place, _| {
         settings.ca_files.push(place.root().join("ca.pem"));
-        settings.evidence = snowguard_proxy::EvidenceSettings::new("/dev/full".into());
+        settings.evidence = place.full();
     });
     let drv = place.drv("source", &format!("{base}/x"), b"x");
     let session = running.begin(&[&drv]);

@@ -218,7 +218,8 @@ fn a_socket_that_listens_already_is_taken_over() {
     stop(child);
     // What was not ended is judged when the proxy ends.
     let evidence = std::fs::read_to_string(place.path("evidence.jsonl")).unwrap();
-    let last: Value = serde_json::from_str(evidence.lines().last().unwrap()).unwrap();
+    let verdicts = std::fs::read_to_string(place.path("evidence.jsonl.verdicts")).unwrap();
+    let last: Value = serde_json::from_str(verdicts.lines().last().unwrap()).unwrap();
     assert_eq!(
         (&last["kind"], &last["verdict"]),
         (&json!("build"), &json!("ok"))
