@@ -21,6 +21,7 @@ pub struct Confined {
     helper: Child,
     channel: Option<UnixStream>,
     untold: Option<String>,
+    together: Option<String>,
 }
 
 /// The sockets that can be reached from within; they work in whatever process has them.
@@ -45,8 +46,6 @@ pub struct Command {
     pub directory: PathBuf,
     /// Where its standard output goes.
     pub stdout: Stdout,
-    /// As which user and group, if as another than the helper.
-    pub user: Option<(u32, u32)>,
 }
 
 /// Where standard output goes.
@@ -83,6 +82,9 @@ impl Confined {
         };
         let (ours, theirs) = UnixStream::pair().map_err(ConfineError::Channel)?;
         let child = std::process::Command::new(helper)
+            // Where it looks for `nft`; nobody who can look at it is to see more.
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::inherit())
             // What a terminal sends to who started it is not meant for it: it ends with its channel, and ends
@@ -94,12 +96,15 @@ impl Confined {
             helper: child,
             channel: None,
             untold: None,
+            together: None,
         };
         let sockets = sockets(&ours)?;
         let ready = channel::read(&ours).map_err(ConfineError::Channel)?;
         match words(&ready.unwrap_or_default()).as_slice() {
-            [ready] if ready == "ready" => {}
-            [ready, why] if ready == "ready" => confined.untold = Some(why.clone()),
+            [ready, untold, together] if ready == "ready" => {
+                let why = |why: &String| Some(why.clone()).filter(|why| !why.is_empty());
+                (confined.untold, confined.together) = (why(untold), why(together));
+            }
             _ => return Err(ConfineError::Gone),
         }
         confined.channel = Some(ours);
@@ -109,6 +114,12 @@ impl Confined {
     /// Why connections that go elsewhere are refused without coming to the sockets for strays, if that is so.
     pub fn untold(&self) -> Option<&str> {
         self.untold.as_deref()
+    }
+
+    /// Why programs are kept in the network only, if that is so: then they see other processes and the Unix sockets of
+    /// this machine, and what one leaves behind goes on while the next one runs.
+    pub fn together(&self) -> Option<&str> {
+        self.together.as_deref()
     }
 
     /// A process in the network, by which others can look at it.
@@ -125,22 +136,16 @@ impl Confined {
             .map_err(ConfineError::Channel)
     }
 
-    /// Runs a program to its end.
+    /// Runs a program to its end. Nothing that it started is left then, unless programs are kept `together`.
     pub fn run(&self, command: &Command) -> Result<Ended, ConfineError> {
         let channel = self.channel.as_ref().ok_or(ConfineError::Gone)?;
         let text = |text: &str| text.as_bytes().to_vec();
-        let (user, group) = match command.user {
-            Some((user, group)) => (user.to_string(), group.to_string()),
-            None => (String::new(), String::new()),
-        };
         let mut fields = vec![
             text("run"),
             text(match command.stdout {
                 Stdout::Inherit => "out",
                 Stdout::ToStderr => "err",
             }),
-            text(&user),
-            text(&group),
             command.directory.as_os_str().as_bytes().to_vec(),
             text(&command.arguments.len().to_string()),
         ];

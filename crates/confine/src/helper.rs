@@ -1,7 +1,7 @@
 //! The helper: makes a network namespace and sockets in it, hands these out, and starts what it is told to.
 //!
 //! It speaks with the one who started it over its standard input, and ends with it: then everything that it
-//! started is ended too, and the namespace is gone.
+//! started is ended too, and the namespace is gone. Each program is started by `within`.
 
 use std::ffi::OsStr;
 use std::io::{self, IoSlice, Write as _};
@@ -10,18 +10,21 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg,
 };
-use rustix::process::{Pid, Signal, getgid, getuid, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, getgid, getppid, getuid, kill_process_group, wait,
+};
 use rustix::thread::UnshareFlags;
 
+use crate::within::{self, As, Kept};
 use crate::{channel, netlink};
 
 /// How long a program may take to end once it is asked to.
@@ -42,14 +45,27 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let mut channel = UnixStream::from(stdin);
-    match serve(&mut channel) {
-        Ok(()) => ExitCode::SUCCESS,
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let (done, word) = match within::main(&channel, &arguments) {
+        Some(done) => (done, "error"),
+        None => (serve(&mut channel).map(|()| ExitCode::SUCCESS), "failed"),
+    };
+    match done {
+        Ok(code) => code,
         Err((what, source)) => {
+            let why = source.to_string();
+            let told = match word {
+                "error" => channel::write(&channel, &[word, &format!("{what}: {why}")]),
+                word => channel::write(&channel, &[word, what, &why]),
+            };
             // Who started it tells; where that is nobody, stderr does.
-            if channel::write(&channel, &["failed", what, &source.to_string()]).is_err() {
+            if told.is_err() {
                 let _ = writeln!(
                     io::stderr(),
-                    "snowguard-confine: {what}: {source}; `snowguard fod build` starts this"
+                    "snowguard-confine: {what}: {why}; `snowguard fod build` starts this"
                 );
             }
             ExitCode::from(2)
@@ -57,9 +73,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-type Failed = (&'static str, io::Error);
+pub(crate) type Failed = (&'static str, io::Error);
 
-fn at(what: &'static str) -> impl Fn(io::Error) -> Failed {
+pub(crate) fn at(what: &'static str) -> impl Fn(io::Error) -> Failed {
     move |source| (what, source)
 }
 
@@ -79,40 +95,90 @@ fn serve(channel: &mut UnixStream) -> Result<(), Failed> {
     // Without the sixth version nothing can be reached over it.
     let _ = netlink::all_is_local(AddressFamily::INET6);
     let sockets = Made::new().map_err(at("make the sockets"))?;
-    let told = sockets.lead_to();
-    if !user.is_root() {
-        // As the user again, who may change nothing of what was set up.
-        unshare(UnshareFlags::NEWUSER)
-            .and_then(|()| map((user.as_raw(), 0), (group.as_raw(), 0)))
-            .map_err(at("leave the user namespace"))?;
-    }
+    let untold = sockets.lead_to().err();
+    let who = As {
+        user: user.as_raw(),
+        group: group.as_raw(),
+    };
+    let trial = run(&[b"try".to_vec()], channel, Kept::Apart, who);
+    let together = match trial.map_err(at("start itself"))? {
+        Some(told) if told[0] == "exit" => None,
+        Some(told) => Some(told[1..].join(" ")),
+        None => return Ok(()),
+    };
+    let kept = match &together {
+        None => Kept::Apart,
+        Some(_) => Kept::Together,
+    };
+    let why = |why: Option<String>| why.unwrap_or_default();
     sockets
-        .hand_out(channel, told)
+        .hand_out(
+            channel,
+            &[why(untold.map(|error| error.to_string())), why(together)],
+        )
         .map_err(at("hand the sockets out"))?;
     drop(sockets);
     while let Some(order) = channel::read(&mut *channel).map_err(at("take orders"))? {
-        let answer = match Order::read(&order).and_then(|order| order.run(channel)) {
-            Ok(Some(status)) => told_of(status),
+        let told = match run(&order, channel, kept, who) {
+            Ok(Some(told)) => told,
             Ok(None) => return Ok(()),
             Err(error) => vec!["error".to_owned(), error.to_string()],
         };
-        if channel::write(&*channel, &answer).is_err() {
+        if channel::write(&*channel, &told).is_err() {
             return Ok(());
         }
     }
     Ok(())
 }
 
+/// Lets an order be done; what is said of it, or none if who gave it is gone meanwhile. After that nothing of it is
+/// left.
+fn run(
+    order: &[Vec<u8>],
+    channel: &UnixStream,
+    kept: Kept,
+    who: As,
+) -> io::Result<Option<Vec<String>>> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let parent = getppid().map_or(1, |parent| parent.as_raw_nonzero().get().unsigned_abs());
+    let mut child = within::start(kept, who, parent)
+        .stdin(OwnedFd::from(theirs))
+        .spawn()?;
+    // One that has ended already says why.
+    let _ = channel::write(&ours, order);
+    loop {
+        let mut polled = [
+            PollFd::new(&ours, PollFlags::IN),
+            PollFd::new(channel, PollFlags::IN),
+        ];
+        let found = poll(&mut polled, None);
+        if found.is_ok() && !polled[0].revents().is_empty() {
+            break;
+        }
+        if is_gone(channel) {
+            let _ = ours.shutdown(std::net::Shutdown::Both);
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(TICK);
+    }
+    let told = channel::read(&ours);
+    child.wait()?;
+    let told = told?.ok_or_else(|| io::Error::other("it has ended before it was done"))?;
+    let text = |field: &Vec<u8>| String::from_utf8_lossy(field).into_owned();
+    Ok(Some(told.iter().map(text).collect()))
+}
+
 #[expect(
     deprecated,
     reason = "what is unsafe about it is sharing files, which is not asked for"
 )]
-fn unshare(flags: UnshareFlags) -> io::Result<()> {
+pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     Ok(rustix::thread::unshare(flags)?)
 }
 
 /// Maps one user and one group: the number inside, and the one outside.
-fn map(user: (u32, u32), group: (u32, u32)) -> io::Result<()> {
+pub(crate) fn map(user: (u32, u32), group: (u32, u32)) -> io::Result<()> {
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("{} {} 1", user.0, user.1))?;
     std::fs::write("/proc/self/gid_map", format!("{} {} 1", group.0, group.1))
@@ -173,7 +239,8 @@ impl Made {
         }
     }
 
-    fn hand_out(&self, channel: &UnixStream, told: io::Result<()>) -> io::Result<()> {
+    /// The sockets, and what cannot be done here; empty if it can.
+    fn hand_out(&self, channel: &UnixStream, missing: &[String; 2]) -> io::Result<()> {
         let [four, six] = &self.strays;
         let files: [BorrowedFd<'_>; 4] = [
             self.proxy.as_fd(),
@@ -192,42 +259,31 @@ impl Made {
             &mut ancillary,
             SendFlags::empty(),
         )?;
-        match told {
-            Ok(()) => channel::write(channel, &["ready"]),
-            Err(why) => channel::write(channel, &["ready", &why.to_string()]),
-        }
+        let [untold, together] = missing;
+        channel::write(channel, &["ready", untold, together])
     }
 }
 
 /// Something to run.
-struct Order<'o> {
+pub(crate) struct Order<'o> {
     to_stdout: bool,
-    user: Option<(u32, u32)>,
     directory: &'o [u8],
     arguments: Vec<&'o [u8]>,
     environment: Vec<(&'o [u8], &'o [u8])>,
 }
 
 impl<'o> Order<'o> {
-    /// `run`, `out` or `err`, the user and the group or nothing, the directory, how many arguments, these, and
-    /// the environment.
-    fn read(fields: &'o [Vec<u8>]) -> io::Result<Self> {
+    /// `run`, `out` or `err`, the directory, how many arguments, these, and the environment.
+    pub(crate) fn read(fields: &'o [Vec<u8>]) -> io::Result<Self> {
         let bad = || io::Error::from(io::ErrorKind::InvalidData);
-        let number = |field: &[u8]| {
-            let text = std::str::from_utf8(field).map_err(|_| bad())?;
-            text.parse::<u32>().map_err(|_| bad())
-        };
-        let [kind, stdout, user, group, directory, count, rest @ ..] = fields else {
+        let [kind, stdout, directory, count, rest @ ..] = fields else {
             return Err(bad());
         };
         if kind != b"run" {
             return Err(bad());
         }
-        let user = match user.as_slice() {
-            b"" => None,
-            user => Some((number(user)?, number(group)?)),
-        };
-        let count = usize::try_from(number(count)?).map_err(|_| bad())?;
+        let count = std::str::from_utf8(count).map_err(|_| bad())?;
+        let count = count.parse().map_err(|_| bad())?;
         let (arguments, environment) = rest.split_at_checked(count).ok_or_else(bad)?;
         let environment = environment.iter().map(|variable| {
             let at = variable.iter().position(|byte| *byte == b'=');
@@ -236,7 +292,6 @@ impl<'o> Order<'o> {
         });
         Ok(Self {
             to_stdout: stdout == b"out",
-            user,
             directory,
             arguments: arguments.iter().map(Vec::as_slice).collect(),
             environment: environment.collect::<io::Result<_>>()?,
@@ -244,7 +299,7 @@ impl<'o> Order<'o> {
     }
 
     /// Runs it to its end; none if who ordered it is gone meanwhile.
-    fn run(&self, channel: &UnixStream) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn run(&self, channel: &UnixStream) -> io::Result<Option<WaitStatus>> {
         let os = OsStr::from_bytes;
         let (program, arguments) = self
             .arguments
@@ -263,21 +318,31 @@ impl<'o> Order<'o> {
             let stderr: OwnedFd = io::stderr().as_fd().try_clone_to_owned()?;
             command.stdout(stderr);
         }
-        if let Some((user, group)) = self.user {
-            command.uid(user).gid(group);
-        }
-        let mut child = command.spawn()?;
+        let child = command.spawn()?;
+        let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let child = child.ok_or(io::ErrorKind::InvalidData)?;
         loop {
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = ended(child)? {
                 return Ok(Some(status));
             }
             if is_gone(channel) {
-                end(&mut child);
+                end(child);
                 return Ok(None);
             }
             std::thread::sleep(TICK);
         }
     }
+}
+
+/// Whether a program has ended. All others that have are buried: of the first process of a namespace, whatever lost its
+/// parent is a child.
+fn ended(child: Pid) -> io::Result<Option<WaitStatus>> {
+    while let Some((pid, status)) = wait(WaitOptions::NOHANG)? {
+        if pid == child {
+            return Ok(Some(status));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the one who gives orders has ended. Nothing comes from there while something runs.
@@ -300,24 +365,29 @@ fn is_gone(channel: &UnixStream) -> bool {
 }
 
 /// Ends a program with all of its group: asks, waits, and then does not ask any more.
-fn end(child: &mut Child) {
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let Some(group) = group else { return };
-    let _ = kill_process_group(group, Signal::TERM);
+fn end(child: Pid) {
+    let _ = kill_process_group(child, Signal::TERM);
     let asked = Instant::now();
     while asked.elapsed() < GRACE {
-        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+        if !matches!(ended(child), Ok(None)) {
             break;
         }
         std::thread::sleep(TICK);
     }
-    let _ = kill_process_group(group, Signal::KILL);
-    let _ = child.wait();
+    let _ = kill_process_group(child, Signal::KILL);
 }
 
-fn told_of(status: ExitStatus) -> Vec<String> {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => vec!["exit".to_owned(), code.to_string()],
-        (None, signal) => vec!["signal".to_owned(), signal.unwrap_or(0).to_string()],
-    }
+/// What is said of an order: how it ended, or why it could not be done; nothing if nobody is there any more.
+pub(crate) fn answer(done: io::Result<Option<WaitStatus>>) -> Option<Vec<String>> {
+    let words = match done {
+        Ok(status) => {
+            let status = status?;
+            match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => ["exit".to_owned(), code.to_string()],
+                (None, signal) => ["signal".to_owned(), signal.unwrap_or(0).to_string()],
+            }
+        }
+        Err(error) => ["error".to_owned(), error.to_string()],
+    };
+    Some(words.to_vec())
 }

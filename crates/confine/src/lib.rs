@@ -1,12 +1,13 @@
 #![doc = include_str!("../README.md")]
 #![expect(
     clippy::disallowed_methods,
-    reason = "this room starts programs, and writes the maps of user namespaces"
+    reason = "this room starts programs, writes the maps of user namespaces, and reads where sockets are"
 )]
 
 mod channel;
 mod client;
 pub mod helper;
 mod netlink;
+mod within;
 
 pub use self::client::{Command, ConfineError, Confined, Ended, Sockets, Stdout, Stopper};

@@ -39,7 +39,6 @@ fn shell(script: &str) -> Command {
         environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
         directory: PathBuf::from("/"),
         stdout: Stdout::ToStderr,
-        user: None,
     }
 }
 
@@ -116,47 +115,129 @@ fn all_ends_with_who_started_it() {
         return;
     }
     let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("pid");
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let mut helper = std::process::Command::new(HELPER)
         .stdin(std::process::Stdio::from(OwnedFd::from(theirs)))
         .spawn()
         .unwrap();
-    let script = format!("sleep 600 & echo $! > {}; wait", file.display());
     let path = format!("PATH={}", std::env::var("PATH").unwrap());
-    let fields = [
-        "run",
-        "err",
-        "",
-        "",
-        "/",
-        "3",
-        "/bin/bash",
-        "-c",
-        &script,
-        &path,
-    ];
+    let script = leaves_behind(place.path()) + "; sleep 600";
+    let fields = ["run", "err", "/", "3", "/bin/bash", "-c", &script, &path];
     let frame: Vec<u8> = fields
         .iter()
         .flat_map(|f| [f.as_bytes(), b"\0"].concat())
         .collect();
     let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
     ours.write_all(&[&length[..], &frame].concat()).unwrap();
-    let pid = loop {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        if text.ends_with('\n') {
-            break text.trim().to_owned();
-        }
+    while !place.path().join("there").exists() {
         std::thread::sleep(Duration::from_millis(10));
-    };
+    }
     drop(ours);
     helper.wait().unwrap();
-    let stat = format!("/proc/{pid}/stat");
-    let is_alive = std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
-    assert!(
-        !is_alive,
-        "the program outlived the network that it was started in"
+    assert!(is_free(place.path()), "something goes on");
+}
+
+/// Starts something that nobody waits for, in a session of its own, and that has a file locked while it lives.
+fn leaves_behind(place: &Path) -> String {
+    let place = place.display();
+    format!(
+        "setsid bash -c 'exec 9>{place}/lock; flock 9; : >{place}/there; trap \"\" TERM; sleep 600; sleep 600' \
+         </dev/null >/dev/null 2>&1 & while ! [ -e {place}/there ]; do sleep 0.01; done"
+    )
+}
+
+/// Whether what has the file locked is gone.
+fn is_free(place: &Path) -> bool {
+    let mut flock = std::process::Command::new("flock");
+    let lock = place.join("lock");
+    let args = [OsString::from("-n"), lock.into(), "true".into()];
+    flock.args(args).status().unwrap().success()
+}
+
+/// Whether programs are kept apart here. Where not, the test says so and shows nothing.
+fn is_apart(confined: &Confined) -> bool {
+    if let Some(why) = confined.together() {
+        let told = format!("SKIPPED: this test needs process and mount namespaces: {why}\n");
+        let _ = std::io::stderr().write_all(told.as_bytes());
+    }
+    confined.together().is_none()
+}
+
+#[test]
+fn what_a_program_leaves_behind_ends_with_it() {
+    let Some((confined, _sockets)) = start() else {
+        return;
+    };
+    if !is_apart(&confined) {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let run = confined.run(&shell(&leaves_behind(place.path())));
+    assert_eq!(run.unwrap(), Ended::Exit(0));
+    assert!(is_free(place.path()));
+    // Orphans of its own are buried while it runs.
+    let many = "for i in {1..50}; do (setsid true &); done; sleep 0.2; ! grep -l '^State:.Z' /proc/[0-9]*/status";
+    assert_eq!(confined.run(&shell(many)).unwrap(), Ended::Exit(0));
+}
+
+#[test]
+fn programs_see_no_processes_and_no_sockets_of_this_machine() {
+    let Some((confined, _sockets)) = start() else {
+        return;
+    };
+    if !is_apart(&confined) {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    // One that is there before, and one that is made meanwhile; their names are no words.
+    let sockets = ["a socket", "another"].map(|name| place.path().join(name));
+    let file = place.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let _before = std::os::unix::net::UnixListener::bind(&sockets[0]).unwrap();
+    assert_eq!(confined.run(&shell("true")).unwrap(), Ended::Exit(0));
+    let _after = std::os::unix::net::UnixDatagram::bind(&sockets[1]).unwrap();
+    let [one, two] = sockets.each_ref().map(|path| path.display());
+    let looks = format!(
+        "! [ -S '{one}' ] && ! [ -S '{two}' ] && [ -s '{}' ]",
+        file.display()
     );
+    assert_eq!(confined.run(&shell(&looks)).unwrap(), Ended::Exit(0));
+    // Here they are what they were.
+    use std::os::unix::fs::FileTypeExt as _;
+    for path in &sockets {
+        assert!(path.symlink_metadata().unwrap().file_type().is_socket());
+    }
+    let own = "set -- /proc/[0-9]*; [ $# -le 3 ] && [ -z \"$(tr -d '\\0' < /proc/1/environ)\" ]";
+    assert_eq!(confined.run(&shell(own)).unwrap(), Ended::Exit(0));
+}
+
+/// Nix has files that are called by the number of its process, and takes those that are there for old ones.
+#[test]
+fn no_process_outside_has_the_number_of_one_inside() {
+    let Some((confined, _sockets)) = start() else {
+        return;
+    };
+    if !is_apart(&confined) || !Path::new("/proc/sys/kernel/ns_last_pid").exists() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let pid = place.path().join("pid");
+    let done = place.path().join("done");
+    let script = format!(
+        "echo $$ > {0}.new; mv {0}.new {0}; while ! [ -e {1} ]; do sleep 0.01; done",
+        pid.display(),
+        done.display()
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| confined.run(&shell(&script)).unwrap());
+        while !pid.exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let number = std::fs::read_to_string(&pid).unwrap();
+        let outside = std::fs::read(format!("/proc/{}/cmdline", number.trim()));
+        std::fs::write(done, "").unwrap();
+        assert!(outside.unwrap().starts_with(b"snowguard-confine\0apart"));
+    });
 }
 
 #[test]

@@ -30,18 +30,33 @@ use crate::output::Terminal;
 pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<Findings, Failure> {
     let scratch = scratch()?;
     let place = utf8(scratch.path())?;
-    let nix = Nix::find(args, place)?;
+    let mut nix = Nix::find(args, place)?;
+    let evidence = evidence(args)?;
+    let daemon = program(args.daemon.as_deref(), "snowguardd")?;
+    let mut watcher = Proxy::watch(&daemon, &evidence, place)?;
+    nix.watch_at(&watcher.status()?.0);
     let plan = Plan::ask(&nix, &args.command, place)?;
+    let (_, evaluated) = watcher.status()?;
+    tell_of_evaluation(evaluated, terminal);
     // Before anything is fetched, also by a substituter: what protects must be there.
     let confined = if plan.built.is_empty() {
         None
     } else {
-        Some(Run::start(args, &nix, place, terminal, global.quiet)?)
+        Some(Run::start(
+            args,
+            &nix,
+            &daemon,
+            &evidence,
+            place,
+            terminal,
+            global.quiet,
+        )?)
     };
-    plan.substitute(&nix)?;
+    plan.substitute(&nix, place)?;
     let mut report = Report::default();
     if let Some(run) = confined {
         report = run.build(&nix, &plan, terminal, global.quiet)?;
+        report.evaluation.requests = evaluated;
         if let Some(path) = &args.report {
             terminal.data(&crate::scan::json(&report)?, Some(path))?;
         }
@@ -56,7 +71,22 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
         }
     }
     nix.finish(&args.command)?;
+    // It evaluates again, and should have all that it needs.
+    tell_of_evaluation(watcher.status()?.1 - evaluated, terminal);
+    watcher.stop();
     Ok(report.has_findings().into())
+}
+
+/// What an evaluation fetches is nothing that a derivation promises, and is not held against one.
+fn tell_of_evaluation(requests: u64, terminal: &Terminal) {
+    if requests == 0 {
+        return;
+    }
+    let times = if requests == 1 { "request" } else { "requests" };
+    terminal.warning(&format!(
+        "evaluation itself made {requests} {times}: nothing was denied, each is in the evidence as `evaluation`"
+    ));
+    terminal.hint("`builtins.fetchTarball` and its kin, and inputs of flakes, are fetched so: have them locked by hash");
 }
 
 /// What came of a build.
@@ -67,8 +97,17 @@ struct Report {
     derivations: Vec<Realised>,
     /// What tried to go past the proxy.
     strays: Vec<Stray>,
+    /// How many there were beyond those.
+    more_strays: u64,
     /// What could not be built, if something could not.
     failed: Option<String>,
+    /// What was fetched to know what to build.
+    evaluation: Evaluation,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Evaluation {
+    requests: u64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -127,6 +166,8 @@ impl Run {
     fn start(
         args: &Build,
         nix: &Nix,
+        daemon: &Path,
+        evidence: &Utf8Path,
         place: &Utf8Path,
         terminal: &Terminal,
         quiet: bool,
@@ -134,13 +175,26 @@ impl Run {
         nix.check_builders()?;
         if args.without_sandbox {
             terminal.warning(
-                "builders have no sandbox: they can ask services of this machine through Unix sockets, \
-                 and, where they are root, leave the network",
+                "builders have no sandbox: they see the files of this machine, and, where they are root, \
+                 can leave the network",
             );
         }
         let helper = program(args.helper.as_deref(), "snowguard-confine")?;
-        let daemon = program(args.daemon.as_deref(), "snowguardd")?;
         let (confined, sockets) = Confined::start(&helper)?;
+        match confined.together() {
+            Some(why) if args.without_sandbox => terminal.warning(&format!(
+                "builders see processes and Unix sockets of this machine, and what one leaves behind goes on: {}",
+                line(why)
+            )),
+            Some(why) => {
+                return Err(Failure::message(format!(
+                    "builders cannot be kept from processes and Unix sockets of this machine: {}",
+                    line(why)
+                ))
+                .hint("a container must let it mount /proc; `--without-sandbox` goes without"));
+            }
+            None => {}
+        }
         if let Some(why) = confined.untold().filter(|_| !quiet) {
             terminal.warning(&format!(
                 "what goes past the proxy is refused, but not told: {why}"
@@ -151,8 +205,7 @@ impl Run {
         let stopper = confined.stopper()?;
         ctrlc::set_handler(move || stopper.stop()).map_err(Failure::new)?;
         let port = sockets.proxy.local_addr().map_err(Failure::new)?.port();
-        let evidence = evidence(args)?;
-        let mut proxy = Proxy::start(&daemon, sockets.proxy, args, &evidence, place)?;
+        let mut proxy = Proxy::start(daemon, sockets.proxy, args, evidence, place)?;
         let trust = match args.mode {
             Mode::Inspect | Mode::Replay => Some(proxy.bundle(place)?),
             Mode::Audit | Mode::Tunnel => None,
@@ -230,11 +283,17 @@ impl Run {
             ..
         } = self;
         drop(confined);
-        report.strays = strays.all();
+        (report.strays, report.more_strays) = strays.all();
         proxy.stop();
         for stray in &report.strays {
             terminal.warning(&line(&stray.to_string()));
             terminal.hint(stray.remedy());
+        }
+        if report.more_strays > 0 {
+            let more = report.more_strays;
+            terminal.warning(&format!(
+                "past the proxy went {more} more, which were stopped as well"
+            ));
         }
         Ok(report)
     }

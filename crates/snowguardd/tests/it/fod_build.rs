@@ -2,7 +2,8 @@
 //! network namespaces (root, or user namespaces), `nft`, `curl`, `git` and `tar`.
 //!
 //! The derivations are what `fetchurl`, `fetchzip` and `fetchgit` of Nixpkgs do, in a few lines each, with the
-//! programs of this machine. Most are built without the sandbox; the test of the sandbox lets these programs in.
+//! programs of this machine. Most are built without the sandbox; the test of the sandbox lets these programs in, and
+//! does so in each mode.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ impl Place {
             "/tree.tar",
             std::fs::read(store.scratch().join("tree.tar")).unwrap(),
         );
-        let commit = repository(store.scratch(), &http);
+        let commit = repository(store.scratch(), &[&http, &https]);
         let hash = store.run(
             "nix",
             &[],
@@ -78,12 +79,13 @@ impl Place {
             )
         };
         let files = [
-            "http", "https", "builtin", "unseen", "twice", "early", "curious", "trusting",
+            "http", "https", "builtin", "unseen", "twice", "early", "curious", "first", "second",
         ];
         let mut outputs: Vec<_> = files.map(|name| (name, flat(BODY))).into();
         outputs.extend([
             ("zip", (ContentAddressMethod::Nar, recursive)),
             ("git", (ContentAddressMethod::Nar, recursive)),
+            ("git-tls", (ContentAddressMethod::Nar, recursive)),
             ("stale", flat(STALE)),
         ]);
         // One test has its store elsewhere, with the usual name.
@@ -142,17 +144,27 @@ impl Place {
 
     /// What each fetcher of Nixpkgs does.
     fn shapes(&self) -> Vec<String> {
+        self.shapes_with(&self.https)
+    }
+
+    /// The same, with the server from which Nix itself fetches.
+    fn shapes_with(&self, builtin: &Web) -> Vec<String> {
         let zip = "curl --silent --show-error --fail -o $TMPDIR/x $urls && mkdir $out && tar -C $out -xf $TMPDIR/x";
-        let git = "export HOME=$TMPDIR; git clone --quiet $urls $out && cd $out && git checkout --quiet $rev && rm -rf .git";
+        // As in Nixpkgs, Git looks at certificates only where it is told which.
+        let git = "export HOME=$TMPDIR; if [ -n \"$NIX_GIT_SSL_CAINFO\" ]; then export GIT_SSL_CAINFO=$NIX_GIT_SSL_CAINFO; \
+                   else export GIT_SSL_NO_VERIFY=1; fi; \
+                   git clone --quiet $urls $out && cd $out && git checkout --quiet $rev && rm -rf .git";
+        let repository = |web: &Web| web.url("/repo.git");
         vec![
             self.fetchurl("http", &self.http.url("/old")),
             self.fetchurl("https", &self.https.url("/old")),
             self.shell("zip", &self.http.url("/tree.tar"), zip, &self.recursive()),
-            self.shell("git", &self.http.url("/repo.git"), git, &self.recursive()),
+            self.shell("git", &repository(&self.http), git, &self.recursive()),
+            self.shell("git-tls", &repository(&self.https), git, &self.recursive()),
             format!(
                 "(derivation {{ name = \"source-builtin\"; builder = \"builtin:fetchurl\"; system = \"builtin\"; \
                  url = \"{}\"; preferLocalBuild = true; outputHashAlgo = \"sha256\"; {} }})",
-                self.https.url("/file"),
+                builtin.url("/file"),
                 flat(BODY)
             ),
         ]
@@ -311,7 +323,7 @@ fn run(program: &str, at: &Path, args: &[&str]) -> String {
 }
 
 /// A repository of one commit that holds `tree`, served as files.
-fn repository(scratch: &Path, web: &Web) -> String {
+fn repository(scratch: &Path, webs: &[&Web]) -> String {
     let directory = scratch.join("repo.git");
     let git = format!("--git-dir={}", directory.display());
     run("git", scratch, &["init", "--quiet", "--bare", "repo.git"]);
@@ -329,7 +341,9 @@ fn repository(scratch: &Path, web: &Web) -> String {
                 left.push(path);
             } else {
                 let name = path.strip_prefix(scratch).unwrap().to_str().unwrap();
-                web.put(&format!("/{name}"), std::fs::read(&path).unwrap());
+                for web in webs {
+                    web.put(&format!("/{name}"), std::fs::read(&path).unwrap());
+                }
             }
         }
     }
@@ -366,6 +380,7 @@ fn every_shape_is_built_through_the_proxy_and_nothing_else() {
         let expected = [
             ("builtin", https),
             ("git", "fetched"),
+            ("git-tls", "fetched"),
             ("http", "ok"),
             ("https", https),
             ("zip", "fetched"),
@@ -554,6 +569,36 @@ fn what_was_built_without_a_request_is_a_finding() {
 }
 
 #[test]
+fn what_an_evaluation_fetches_is_told_and_written_down() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let source = place.fetchurl("http", &place.http.url("/file"));
+    let url = place.http.url("/tree.tar");
+    let expression = format!("builtins.seq (builtins.fetchurl \"{url}\") {source}");
+    let file = place.store.write("fetches.nix", expression).unwrap();
+    let command = ["nix-build", file.to_str().unwrap(), "--no-out-link"];
+    let mut command = place.command(&[], &command);
+    command.env("XDG_CACHE_HOME", place.store.scratch().join("cache"));
+    let run = place.left(command.output().unwrap());
+    run.ends(0);
+    assert_eq!(run.report["evaluation"]["requests"], 1);
+    let told = "evaluation itself made 1 request:";
+    assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
+    let evidence = std::fs::read_to_string(place.store.scratch().join("evidence.jsonl")).unwrap();
+    let mut lines = evidence
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let line = lines.find(|line| line["url"] == url.as_str()).unwrap();
+    assert_eq!(
+        (&line["name"], &line["attributed"]),
+        (&"evaluation".into(), &"listener".into())
+    );
+    assert_eq!(line["mode"], "audit");
+}
+
+#[test]
 fn what_runs_outside_cannot_be_made_to_build() {
     if !may_confine() {
         return;
@@ -700,65 +745,211 @@ fn builders_get_no_secret_of_who_builds() {
     place.left(command.output().unwrap()).ends(0);
 }
 
+/// The users as whom Nix builds in its sandbox here; none, and said loudly, where it cannot.
+fn sandbox_users() -> Option<&'static str> {
+    let root = rustix::process::geteuid().is_root();
+    let as_user: &[&str] = if root {
+        &[]
+    } else {
+        &["--user", "--map-root-user"]
+    };
+    let made = Command::new("unshare")
+        .args(as_user)
+        .args(["--mount", "--pid", "--fork", "--mount-proc", "true"])
+        .status();
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let has_users = groups.lines().any(|line| line.starts_with("nixbld:"));
+    if made.is_ok_and(|end| end.success()) && (has_users || !root) {
+        return Some(if root { "nixbld" } else { "" });
+    }
+    let told = "SKIPPED: this test needs a mount namespace, and as root the group nixbld";
+    let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
+    None
+}
+
 #[test]
-fn in_the_sandbox_the_certificates_are_there() {
+fn in_the_sandbox_every_shape_is_built_in_each_mode() {
     if !may_confine() {
         return;
     }
-    let root = rustix::process::geteuid().is_root();
-    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let users = if root { "nixbld" } else { "" };
-    let own = ["--mount", "--pid", "--fork", "--mount-proc", "true"];
-    let own = [
-        if root {
-            &[][..]
-        } else {
-            &["--user", "--map-root-user"]
-        },
-        &own,
-    ]
-    .concat();
-    let has_sandbox = Command::new("unshare")
-        .args(own)
-        .status()
-        .unwrap()
-        .success();
-    if !has_sandbox || root && !groups.lines().any(|line| line.starts_with("nixbld:")) {
-        let told = "SKIPPED: this test needs a mount namespace, and as root the group nixbld";
-        writeln!(std::io::stderr(), "{told}").unwrap();
-        return;
-    }
+    let Some(users) = sandbox_users() else { return };
     let place = Place::new();
-    let script = "curl --silent --show-error --fail --cacert $NIX_GIT_SSL_CAINFO -o $out $urls";
-    let sources = [
-        place.shell("trusting", &place.https.url("/file"), script, &flat(BODY)),
-        place.shapes().pop().unwrap(),
-    ];
-    let file = place.system(&sources);
     let config = format!(
         "sandbox = true\nsandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\n\
          filter-syscalls = false\nbuild-users-group = {users}"
     );
-    let elsewhere = place.store.scratch().join("elsewhere");
-    let elsewhere = format!("local?root={}", elsewhere.display());
-    for remote in ["", &elsewhere] {
+    let record = ["--record", "record"].map(|word| ["--proxy-option", word]);
+    let record = record.concat();
+    // A store of its own each, as nothing is fetched a second time; the first is where it says.
+    for (mode, is_seen, more) in [
+        ("audit", false, &[][..]),
+        ("tunnel", false, &[]),
+        ("inspect", true, &record),
+        ("replay", true, &record),
+    ] {
+        place.asked();
+        // What is in a tunnel is verified by Nix itself, which has no way to these certificates in a sandbox.
+        let builtin = if is_seen { &place.https } else { &place.http };
+        let file = place.system(&place.shapes_with(builtin));
         let command = ["nix-build", file.to_str().unwrap(), "--no-out-link"];
-        let mut command = place.command_in_sandbox(&["--mode", "inspect"], &command);
-        command.env("NIX_CONFIG", &config).env("NIX_REMOTE", remote);
-        if !remote.is_empty() {
+        let options = [&["--mode", mode], more].concat();
+        let mut command = place.command_in_sandbox(&options, &command);
+        command.env("NIX_CONFIG", &config);
+        if mode != "audit" {
+            let elsewhere = place.store.scratch().join(mode);
+            command.env("NIX_REMOTE", format!("local?root={}", elsewhere.display()));
             for variable in ["NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_LOG_DIR"] {
                 command.env_remove(variable);
             }
         }
         let run = place.left(command.output().unwrap());
         run.ends(0);
-        assert_eq!(
-            run.verdicts(),
-            ["builtin", "trusting"].map(|name| (name.to_owned(), "ok".to_owned())),
-            "{remote}: {}",
-            run.stderr
-        );
+        let https = if is_seen { "ok" } else { "fetched" };
+        let expected = [
+            ("builtin", "ok"),
+            ("git", "fetched"),
+            ("git-tls", "fetched"),
+            ("http", "ok"),
+            ("https", https),
+            ("zip", "fetched"),
+        ];
+        let expected = expected.map(|(name, verdict)| (name.to_owned(), verdict.to_owned()));
+        assert_eq!(run.verdicts(), expected, "{mode}: {}", run.stderr);
+        assert_eq!(run.report["strays"], Value::Array(Vec::new()), "{mode}");
+        assert_eq!(place.asked() == 0, mode == "replay", "{mode}");
     }
+}
+
+/// Says, in a script, that it is there, and has a file locked while it lives.
+fn lives(place: &Path) -> String {
+    let place = place.display();
+    format!("exec 9>{place}/lock; flock 9; : > {place}/there; sleep 600; sleep 600")
+}
+
+/// Waits for it.
+fn until_it_lives(place: &Path) {
+    let begun = Instant::now();
+    while !place.join("there").exists() {
+        assert!(
+            begun.elapsed() < Duration::from_mins(2),
+            "it does not build"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether it is gone; it may take a while.
+fn is_gone(place: &Path) -> bool {
+    let begun = Instant::now();
+    let is_free = || {
+        let mut flock = Command::new("flock");
+        flock.arg("-n").arg(place.join("lock")).arg("true");
+        flock.status().unwrap().success()
+    };
+    while begun.elapsed() < Duration::from_mins(1) {
+        if is_free() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+/// Whether programs are kept apart here. Where not, the test says so and shows nothing.
+fn is_apart() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    let as_user: &[&str] = if root {
+        &[]
+    } else {
+        &["--user", "--map-root-user"]
+    };
+    let made = Command::new("unshare")
+        .args(as_user)
+        .args(["--mount", "--pid", "--fork", "--mount-proc", "true"])
+        .status();
+    let is_apart = made.is_ok_and(|end| end.success());
+    if !is_apart {
+        let told = "SKIPPED: this test needs process and mount namespaces";
+        let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
+    }
+    is_apart
+}
+
+#[test]
+fn what_one_build_leaves_behind_is_gone_when_the_next_begins() {
+    if !may_confine() || !is_apart() {
+        return;
+    }
+    let place = Place::new();
+    let scratch = place.store.scratch();
+    let url = place.http.url("/file");
+    let fetch = "curl --silent --show-error --fail -o $out $urls";
+    // In a session of its own, so that Nix does not end it either.
+    let first = format!(
+        "(setsid bash -c '{}' </dev/null >/dev/null 2>&1 &); while ! [ -e {}/there ]; do sleep 0.01; done; {fetch}",
+        lives(scratch),
+        scratch.display()
+    );
+    let first = place.shell("first", &url, &first, &flat(BODY));
+    let second = format!(
+        "test -e ${{{first}}} && flock -n {}/lock true && {fetch}",
+        scratch.display()
+    );
+    let second = place.shell("second", &url, &second, &flat(BODY));
+    let run = place.build(&[], &[second]);
+    run.ends(0);
+    let expected = ["first", "second"].map(|name| (name.to_owned(), "ok".to_owned()));
+    assert_eq!(run.verdicts(), expected);
+}
+
+#[test]
+fn whoever_kills_it_ends_the_builds_and_the_proxy() {
+    if !may_confine() {
+        return;
+    }
+    let place = Place::new();
+    let scratch = place.store.scratch();
+    let source = place.shell("slow", "/", &lives(scratch), &flat(BODY));
+    let file = place.system(&[source]);
+    let mut child = place
+        .command(&[], &["nix-build", file.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until_it_lives(scratch);
+    let proxy = children(child.id())
+        .into_iter()
+        .find(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0)
+                .any(|word| word == b"fod-proxy")
+        })
+        .expect("there is a proxy");
+    let is_alive = || {
+        let stat = std::fs::read_to_string(format!("/proc/{proxy}/stat"));
+        stat.is_ok_and(|stat| stat.contains("(snowguardd) ") && !stat.contains(") Z "))
+    };
+    assert!(is_alive());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(is_gone(scratch), "a builder goes on");
+    let begun = Instant::now();
+    while is_alive() && begun.elapsed() < Duration::from_mins(1) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!is_alive(), "the proxy goes on");
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after = stat.rsplit(") ").next().unwrap_or_default();
+        after.split(' ').nth(1) == Some(&parent.to_string())
+    })
+    .collect()
 }
 
 #[test]
@@ -767,9 +958,8 @@ fn who_interrupts_leaves_nothing_behind() {
         return;
     }
     let place = Place::new();
-    let slow = "echo $$ > $urls; sleep 600";
-    let pid = place.store.scratch().join("pid");
-    let source = place.shell("slow", pid.to_str().unwrap(), slow, &flat(BODY));
+    let scratch = place.store.scratch();
+    let source = place.shell("slow", "/", &lives(scratch), &flat(BODY));
     let file = place.system(&[source]);
     let mut child = place
         .command(&[], &["nix-build", file.to_str().unwrap()])
@@ -777,28 +967,9 @@ fn who_interrupts_leaves_nothing_behind() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let begun = Instant::now();
-    let builder = loop {
-        let text = std::fs::read_to_string(&pid).unwrap_or_default();
-        if text.ends_with('\n') {
-            break text.trim().to_owned();
-        }
-        assert!(
-            begun.elapsed() < Duration::from_mins(1),
-            "it does not build"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    until_it_lives(scratch);
     let own = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(own, rustix::process::Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2));
-    let alive = || {
-        let stat = std::fs::read_to_string(format!("/proc/{builder}/stat"));
-        stat.is_ok_and(|stat| !stat.contains(") Z "))
-    };
-    let begun = Instant::now();
-    while alive() && begun.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(!alive(), "a builder goes on");
+    assert!(is_gone(scratch), "a builder goes on");
 }

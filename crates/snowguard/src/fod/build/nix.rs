@@ -69,6 +69,8 @@ pub(super) struct Nix {
     pass: Vec<String>,
     /// Where nothing is noted about settings that flakes may make.
     data: Utf8PathBuf,
+    /// The proxy of what evaluates, which writes down what is fetched.
+    watched_at: Option<String>,
 }
 
 /// What a build can reach.
@@ -116,6 +118,7 @@ impl Nix {
             without_sandbox: args.without_sandbox,
             pass: args.pass_env.clone(),
             data: place.join("data"),
+            watched_at: None,
         })
     }
 
@@ -126,7 +129,7 @@ impl Nix {
         }
         if !self.sandbox && !self.store.is_elsewhere() {
             return Err(Failure::message(
-                "Nix's sandbox is off: a builder could ask services of this machine through Unix sockets",
+                "Nix's sandbox is off: builders would see the files of this machine",
             )
             .hint("set `sandbox = true` in nix.conf; `--without-sandbox` goes without"));
         }
@@ -176,12 +179,31 @@ impl Nix {
         command
     }
 
+    /// Lets what evaluates go through a proxy from now on.
+    pub(super) fn watch_at(&mut self, address: &str) {
+        self.watched_at = Some(format!("http://{address}"));
+    }
+
+    /// As `outside`, for what evaluates, and fetches what expressions say while it does.
+    pub(super) fn evaluating(&self, program: &str) -> Command {
+        let mut command = self.outside(program);
+        for name in UNSET {
+            command.env_remove(name);
+        }
+        if let Some(proxy) = &self.watched_at {
+            for name in PROXIES {
+                command.env(name, proxy).env(name.to_uppercase(), proxy);
+            }
+        }
+        command
+    }
+
     /// Runs the command that was given, which finds all that it needs in the store.
     pub(super) fn finish(&self, command: &[String]) -> Result<(), Failure> {
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| Failure::message("there is no command"))?;
-        let status = self.outside(program).args(arguments).status();
+        let status = self.evaluating(program).args(arguments).status();
         let status = status.map_err(|source| cannot_run(program, source))?;
         if status.success() {
             return Ok(());
@@ -208,7 +230,6 @@ impl Nix {
             environment: self.environment(std::env::vars_os(), reach),
             directory,
             stdout,
-            user: None,
         })
     }
 
@@ -414,6 +435,7 @@ mod tests {
             without_sandbox: false,
             pass: vec!["NIX_NPM_TOKENS".to_owned(), "no_proxy".to_owned()],
             data: "/scratch/data".into(),
+            watched_at: None,
         }
     }
 

@@ -67,10 +67,14 @@ impl Plan {
         })
     }
 
-    /// Fetches what substituters have. Nothing is built for it.
-    pub(super) fn substitute(&self, nix: &Nix) -> Result<(), Failure> {
-        for paths in self.fetched.chunks(500) {
-            output(nix.outside("nix-store").arg("--realise").args(paths))?;
+    /// Fetches what substituters have, with links to it in `place`, so that nothing collects it meanwhile. Nothing is
+    /// built for it.
+    pub(super) fn substitute(&self, nix: &Nix, place: &Utf8Path) -> Result<(), Failure> {
+        for (at, paths) in self.fetched.chunks(500).enumerate() {
+            let link = place.join(format!("substituted-{at}"));
+            let mut command = nix.outside("nix-store");
+            command.args(["--realise", "--add-root", link.as_str(), "--indirect"]);
+            output(command.args(paths))?;
         }
         Ok(())
     }
@@ -107,7 +111,7 @@ fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>,
             let mut roots: Vec<String> = drvs.iter().map(|drv| plain(drv).to_owned()).collect();
             if roots.is_empty() || !rest.is_empty() {
                 let link = place.join("root");
-                let mut command = nix.outside("nix-instantiate");
+                let mut command = nix.evaluating("nix-instantiate");
                 command
                     .args(["--add-root", link.as_str(), "--indirect"])
                     .args(rest);
@@ -117,7 +121,7 @@ fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>,
         }
         ("nix", Some("build")) => {
             let rest = without(&arguments[1..], &["-o", "--out-link", "--profile"], SILENT);
-            let mut command = nix.outside(program);
+            let mut command = nix.evaluating(program);
             resolved(&output(
                 command.args(["path-info", "--derivation"]).args(rest),
             )?)

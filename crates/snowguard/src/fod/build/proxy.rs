@@ -40,6 +40,31 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
+    /// Starts one for what evaluates outside of every build's network: it denies nothing, and writes down what is
+    /// fetched.
+    pub(super) fn watch(
+        daemon: &Path,
+        evidence: &Utf8Path,
+        place: &Utf8Path,
+    ) -> Result<Self, Failure> {
+        let mut command = Command::new(daemon);
+        command
+            .args(["fod-proxy", "--mode", "audit", "--listen", "127.0.0.1:0"])
+            .args(["--watch", "evaluation", "--log-level", "error"])
+            .args(["--evidence", evidence.as_str()]);
+        Self::spawn(command, daemon, &place.join("evaluation"))
+    }
+
+    /// Where it listens, and how many requests there were.
+    pub(super) fn status(&mut self) -> Result<(String, u64), Failure> {
+        let status = self.ask(&json!({"status": {}}))?;
+        let address = status["listeners"][0].as_str().unwrap_or_default();
+        Ok((
+            address.to_owned(),
+            status["requests"].as_u64().unwrap_or_default(),
+        ))
+    }
+
     /// Starts it on a socket that is in another network.
     pub(super) fn start(
         daemon: &Path,
@@ -48,22 +73,26 @@ impl Proxy {
         evidence: &Utf8Path,
         place: &Utf8Path,
     ) -> Result<Self, Failure> {
-        let control = place.join("control");
         let mut command = Command::new(daemon);
         command
             .args(["fod-proxy", "--inherit", "0", "--mode", args.mode.as_str()])
-            .args([
-                "--control",
-                control.as_str(),
-                "--evidence",
-                evidence.as_str(),
-            ])
+            .args(["--evidence", evidence.as_str()])
             .stdin(Stdio::from(OwnedFd::from(socket)));
         let usual = Utf8Path::new(POLICY);
         if let Some(policy) = args.policy.as_deref().or(usual.exists().then_some(usual)) {
             command.args(["--policy", policy.as_str()]);
         }
-        let process = command.args(&args.proxy_option).spawn();
+        command.args(&args.proxy_option);
+        Self::spawn(command, daemon, &place.join("control"))
+    }
+
+    fn spawn(mut command: Command, daemon: &Path, control: &Utf8Path) -> Result<Self, Failure> {
+        let process = command
+            .args(["--control", control.as_str()])
+            // Whatever ends this process ends that one too.
+            .arg("--until-unread")
+            .stdout(Stdio::piped())
+            .spawn();
         let mut process = process.map_err(|source| {
             Failure::new(
                 anyhow::Error::new(source)
@@ -72,7 +101,7 @@ impl Proxy {
         })?;
         let begun = Instant::now();
         let stream = loop {
-            match UnixStream::connect(&control) {
+            match UnixStream::connect(control) {
                 Ok(stream) => break stream,
                 Err(_) if begun.elapsed() < PATIENCE => {}
                 Err(source) => {
@@ -97,9 +126,9 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Lets a derivation in; its token.
+    /// Lets a derivation in; its token. It is the only one in the network of the socket.
     pub(super) fn begin(&mut self, drv: &str) -> Result<String, Failure> {
-        let answer = self.ask(&json!({"begin": {"derivations": [drv]}}))?;
+        let answer = self.ask(&json!({"begin": {"derivations": [drv], "by": "network"}}))?;
         let token = answer["token"].as_str();
         token
             .map(str::to_owned)

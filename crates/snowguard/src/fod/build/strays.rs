@@ -1,7 +1,7 @@
 //! What goes past the proxy: connections to elsewhere, and questions to name servers. Each is told with the
 //! derivation that was built meanwhile, and answered by its end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::net::sockopt::{ip_original_dst, ipv6_original_dst};
 use serde::Serialize;
 
-/// So many different ones are told of.
-const MOST: usize = 200;
+/// So many different ones are told of, of each derivation.
+const MOST: usize = 20;
 
 /// Something that went past the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -34,7 +34,9 @@ pub(super) enum To {
 #[derive(Default)]
 struct Seen {
     building: Option<String>,
-    strays: BTreeSet<Stray>,
+    strays: BTreeMap<Option<String>, BTreeSet<To>>,
+    /// How many there were beyond those, which are only counted.
+    untold: u64,
 }
 
 /// Watches for them.
@@ -85,21 +87,35 @@ impl Strays {
         self.seen().building = derivation.map(str::to_owned);
     }
 
-    /// All that was seen.
-    pub(super) fn all(&self) -> Vec<Stray> {
-        self.seen().strays.iter().cloned().collect()
+    /// All that was seen, and how many there were beyond that.
+    pub(super) fn all(&self) -> (Vec<Stray>, u64) {
+        let seen = self.seen();
+        let all = seen.strays.iter().flat_map(|(derivation, all)| {
+            all.iter().map(|to| Stray {
+                derivation: derivation.clone(),
+                to: to.clone(),
+            })
+        });
+        (all.collect(), seen.untold)
     }
 
     fn add(&self, to: To) {
-        let mut seen = self.seen();
-        let derivation = seen.building.clone();
-        if seen.strays.len() < MOST {
-            seen.strays.insert(Stray { derivation, to });
-        }
+        self.seen().add(to);
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn add(&mut self, to: To) {
+        let own = self.strays.entry(self.building.clone()).or_default();
+        if own.len() < MOST {
+            own.insert(to);
+        } else if !own.contains(&to) {
+            self.untold += 1;
+        }
     }
 }
 
@@ -197,6 +213,22 @@ mod tests {
     /// What `dig example.org` asks, without EDNS.
     const QUERY: &[u8] =
         b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
+
+    #[test]
+    fn one_derivation_does_not_take_the_place_of_others() {
+        let mut seen = Seen::default();
+        for building in ["/a.drv", "/b.drv"] {
+            seen.building = Some(building.to_owned());
+            for number in 0..30 {
+                seen.add(To::Name(format!("{number}.example.org")));
+            }
+            seen.add(To::Name("0.example.org".to_owned()));
+        }
+        let strays = Strays(Arc::new(Mutex::new(seen)));
+        let (all, untold) = strays.all();
+        assert_eq!((all.len(), untold), (40, 20));
+        assert_eq!(all[20].derivation.as_deref(), Some("/b.drv"));
+    }
 
     #[test]
     fn names_are_read_from_questions() {
