@@ -34,6 +34,7 @@ const FLOORS: &[(&str, Floor)] = &[
     ("snowguard-archive", Floor::Ground),
     ("snowguard-formats", Floor::Ground),
     ("snowguard-parts", Floor::Ground),
+    ("snowguard-reach", Floor::Ground),
     ("snowguard-store", Floor::Ground),
     ("snowguard-attest", Floor::Knowledge),
     ("snowguard-closure", Floor::Knowledge),

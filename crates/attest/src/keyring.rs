@@ -340,6 +340,10 @@ impl Keyring {
         let mut names = BTreeSet::new();
         for (at, entry) in self.entries.iter().enumerate() {
             let name = || entry.key().name().to_owned();
+            // Who names a key by its id must never get another.
+            if name().to_ascii_lowercase().parse::<KeyId>().is_ok() {
+                return Err(KeyringError::LooksLikeId(name()));
+            }
             if !ids.insert(entry.id) || !names.insert(entry.key().name()) {
                 return Err(KeyringError::Twice(name()));
             }
@@ -421,6 +425,9 @@ pub enum KeyringError {
     /// A key or a name is in it twice.
     #[error("the key {0}, or its name, is in the keyring already")]
     Twice(String),
+    /// A name could be taken for the id of another key.
+    #[error("the name {0} looks like the id of a key")]
+    LooksLikeId(String),
     /// A key is not in it.
     #[error("the keyring has no key {0}")]
     NotHere(String),
@@ -502,6 +509,27 @@ mod tests {
         };
         let entry = keyring.named("ci-1").unwrap();
         entry.judge(month(made), &times).to_string()
+    }
+
+    #[test]
+    fn no_name_stands_for_the_id_of_another() {
+        let one = key("ci-1", 1);
+        let id = KeyId::of(one.public()).to_string();
+        let mut keyring = Keyring::default();
+        keyring.add(one.public().clone(), month(1)).unwrap();
+        for name in [id.clone(), id.to_uppercase(), "0".repeat(64)] {
+            let other = key(&name, 2);
+            let error = keyring.add(other.public().clone(), month(1)).unwrap_err();
+            assert!(matches!(error, KeyringError::LooksLikeId(_)), "{error}");
+        }
+        keyring
+            .add(key(&"0".repeat(63), 2).public().clone(), month(1))
+            .unwrap();
+        assert_eq!(keyring.named(&id).unwrap().key().name(), "ci-1");
+        // Nor is a file read that has one.
+        let json = String::from_utf8(keyring.to_json().unwrap()).unwrap();
+        let json = json.replace(&"0".repeat(63), &"0".repeat(64));
+        assert!(Keyring::read(json.as_bytes()).is_err());
     }
 
     #[test]

@@ -58,16 +58,12 @@ impl Mirrors {
         Some(Self { by_name })
     }
 
-    /// Adds those of another list, behind its own.
-    pub fn extend(&mut self, other: &Self) {
-        for (name, urls) in &other.by_name {
-            let known = self.by_name.entry(name.clone()).or_default();
-            for url in urls {
-                if known.len() < MOST && !known.contains(url) {
-                    known.push(url.clone());
-                }
-            }
-        }
+    /// The list that one goes by, of those among its own inputs; none for one that cannot be read. Any derivation can
+    /// be called so: those of others decide nothing for it, and of two nobody knows which it goes by.
+    pub fn only<M>(lists: impl IntoIterator<Item = Option<M>>) -> Option<M> {
+        let mut lists = lists.into_iter();
+        let first = lists.next()?;
+        first.filter(|_| lists.next().is_none())
     }
 
     /// Whether no list was read.
@@ -109,9 +105,14 @@ mod tests {
                 ),
             ],
         );
-        let mut mirrors = Mirrors::default();
-        mirrors.extend(&Mirrors::of(&list).unwrap());
-        mirrors.extend(&Mirrors::of(&list).unwrap());
+        let mirrors = Mirrors::only([Mirrors::of(&list)]).unwrap();
+        assert_eq!(
+            Mirrors::only([Mirrors::of(&list), Mirrors::of(&list)]),
+            None
+        );
+        assert_eq!(Mirrors::only([Mirrors::of(&list), None]), None);
+        assert_eq!(Mirrors::only([None, Mirrors::of(&list)]), None);
+        assert_eq!(Mirrors::only::<Mirrors>([]), None);
         let other = derivation("other", &[("evil", "https://evil.example/")]);
         assert_eq!(Mirrors::of(&other), None);
         assert_eq!(

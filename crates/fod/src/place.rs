@@ -1,7 +1,9 @@
 //! A URL as far as it matters here: its scheme, its host, and what its reference may become.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use snowguard_reach::is_public;
 
 /// How bytes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,7 +228,7 @@ fn is_private(host: &str) -> bool {
         return false;
     }
     if let Ok(address) = host.parse::<IpAddr>() {
-        return is_private_address(address);
+        return !is_public(address);
     }
     let host = host.strip_suffix('.').unwrap_or(host);
     // A name without a dot is looked up where its machine is.
@@ -235,58 +237,6 @@ fn is_private(host: &str) -> bool {
             host.strip_suffix(end)
                 .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         })
-}
-
-/// Whether an address is not one of the public network.
-///
-/// Sources: RFC 6890 (special-purpose addresses), RFC 6598 (shared), RFC 4193 (unique local), RFC 4291
-/// (mapped).
-pub fn is_private_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => is_private_v4(v4),
-        IpAddr::V6(v6) => is_private_v6(v6),
-    }
-}
-
-fn is_private_v4(v4: Ipv4Addr) -> bool {
-    let [a, b, c, _] = v4.octets();
-    v4.is_private()
-        || v4.is_loopback()
-        || v4.is_link_local()
-        || v4.is_broadcast()
-        || v4.is_documentation()
-        || v4.is_multicast()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b == 18 || b == 19))
-}
-
-fn is_private_v6(v6: Ipv6Addr) -> bool {
-    if let Some(v4) = v6.to_ipv4_mapped() {
-        return is_private_v4(v4);
-    }
-    let [first, second, ..] = v6.segments();
-    v6.is_loopback()
-        || v6.is_unspecified()
-        || v6.is_multicast()
-        || (first & 0xfe00) == 0xfc00
-        || (first & 0xffc0) == 0xfe80
-        || (first == 0x2001 && second == 0xdb8)
-        // Addresses of version 4 in others: the translator's prefix, and 6to4.
-        || (first == 0x64 && second == 0xff9b && embedded_is_private(v6, 6))
-        || (first == 0x2002 && embedded_is_private(v6, 1))
-}
-
-/// Whether the address of version 4 that begins at a segment is private.
-fn embedded_is_private(v6: Ipv6Addr, at: usize) -> bool {
-    let segments = v6.segments();
-    let [Some(high), Some(low)] = [segments.get(at), segments.get(at + 1)] else {
-        return true;
-    };
-    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-    is_private_v4(Ipv4Addr::new(a, b, c, d))
 }
 
 /// Parts of a path that mean what is newest, wherever they stand.

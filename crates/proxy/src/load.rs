@@ -13,20 +13,18 @@ const MOST: u64 = 64 << 20;
 pub(crate) fn fod(path: &Utf8Path) -> Result<(Fod, Mirrors), LoadError> {
     let (drv, dir) = derivation(path)?;
     let fod = Fod::of(&drv, &dir).ok_or_else(|| LoadError::NotFixed(path.to_owned()))?;
-    let mut known = Mirrors::default();
-    for input in drv.input_drvs() {
-        if input.path().drv_name() != mirrors::LIST {
-            continue;
-        }
+    let lists = drv
+        .input_drvs()
+        .iter()
+        .filter(|input| input.path().drv_name() == mirrors::LIST);
+    let known = Mirrors::only(lists.map(|input| {
         let file = dir.show(input.path()).to_string();
         // In the store itself, or beside the file where that is a copy.
         let beside = path.with_file_name(Utf8Path::new(&file).file_name().unwrap_or_default());
         let list = derivation(&beside).or_else(|_| derivation(Utf8Path::new(&file)));
-        if let Some(list) = list.ok().and_then(|(list, _)| Mirrors::of(&list)) {
-            known.extend(&list);
-        }
-    }
-    Ok((fod, known))
+        Mirrors::of(&list.ok()?.0)
+    }));
+    Ok((fod, known.unwrap_or_default()))
 }
 
 #[expect(

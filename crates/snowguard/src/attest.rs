@@ -5,6 +5,7 @@
 
 mod key;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -28,6 +29,9 @@ use crate::index::data_directory;
 use crate::output::Terminal;
 use crate::result::input;
 
+/// How many members that are not signed are named.
+const LEFT_OUT: usize = 10;
+
 pub(crate) fn run(command: &Attest, terminal: &Terminal) -> Result<Findings, Failure> {
     match command {
         Attest::Sign(args) => sign(args, terminal),
@@ -45,11 +49,59 @@ fn sign(args: &Sign, terminal: &Terminal) -> Result<Findings, Failure> {
     let (name, bytes) = input(&args.input)?;
     let statement = Statement::read_loosely(&bytes)
         .map_err(|error| Failure::from(error).context(format!("cannot sign {name}")))?;
+    let left = left_out(&bytes, &statement)?;
+    for path in left.iter().take(LEFT_OUT) {
+        terminal.warning(&format!(
+            "`{}` is not known here, and is not signed",
+            line(path)
+        ));
+    }
+    if left.len() > LEFT_OUT {
+        let more = left.len() - LEFT_OUT;
+        terminal.warning(&format!(
+            "{more} more are not known here, and are not signed"
+        ));
+    }
     let keys: Vec<_> = keys.iter().collect();
     let envelope = snowguard_attest::sign(&statement, &keys)?;
     let json = envelope.to_json(Layout::Pretty).map_err(Failure::new)?;
     terminal.data(&json, args.output.as_deref())?;
     Ok(Findings::None)
+}
+
+/// The members of a document that are not in the statement that is made of it, each as a path.
+fn left_out(document: &[u8], statement: &Statement) -> Result<Vec<String>, Failure> {
+    let read = |bytes: &[u8]| {
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(Failure::new)?;
+        let mut paths = BTreeSet::new();
+        members(&value, "", &mut paths);
+        Ok::<_, Failure>(paths)
+    };
+    let (all, signed) = (read(document)?, read(&statement.to_bytes()?)?);
+    Ok(all.difference(&signed).cloned().collect())
+}
+
+/// The paths of all members, without the numbers of elements. What is null is as good as absent.
+fn members(value: &serde_json::Value, path: &str, into: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(object) => {
+            for (name, value) in object.iter().filter(|(_, value)| !value.is_null()) {
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
+                members(value, &path, into);
+                into.insert(path);
+            }
+        }
+        serde_json::Value::Array(elements) => {
+            for element in elements {
+                members(element, &format!("{path}[]"), into);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn verify(args: &Verify, terminal: &Terminal) -> Result<Findings, Failure> {

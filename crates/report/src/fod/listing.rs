@@ -184,14 +184,13 @@ pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
     (listing, nodes.into_iter().map(|(_, fod)| fod).collect())
 }
 
-/// The list of mirrors that one has among its inputs. Any derivation can be called so: those of others
-/// decide nothing for it, and of two nobody knows which it goes by.
+/// The list of mirrors that one goes by.
 fn mirrors(subject: &Subject, node: NodeId) -> Option<&Mirrors> {
     let inputs = subject.graph.references(node).iter();
-    let mut lists =
-        inputs.filter_map(|input| subject.object(*input)?.recipe.as_ref()?.mirrors.as_deref());
-    let first = lists.next();
-    first.filter(|_| lists.next().is_none())
+    Mirrors::only(inputs.filter_map(|input| {
+        let recipe = subject.object(*input)?.recipe.as_ref()?;
+        Some(Some(recipe.mirrors.as_deref()?))
+    }))
 }
 
 /// All that a derivation tells by itself.

@@ -1,6 +1,7 @@
 //! `snowguard attest key`.
 
 use std::fmt::Write as _;
+use std::fs::File;
 
 use camino::Utf8Path;
 use serde_json::json;
@@ -27,7 +28,22 @@ pub(super) fn run(command: &Key, terminal: &Terminal) -> Result<Findings, Failur
     Ok(Findings::None)
 }
 
+/// The right to be the only one who changes a keyring, until it is dropped: of two that read and write it at once, one
+/// would lose what it changed. Its file stays; a lock on the keyring itself would end when that is replaced.
+fn alone_at(keyring: &Utf8Path) -> Result<File, Failure> {
+    let name = format!(".{}.lock", keyring.file_name().unwrap_or("keyring"));
+    let path = keyring.with_file_name(name);
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .and_then(|lock| lock.lock().map(|()| lock));
+    lock.map_err(|error| Failure::cannot_write(&path, error))
+}
+
 fn new(args: &New, terminal: &Terminal) -> Result<(), Failure> {
+    let _alone = args.keyring.as_deref().map(alone_at).transpose()?;
     let mut ring = match &args.keyring {
         Some(path) if path.exists() => keyring(path)?,
         _ => Keyring::default(),
@@ -45,6 +61,7 @@ fn new(args: &New, terminal: &Terminal) -> Result<(), Failure> {
 }
 
 fn rotate(args: &Rotate, terminal: &Terminal) -> Result<(), Failure> {
+    let _alone = alone_at(&args.keyring)?;
     let mut ring = keyring(&args.keyring)?;
     let keys = KeyDirectory::open(&directory(&args.keys)?)?;
     let old = keys.key(&args.old)?;
@@ -68,6 +85,7 @@ fn unless_kept(kept: Result<(), Failure>, keys: &KeyDirectory, name: &str) -> Re
 }
 
 fn revoke(args: &Revoke, terminal: &Terminal) -> Result<(), Failure> {
+    let _alone = alone_at(&args.keyring)?;
     let mut ring = keyring(&args.keyring)?;
     let now = now();
     let revocation = Revocation {
@@ -89,6 +107,7 @@ fn revoke(args: &Revoke, terminal: &Terminal) -> Result<(), Failure> {
 }
 
 fn accept(args: &Accept, terminal: &Terminal) -> Result<(), Failure> {
+    let _alone = alone_at(&args.keyring)?;
     let here = keyring(&args.keyring)?;
     let later = keyring(&args.input)?;
     later.follows(&here, now()).map_err(|error| {

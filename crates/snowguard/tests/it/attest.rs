@@ -273,6 +273,54 @@ fn what_does_not_hold_is_told_with_its_remedy() {
 }
 
 #[test]
+fn what_is_not_signed_is_said() {
+    let place = place();
+    key(&place, &["new", "ci-1"]).exits(0);
+    let run = place.run(&["attest", "sign", "statement.json", "--key", "ci-1"]);
+    run.exits(0);
+    assert_eq!(run.stderr, "");
+    let mut statement: Value = serde_json::from_str(STATEMENT).unwrap();
+    statement["predicate"]["reviewed_by"] = "somebody".into();
+    statement["predicate"]["tool"]["\u{1b}[31mcolour"] = 1.into();
+    statement["predicate"]["note"] = Value::Null;
+    statement["subject"][0]["annotations"] = serde_json::json!({"a": 1});
+    place.write("statement.json", statement.to_string());
+    let run = place.run(&["attest", "sign", "statement.json", "--key", "ci-1"]);
+    run.exits(0);
+    insta::assert_snapshot!(run.stderr, @r"
+    warning: `predicate.reviewed_by` is not known here, and is not signed
+    warning: `predicate.tool.\u{1b}[31mcolour` is not known here, and is not signed
+    warning: `subject[].annotations` is not known here, and is not signed
+    warning: `subject[].annotations.a` is not known here, and is not signed
+    ");
+}
+
+#[test]
+fn keys_that_are_made_at_once_are_all_in_the_keyring() {
+    let place = Place::new();
+    key(&place, &["new", "first", "--keyring", "ring.json"]).exits(0);
+    let running: Vec<_> = (0..8)
+        .map(|n| {
+            let name = format!("ci-{n}");
+            let args = ["attest", "key", "new", &name, "--keyring", "ring.json"];
+            place.command(&args).spawn().unwrap()
+        })
+        .collect();
+    for mut one in running {
+        assert!(one.wait().unwrap().success());
+    }
+    let run = key(
+        &place,
+        &["show", "--keyring", "ring.json", "--format", "json"],
+    );
+    let told: Value = serde_json::from_str(&run.exits(0).stdout).unwrap();
+    assert_eq!(told["keys"].as_array().unwrap().len(), 9);
+    let id = told["keys"][0]["id"].as_str().unwrap();
+    key(&place, &["new", id, "--keyring", "ring.json"]).fails_with("looks like the id of a key");
+    key(&place, &["show", id]).fails_with("");
+}
+
+#[test]
 fn a_stranger_is_told_and_his_words_are_not() {
     let place = place();
     key(&place, &["new", "a-1", "--keyring", "ours.json"]).exits(0);
