@@ -50,8 +50,10 @@ const PASSED: &[&str] = &[
 ];
 /// Variables by which Nix is told of other machines and programs that build.
 const BUILDERS: &[&str] = &["NIX_BUILD_HOOK", "NIX_REMOTE_SYSTEMS"];
-/// What no program outside of the network may do. A flake's own settings would come after these.
-const MAY_NOT_BUILD: &str = "max-jobs = 0\nbuilders =\naccept-flake-config = false\n";
+/// What no program outside of the network may do.
+const MAY_NOT_BUILD: &str = "max-jobs = 0\nbuilders =\n";
+/// A flake's own settings would come after these. Nix warns of it where it knows no flakes.
+const NO_FLAKE_CONFIG: &str = "accept-flake-config = false\n";
 /// What no program inside of it may do: it could reach neither.
 const BUILDS_HERE: &str = "substitute = false\nbuilders =\nfallback = false\n";
 const SANDBOX: &str = "sandbox = true\nsandbox-fallback = false\n";
@@ -65,6 +67,8 @@ pub(super) struct Nix {
     /// Whether builders are other users than who builds, or who builds has no rights to give away.
     has_users: bool,
     without_sandbox: bool,
+    /// Whether settings let Nix know flakes.
+    has_flakes: bool,
     /// Variables that are passed on beside the known ones.
     pass: Vec<String>,
     /// Where nothing is noted about settings that flakes may make.
@@ -116,6 +120,9 @@ impl Nix {
             sandbox: matches!(setting("sandbox"), "true" | "relaxed"),
             has_users,
             without_sandbox: args.without_sandbox,
+            has_flakes: setting("experimental-features")
+                .split_whitespace()
+                .any(|feature| feature == "flakes"),
             pass: args.pass_env.clone(),
             data: place.join("data"),
             watched_at: None,
@@ -164,7 +171,14 @@ impl Nix {
 
     /// A program of Nix outside of the network, which may not build.
     pub(super) fn outside(&self, program: &str) -> Command {
-        let config = format!("{MAY_NOT_BUILD}store = {}\n", self.store.name);
+        let mut config = format!("{MAY_NOT_BUILD}store = {}\n", self.store.name);
+        // The programs of old know none, unless settings say so.
+        let is_old = Utf8Path::new(program)
+            .file_name()
+            .is_some_and(|name| name.starts_with("nix-"));
+        if !is_old || self.has_flakes {
+            config.push_str(NO_FLAKE_CONFIG);
+        }
         let mut command = Command::new(program);
         command
             .env("NIX_CONFIG", with(variable("NIX_CONFIG"), &config))
@@ -296,7 +310,7 @@ impl Store {
     fn of(setting: &str) -> Result<Self, Failure> {
         let is_root = rustix::process::geteuid().is_root();
         let state = variable("NIX_STATE_DIR").unwrap_or_else(|| "/nix/var/nix".to_owned());
-        let may_write = || rustix::fs::access(state.as_str(), rustix::fs::Access::WRITE_OK).is_ok();
+        let may_write = || may_write(Utf8Path::new(&state));
         let remedy = "a daemon fetches in its own network: run this as root, or on a store of your own \
                       (NIX_REMOTE=local?root=DIR, or a single-user installation)";
         if let Some(store) = Self::named(setting) {
@@ -345,6 +359,13 @@ impl Store {
     fn is_elsewhere(&self) -> bool {
         !self.root.is_empty()
     }
+}
+
+/// Whether a directory is there and may be written to, or may be made.
+fn may_write(directory: &Utf8Path) -> bool {
+    let there = directory.ancestors().find(|path| path.exists());
+    there
+        .is_some_and(|path| rustix::fs::access(path.as_str(), rustix::fs::Access::WRITE_OK).is_ok())
 }
 
 /// Settings after those that were there: the last of a name is in force.
@@ -433,6 +454,7 @@ mod tests {
             sandbox: true,
             has_users: true,
             without_sandbox: false,
+            has_flakes: false,
             pass: vec!["NIX_NPM_TOKENS".to_owned(), "no_proxy".to_owned()],
             data: "/scratch/data".into(),
             watched_at: None,
@@ -512,6 +534,15 @@ mod tests {
             assert_eq!(root(name), None, "{name}");
             assert!(Store::of(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_store_that_is_made_first_belongs_to_who_makes_it() {
+        let place = tempfile::tempdir().unwrap();
+        let place = Utf8Path::from_path(place.path()).unwrap();
+        assert!(may_write(&place.join("not/yet/there")));
+        // Not even root writes there.
+        assert!(!may_write(Utf8Path::new("/proc/self/x/y")));
     }
 
     #[test]

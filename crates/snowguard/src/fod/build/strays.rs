@@ -4,14 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{ip_original_dst, ipv6_original_dst};
 use serde::Serialize;
 
 /// So many different ones are told of, of each derivation.
 const MOST: usize = 20;
+/// How long is waited after a failure.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked, a millisecond apart, whether all that came is taken.
+const MOST_LOOKS: u32 = 1000;
+const NOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 /// Something that went past the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -34,6 +44,8 @@ pub(super) enum To {
 #[derive(Default)]
 struct Seen {
     building: Option<String>,
+    /// Where they come.
+    sockets: Vec<OwnedFd>,
     strays: BTreeMap<Option<String>, BTreeSet<To>>,
     /// How many there were beyond those, which are only counted.
     untold: u64,
@@ -45,45 +57,73 @@ pub(super) struct Strays(Arc<Mutex<Seen>>);
 impl Strays {
     pub(super) fn watch(listeners: [TcpListener; 2], names: UdpSocket) -> Self {
         let seen = Self(Arc::default());
+        let own = own_names();
         for listener in listeners {
             let seen = Self(Arc::clone(&seen.0));
+            let mut own = seen.seen();
+            own.sockets.extend(listener.try_clone().map(OwnedFd::from));
+            drop(own);
+            let _ = listener.set_nonblocking(true);
             std::thread::spawn(move || {
                 // The end of the connection is all the answer that there is.
                 loop {
-                    match listener.accept() {
-                        Ok((connection, _)) => {
-                            let four = ip_original_dst(&connection).map(SocketAddr::V4);
-                            let meant = four
-                                .or_else(|_| ipv6_original_dst(&connection).map(SocketAddr::V6));
-                            if let Ok(meant) = meant {
-                                seen.add(To::Address(meant));
-                            }
-                        }
-                        Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                    wait_for(&listener);
+                    let mut seen = seen.seen();
+                    let Ok((connection, _)) = listener.accept() else {
+                        drop(seen);
+                        std::thread::sleep(PAUSE);
+                        continue;
+                    };
+                    let four = ip_original_dst(&connection).map(SocketAddr::V4);
+                    let meant =
+                        four.or_else(|_| ipv6_original_dst(&connection).map(SocketAddr::V6));
+                    if let Ok(meant) = meant {
+                        seen.add(To::Address(meant));
                     }
                 }
             });
         }
         let asked = Self(Arc::clone(&seen.0));
+        let mut of_names = seen.seen();
+        of_names
+            .sockets
+            .extend(names.try_clone().map(OwnedFd::from));
+        drop(of_names);
+        let _ = names.set_nonblocking(true);
         std::thread::spawn(move || {
             let mut bytes = [0; 512];
             loop {
-                match names.recv_from(&mut bytes) {
-                    Ok((length, from)) => {
-                        if let Some(name) = name(&bytes[..length]) {
-                            asked.add(To::Name(name));
-                            let _ = names.send_to(&refused(&bytes[..length]), from);
-                        }
+                wait_for(&names);
+                let mut seen = asked.seen();
+                let Ok((length, from)) = names.recv_from(&mut bytes) else {
+                    drop(seen);
+                    std::thread::sleep(PAUSE);
+                    continue;
+                };
+                if let Some(name) = name(&bytes[..length]) {
+                    // Git looks up what this machine is called, and goes on without an answer.
+                    if !own.contains(&name) {
+                        seen.add(To::Name(name));
                     }
-                    Err(_) => std::thread::sleep(Duration::from_millis(50)),
+                    let _ = names.send_to(&refused(&bytes[..length]), from);
                 }
             }
         });
         seen
     }
 
-    /// Which derivation is built from now on.
+    /// Which derivation is built from now on. What came before is told of the one before.
     pub(super) fn building(&self, derivation: Option<&str>) {
+        for _ in 0..MOST_LOOKS {
+            let mut seen = self.seen();
+            let is_waiting = |socket| is_ready(socket, Some(&NOW));
+            if !seen.sockets.iter().any(is_waiting) {
+                seen.building = derivation.map(str::to_owned);
+                return;
+            }
+            drop(seen);
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.seen().building = derivation.map(str::to_owned);
     }
 
@@ -99,13 +139,19 @@ impl Strays {
         (all.collect(), seen.untold)
     }
 
-    fn add(&self, to: To) {
-        self.seen().add(to);
-    }
-
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn wait_for(socket: &impl AsFd) {
+    while !is_ready(socket, None) {}
+}
+
+/// Whether something came; waits for it where no time is given.
+fn is_ready(socket: &impl AsFd, time: Option<&Timespec>) -> bool {
+    let mut polled = [PollFd::new(socket, PollFlags::IN)];
+    matches!(poll(&mut polled, time), Ok(1..))
 }
 
 impl Seen {
@@ -152,6 +198,33 @@ impl Stray {
             }
         }
     }
+}
+
+/// What this machine is called, by itself and in the domains that are searched.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the face asks what this machine is called"
+)]
+fn own_names() -> BTreeSet<String> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    names_of(
+        &read("/proc/sys/kernel/hostname"),
+        &read("/etc/resolv.conf"),
+    )
+}
+
+fn names_of(hostname: &str, resolver: &str) -> BTreeSet<String> {
+    let hostname = hostname.trim();
+    let domains = resolver.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        matches!(words.next(), Some("search" | "domain")).then_some(words)
+    });
+    let mut all: BTreeSet<String> = domains
+        .flatten()
+        .map(|domain| format!("{hostname}.{}", domain.trim_end_matches('.')))
+        .collect();
+    all.insert(hostname.to_owned());
+    all
 }
 
 /// The name of a question (RFC 1035, section 4.1), if it is one.
@@ -215,6 +288,26 @@ mod tests {
         b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
 
     #[test]
+    fn what_came_is_told_of_the_one_that_was_built_then() {
+        let udp = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp = || TcpListener::bind("127.0.0.1:0").unwrap();
+        let (names, client) = (udp(), udp());
+        let to = names.local_addr().unwrap();
+        let strays = Strays::watch([tcp(), tcp()], names);
+        for drv in ["/a.drv", "/b.drv", "/c.drv"] {
+            strays.building(Some(drv));
+            client.send_to(QUERY, to).unwrap();
+        }
+        strays.building(None);
+        let all = strays
+            .all()
+            .0
+            .into_iter()
+            .filter_map(|stray| stray.derivation);
+        assert_eq!(all.collect::<Vec<_>>(), ["/a.drv", "/b.drv", "/c.drv"]);
+    }
+
+    #[test]
     fn one_derivation_does_not_take_the_place_of_others() {
         let mut seen = Seen::default();
         for building in ["/a.drv", "/b.drv"] {
@@ -249,6 +342,16 @@ mod tests {
         let mut pointer = QUERY.to_vec();
         pointer[12] = 0xc0;
         assert_eq!(name(&pointer), None);
+    }
+
+    #[test]
+    fn this_machine_has_a_name_in_each_domain() {
+        let all = names_of(
+            "vm\n",
+            "nameserver 192.0.2.1\nsearch a.example b.example.\n",
+        );
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        assert_eq!(all, ["vm", "vm.a.example", "vm.b.example"]);
     }
 
     #[test]
