@@ -66,7 +66,7 @@ pub enum Outcome {
     },
     /// No source has it any more.
     Gone,
-    /// A source leads elsewhere than it may.
+    /// A source leads elsewhere than it may, or than it did, and other bytes come from there.
     ChangedRedirect,
     /// A source cannot prove who it is.
     TlsFailure,

@@ -105,7 +105,7 @@ impl Verdict {
 
     /// Whether somebody must do something, since nobody could build it from its sources today.
     pub const fn is_finding(self) -> bool {
-        matches!(self, Self::Mismatch | Self::Gone)
+        matches!(self, Self::Mismatch | Self::Gone | Self::Redirect)
     }
 
     /// The verdict of this word.

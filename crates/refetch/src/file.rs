@@ -118,7 +118,7 @@ pub(crate) fn fetch(verifier: &Verifier<'_>, asked: &Asked<'_>, url: &str) -> Re
     let page = redirects
         .last()
         .filter(|_| sink.is_page && !is_page(place.path))
-        .map(|last| format!("it leads to {last}, which sends a page in place of the file"));
+        .map(|last| format!("a page comes in place of the file, from {last}"));
     let made = match sink.finish(verifier, asked, length) {
         Ok(made) => made,
         Err(Unmade::Halt(halt)) => return Err(halt),
@@ -163,7 +163,7 @@ pub(crate) fn wrong(
         Some((was, is)) => (
             Attempt::Redirect,
             format!(
-                "it leads to {is}, and led to {was} when it was as promised; it sends {hash}, not {promised}"
+                "it led to {was} when it was as promised, and leads to {is} now, which sends {hash}, not {promised}"
             ),
         ),
         None => (

@@ -243,7 +243,7 @@ fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::Ok => "what is fetched is what is declared",
         Outcome::Mismatch { .. } => "what is fetched is not what is declared",
         Outcome::Gone => "no source has it any more",
-        Outcome::ChangedRedirect => "a source leads elsewhere than it may",
+        Outcome::ChangedRedirect => "a source leads elsewhere than it may, or than it did",
         Outcome::TlsFailure => "a source cannot prove who it is",
         Outcome::PolicyDenied => "a rule forbids to fetch it",
         Outcome::Transient => "it could not be fetched then",

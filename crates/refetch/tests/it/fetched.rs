@@ -522,13 +522,13 @@ fn an_address_that_leads_elsewhere_now_is_told_as_such() {
         told(&verify("/cdn", Some(&well))),
         told(&verify("/archive", Some(&well))),
     ].join("\n"), @r"
-    redirect: it leads to http://THIRD/sold, which sends a page in place of the file
-    redirect: it leads to http://THIRD/sold, which sends a page in place of the file
+    redirect: a page comes in place of the file, from http://THIRD/sold
+    redirect: a page comes in place of the file, from http://THIRD/sold
     mismatch: it sends sha256-nX715QAdKiFUxhHUt43s6xA97GHp5uDIATDLgH0Y5aA=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
     mismatch: it sends sha256-nX715QAdKiFUxhHUt43s6xA97GHp5uDIATDLgH0Y5aA=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
     mismatch: it sends sha256-iBCtWB5Z8rw5KLJhcHpxMI9+E56wSCA2bcTVwY2YAiU=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
     mismatch: it sends sha256-iBCtWB5Z8rw5KLJhcHpxMI9+E56wSCA2bcTVwY2YAiU=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
-    redirect: it leads to http://THIRD/file, and led to http://OTHER/file when it was as promised; it sends sha256-iBCtWB5Z8rw5KLJhcHpxMI9+E56wSCA2bcTVwY2YAiU=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
+    redirect: it led to http://OTHER/file when it was as promised, and leads to http://THIRD/file now, which sends sha256-iBCtWB5Z8rw5KLJhcHpxMI9+E56wSCA2bcTVwY2YAiU=, not sha256-JwQvTm7KfQsqfuQCbfLs+lHTM55tEiqgmRGOzYVjutk=
     ok: what comes now has the promised hash
     ");
     let outcome = verify("/sold", None);

@@ -291,7 +291,12 @@ fn one(out: &mut String, fod: &Verified, paint: Paint, width: usize) {
     );
     let Some(outcome) = &fod.outcome else { return };
     let mut say = |label: &str, text: &str| {
-        let _ = writeln!(out, "    {label:<9} {}", whole(text, width - 14));
+        // What is said in words is not cut: the last of them may matter most.
+        if label.is_empty() && text.contains(' ') {
+            wrap(out, 14, text, width);
+        } else {
+            let _ = writeln!(out, "    {label:<9} {}", whole(text, width - 14));
+        }
     };
     match outcome.verdict {
         Verdict::Mismatch | Verdict::Redirect if outcome.got.is_some() => {

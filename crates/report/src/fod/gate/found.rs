@@ -74,15 +74,16 @@ impl GateRule {
         match self {
             Self::StaleHash
             | Self::Incomplete
-            | Self::Verified(Verdict::Mismatch | Verdict::Gone) => Some(Level::Error),
+            | Self::Verified(Verdict::Mismatch | Verdict::Gone | Verdict::Redirect) => {
+                Some(Level::Error)
+            }
             Self::VendoredHash
             | Self::AlteredFetch
             | Self::ChangedHash
             | Self::NotVerified
             | Self::ExpiredWaiver
             | Self::Verified(
-                Verdict::Redirect
-                | Verdict::Tls
+                Verdict::Tls
                 | Verdict::Denied
                 | Verdict::Failed
                 | Verdict::Transient
