@@ -119,6 +119,8 @@ fn answer(stream: TcpStream, config: Arc<ServerConfig>) -> Result<()> {
     }
     stream.conn.send_close_notify();
     stream.flush()?;
+    // The kernel may forget what nobody has open any more, though it was not received.
+    std::io::copy(&mut stream, &mut std::io::sink())?;
     Ok(())
 }
 
