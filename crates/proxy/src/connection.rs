@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -307,6 +307,25 @@ impl<S: Stream> AsyncRead for Buffered<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.pending().is_empty() && into.remaining() < CHUNK {
+            // TLS asks for a quarter of a record at a time.
+            let this = &mut *self;
+            this.buffer.clear();
+            this.at = 0;
+            this.buffer.reserve(CHUNK);
+            match pin!(this.io.read_buf(&mut this.buffer)).poll(context) {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    // Who waits holds no memory.
+                    this.buffer = Vec::new();
+                    return Poll::Pending;
+                }
+            }
+            if this.buffer.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
         let pending = self.buffer.len() - self.at;
         if pending > 0 {
             let count = pending.min(into.remaining());
@@ -329,6 +348,18 @@ impl<S: Stream> AsyncWrite for Buffered<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        all: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, all)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

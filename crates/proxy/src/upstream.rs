@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::connection::Buffered;
 use crate::evidence::{Certificate, Tls};
 use crate::settings::Settings;
 use crate::wire::certificate;
@@ -265,6 +266,7 @@ impl Upstream {
         // A session that is resumed shows no certificates.
         config.resumption = rustls::client::Resumption::disabled();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = Buffered::new(stream);
         match timeout(settings.times.handshake, connector.connect(name, stream)).await {
             Err(_) => Err(Fault::Slow),
             Ok(Ok(stream)) => Ok(Box::new(stream)),
