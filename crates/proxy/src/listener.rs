@@ -22,6 +22,9 @@ use crate::who::{At, End};
 
 /// How long is waited where no connection can be taken.
 const PAUSE: Duration = Duration::from_millis(50);
+/// So many connections wait to be taken, as far as the system allows. Where there is no room, each is tried again
+/// after a second.
+const BACKLOG: i32 = 4096;
 
 /// Where a proxy listens.
 pub struct Listener {
@@ -38,7 +41,9 @@ pub(crate) enum Socket {
 impl Listener {
     /// At an address.
     pub fn tcp(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self::of(Socket::Tcp(std::net::TcpListener::bind(address)?)))
+        let socket = std::net::TcpListener::bind(address)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(Self::of(Socket::Tcp(socket)))
     }
 
     /// At a socket, which only its owner reaches.

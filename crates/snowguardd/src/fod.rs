@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use snowguard_fod::policy::{Exceptions, propose};
 use snowguard_proxy::{
@@ -30,6 +31,7 @@ const MOST_LIST: u64 = 64 << 20;
 pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
     log_to_stderr(&args.log);
     let settings = settings(args)?;
+    let too_few = take_files(settings.most_connections);
     let today = Zoned::now().date();
     for expired in settings.exceptions.expired(today) {
         say(&format!(
@@ -97,6 +99,9 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
         for address in addresses.iter().filter(|_| args.watch.is_none()) {
             say(&format!("listening at {address}"));
         }
+        if let Some(note) = &too_few {
+            say(note);
+        }
         if let Some(session) = session.filter(|_| args.watch.is_none()) {
             let session = &session;
             tell(session, &addresses)?;
@@ -115,6 +120,28 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
         }
         handle.stop().await;
         Ok(())
+    })
+}
+
+/// Takes as many open files as this process may have: a connection takes two, and a shell gives 1,024 to begin with.
+/// What to say if they do not suffice.
+fn take_files(connections: usize) -> Option<String> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    // None is without a limit.
+    let most = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    }?;
+    let needed = u64::try_from(connections).map_or(u64::MAX, |count| count.saturating_mul(2));
+    (most < needed).then(|| {
+        format!(
+            "note: {connections} connections take {needed} open files, and {most} are allowed: \
+             beyond that, connections fail"
+        )
     })
 }
 

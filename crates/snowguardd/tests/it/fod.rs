@@ -72,6 +72,30 @@ fn stop(mut child: Child) {
 }
 
 #[test]
+fn it_takes_as_many_files_as_it_may() {
+    let place = Place::new();
+    let command = place.command(&["fod-proxy", "--mode", "audit", "--listen", "127.0.0.1:0"]);
+    let mut few = std::process::Command::new("sh");
+    few.args(["-c", "ulimit -S -n 64; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .args(["--evidence", at(&place, "evidence.jsonl").as_str()])
+        // Fewer than any machine allows.
+        .args(["--connections", "64"])
+        .stderr(Stdio::piped());
+    let mut child = few.spawn().unwrap();
+    let (_, _stderr) = until_it_listens(&mut child);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let words: Vec<&str> = line.unwrap().split_whitespace().collect();
+    assert_eq!(words[3], words[4], "{limits}");
+    assert_ne!(words[3], "64");
+    stop(child);
+}
+
+#[test]
 fn builds_are_announced_judged_and_told() {
     let place = Place::new();
     let web = Web::start().unwrap();
