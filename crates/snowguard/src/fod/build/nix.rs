@@ -60,6 +60,10 @@ const SANDBOX: &str = "sandbox = true\nsandbox-fallback = false\n";
 const NO_SANDBOX: &str = "sandbox = false\n";
 
 /// Nix.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of the Nix that is there"
+)]
 pub(super) struct Nix {
     store: Store,
     /// Whether settings let builders see only what they are given.
