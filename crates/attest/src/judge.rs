@@ -4,7 +4,8 @@
 //! says, and whoever has a stolen key can write any time into it. So a key that was in others' hands leaves
 //! its earlier signatures undecided, until somebody who is trusted says that a signature existed before;
 //! the reasoning is that of proofs of existence in ETSI EN 319 102-1. A key that was put away in order
-//! leaves them as they are.
+//! leaves them as they are. A key to which others may have handed on may be theirs, and nothing that it signed
+//! is decided before somebody says that it is not.
 
 use std::fmt;
 
@@ -103,6 +104,13 @@ pub enum Reason {
         /// Since when the signature is known to have existed, if that is known.
         existed_by: Option<Time>,
     },
+    /// It cannot be told whose the key is: others may have handed on to it.
+    HandedOnByOthers {
+        /// The key on the way to it that others may have had.
+        by: String,
+        /// From when.
+        at: Time,
+    },
     /// The statement says that it was made later than now.
     Future {
         /// When it says.
@@ -141,6 +149,13 @@ impl Entry {
         }
         if made_at > times.now {
             return (Verdict::Undecided, Reason::Future { made_at });
+        }
+        if let Some(doubt) = self.doubt() {
+            let reason = Reason::HandedOnByOthers {
+                by: doubt.key.clone(),
+                at: doubt.at,
+            };
+            return (Verdict::Undecided, reason);
         }
         if let Some(at) = self.in_others_hands() {
             return match times.existed_by {
@@ -227,6 +242,10 @@ impl fmt::Display for Reason {
                     None => f.write_str("; when it existed for certain is not known"),
                 }
             }
+            Self::HandedOnByOthers { by, at } => write!(
+                f,
+                "others may have handed on to the key: {by} may have been in their hands from {at}"
+            ),
             Self::Future { made_at } => {
                 write!(
                     f,

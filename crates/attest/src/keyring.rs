@@ -41,6 +41,17 @@ pub struct Keyring {
 pub struct Entry {
     id: KeyId,
     wire: WireKey,
+    /// Follows from the others of its keyring.
+    doubt: Option<Doubt>,
+}
+
+/// Why nobody can tell whose a key is: on the way to it, one that others may have had then has handed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The name of the key that others may have had.
+    pub key: String,
+    /// From when.
+    pub at: Time,
 }
 
 /// Something that ended the time of a key.
@@ -91,6 +102,8 @@ struct WireKey {
     valid_until: Option<Time>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     predecessor: Option<Predecessor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    added_anew: Option<Time>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     revocations: Vec<Revocation>,
 }
@@ -136,6 +149,16 @@ impl Entry {
         self.wire.predecessor.as_ref().map(|key| key.id)
     }
 
+    /// When who keeps the keyring said that it is right, whoever handed on to it.
+    pub fn added_anew(&self) -> Option<Time> {
+        self.wire.added_anew
+    }
+
+    /// Why it cannot be told whose it is, where it cannot.
+    pub fn doubt(&self) -> Option<&Doubt> {
+        self.doubt.as_ref()
+    }
+
     /// What ended its time, in the order in which it was written down.
     pub fn revocations(&self) -> &[Revocation] {
         &self.wire.revocations
@@ -167,12 +190,24 @@ impl Keyring {
     }
 
     /// Takes in a key that nobody vouches for but who keeps the keyring.
+    ///
+    /// One that is there already, and of which it cannot be told whose it is, is known to be right from now on; its
+    /// time stays what it was.
     pub fn add(&mut self, key: PublicKey, valid_from: Time) -> Result<&Entry, KeyringError> {
+        let is_doubted = |entry: &Entry| *entry.key() == key && entry.doubt.is_some();
+        if let Some(at) = self.entries.iter().position(is_doubted) {
+            let mut next = self.clone();
+            next.entries[at].wire.added_anew = Some(valid_from);
+            next.check()?;
+            *self = next;
+            return Ok(&self.entries[at]);
+        }
         self.push(WireKey {
             key,
             valid_from,
             valid_until: None,
             predecessor: None,
+            added_anew: None,
             revocations: Vec::new(),
         })
     }
@@ -196,6 +231,9 @@ impl Keyring {
         if entry.in_others_hands().is_some() {
             return Err(KeyringError::HandedOnByOthers(name()));
         }
+        if entry.doubt.is_some() {
+            return Err(KeyringError::Doubted(name()));
+        }
         if until <= entry.valid_from() {
             return Err(KeyringError::Order(name()));
         }
@@ -209,13 +247,15 @@ impl Keyring {
             valid_from,
             valid_until: None,
             predecessor: Some(Predecessor { id, signature }),
+            added_anew: None,
             revocations: Vec::new(),
         })?;
         *self = next;
         self.entries.last().ok_or(KeyringError::NotHere(name()))
     }
 
-    /// Ends the time of a key. What was said of it before stays.
+    /// Ends the time of a key. What was said of it before stays. If others may have had it when it handed on, it cannot
+    /// be told any more whose the keys are that followed, until each is [added](Self::add) anew.
     pub fn revoke(&mut self, name: &str, revocation: Revocation) -> Result<&Entry, KeyringError> {
         let at = self
             .named(name)
@@ -246,18 +286,30 @@ impl Keyring {
                 || new.wire.predecessor != old.wire.predecessor
                 || !new.revocations().starts_with(old.revocations())
                 || milder
+                || old
+                    .added_anew()
+                    .is_some_and(|at| new.added_anew() != Some(at))
             {
                 return Err(KeyringError::Changed(name()));
+            }
+            if new.added_anew() != old.added_anew() {
+                return Err(KeyringError::AddedAnew(name()));
             }
         }
         let known = |id| earlier.get(id).is_some();
         for new in self.entries.iter().filter(|entry| !known(entry.id)) {
+            if new.added_anew().is_some() {
+                return Err(KeyringError::AddedAnew(new.key().name().to_owned()));
+            }
             // Those before it in the list have been looked at.
             let handed_on_by = new.predecessor().and_then(|id| self.get(id));
             match handed_on_by {
                 None => return Err(KeyringError::Unvouched(new.key().name().to_owned())),
                 Some(old) if old.in_others_hands().is_some() => {
                     return Err(KeyringError::HandedOnByOthers(old.key().name().to_owned()));
+                }
+                Some(old) if old.doubt.is_some() => {
+                    return Err(KeyringError::Doubted(old.key().name().to_owned()));
                 }
                 Some(old) => {
                     // One that is new itself is looked at in its own turn.
@@ -299,8 +351,9 @@ impl Keyring {
         let entries = wire.keys.into_iter().map(|wire| Entry {
             id: KeyId::of(&wire.key),
             wire,
+            doubt: None,
         });
-        let keyring = Self {
+        let mut keyring = Self {
             entries: entries.collect(),
         };
         keyring.check()?;
@@ -326,13 +379,38 @@ impl Keyring {
         let id = KeyId::of(&wire.key);
         let name = wire.key.name().to_owned();
         let mut next = self.clone();
-        next.entries.push(Entry { id, wire });
+        let doubt = None;
+        next.entries.push(Entry { id, wire, doubt });
         next.check()?;
         *self = next;
         self.get(id).ok_or(KeyringError::NotHere(name))
     }
 
-    fn check(&self) -> Result<(), KeyringError> {
+    /// Whether it may be a keyring, and which of its keys nobody can tell whose they are.
+    fn check(&mut self) -> Result<(), KeyringError> {
+        self.is_one()?;
+        // Predecessors stand before.
+        for at in 0..self.entries.len() {
+            self.entries[at].doubt = self.doubt_of(&self.entries[at]);
+        }
+        Ok(())
+    }
+
+    fn doubt_of(&self, entry: &Entry) -> Option<Doubt> {
+        if entry.added_anew().is_some() {
+            return None;
+        }
+        let old = self.get(entry.predecessor()?)?;
+        match old.in_others_hands() {
+            Some(at) if at <= entry.valid_from() => Some(Doubt {
+                key: old.key().name().to_owned(),
+                at,
+            }),
+            _ => old.doubt.clone(),
+        }
+    }
+
+    fn is_one(&self) -> Result<(), KeyringError> {
         if self.entries.len() > MAX_KEYS {
             return Err(KeyringError::TooLarge);
         }
@@ -374,12 +452,6 @@ impl Keyring {
                 .filter(|signature| old.key().verifies(&message, signature));
             if signature.is_none() {
                 return Err(KeyringError::NoPredecessor(name()));
-            }
-            if old
-                .in_others_hands()
-                .is_some_and(|at| at <= entry.valid_from())
-            {
-                return Err(KeyringError::HandedOnByOthers(old.key().name().to_owned()));
             }
         }
         Ok(())
@@ -440,6 +512,9 @@ pub enum KeyringError {
     /// A key that others may have had cannot hand on.
     #[error("the key {0} may have been in others' hands, so that no key can take over from it")]
     HandedOnByOthers(String),
+    /// Nor can one to which such a key has handed on.
+    #[error("nobody can tell whose the key {0} is, so that no key can take over from it")]
+    Doubted(String),
     /// A key that has ended cannot hand on.
     #[error("the key {name} has ended at {end}")]
     Ended {
@@ -454,6 +529,11 @@ pub enum KeyringError {
     /// A later edition says something else of a key than the earlier.
     #[error("it says otherwise of the key {0} than before, or takes back what was said")]
     Changed(String),
+    /// A later edition says that a key is right, which nobody can tell by a signature.
+    #[error(
+        "it says that the key {0} is right, whoever handed on to it, and no key of the keyring says so"
+    )]
+    AddedAnew(String),
     /// A later edition has a key that no earlier one signed.
     #[error("no key of the keyring has signed the new key {0}")]
     Unvouched(String),
@@ -466,7 +546,10 @@ impl KeyringError {
             Self::HandedOnByOthers(_) => Some(
                 "make a key that takes over from none, and let people know of it in another way",
             ),
-            Self::Unvouched(_) => Some(
+            Self::Doubted(_) => {
+                Some("if you know from elsewhere that it is right, add it anew with `key add`")
+            }
+            Self::Unvouched(_) | Self::AddedAnew(_) => Some(
                 "if you know from elsewhere that it is right, put the new file in the place of the old",
             ),
             Self::Gone(_) | Self::Changed(_) => Some(
@@ -616,19 +699,90 @@ mod tests {
                 KeyringError::HandedOnByOthers(_) | KeyringError::Ended { .. }
             ));
         }
-        // Handed on before, and revoked later for a time that was earlier still.
+    }
+
+    #[test]
+    fn who_comes_after_a_stolen_key_is_in_doubt_until_added_anew() {
+        let keys = [key("ci-1", 1), key("ci-2", 2), key("ci-3", 3)];
         let mut keyring = Keyring::default();
-        keyring.add(one.public().clone(), month(1)).unwrap();
-        keyring
-            .rotate(&one, two.public().clone(), month(5), month(6))
-            .unwrap();
-        let error = keyring
-            .revoke("ci-1", revocation(4, RevocationReason::Compromised))
-            .unwrap_err();
-        assert!(matches!(error, KeyringError::HandedOnByOthers(_)));
-        keyring
+        keyring.add(keys[0].public().clone(), month(1)).unwrap();
+        let first = keyring.clone();
+        for (at, from) in [(0, 5), (1, 7)] {
+            let new = keys[at + 1].public().clone();
+            keyring
+                .rotate(&keys[at], new, month(from), month(from + 1))
+                .unwrap();
+        }
+        let times = Times {
+            now: month(12),
+            existed_by: Some(month(9)),
+        };
+        let verdicts = |keyring: &Keyring| {
+            let entries = keyring.entries().iter();
+            let made = [month(2), month(5), month(8)];
+            let judged = entries.zip(made);
+            let judged = judged.map(|(entry, made)| entry.judge(made, &times).verdict);
+            judged.collect::<Vec<_>>()
+        };
+        assert_eq!(verdicts(&keyring), [Verdict::Valid; 3]);
+        // Stolen after it handed on: what followed is what it was.
+        let mut later = keyring.clone();
+        later
             .revoke("ci-1", revocation(6, RevocationReason::Compromised))
             .unwrap();
+        assert_eq!(
+            verdicts(&later),
+            [Verdict::Undecided, Verdict::Valid, Verdict::Valid]
+        );
+        // Stolen before, and known later.
+        let before = keyring.clone();
+        keyring
+            .revoke("ci-1", revocation(4, RevocationReason::Compromised))
+            .unwrap();
+        assert_eq!(verdicts(&keyring), [Verdict::Undecided; 3]);
+        insta::assert_snapshot!(keyring.entries()[2].judge(month(8), &times), @"cannot be decided: ci-3: others may have handed on to the key: ci-1 may have been in their hands from 2026-04-02T12:00:00Z");
+        assert_eq!(Keyring::read(&keyring.to_json().unwrap()).unwrap(), keyring);
+        keyring.follows(&before, month(12)).unwrap();
+        assert!(before.follows(&keyring, month(12)).is_err());
+        assert!(keyring.follows(&first, month(12)).is_err());
+        // They hand on to nobody, neither here nor in a later edition.
+        let next = key("ci-4", 4).public().clone();
+        let error = keyring
+            .rotate(&keys[2], next.clone(), month(9), month(10))
+            .unwrap_err();
+        assert!(matches!(error, KeyringError::Doubted(_)), "{error}");
+        let mut forged = before.clone();
+        forged.rotate(&keys[2], next, month(9), month(10)).unwrap();
+        let mut known = keyring.clone();
+        known.entries.push(forged.entries[3].clone());
+        known.check().unwrap();
+        let error = known.follows(&keyring, month(9)).unwrap_err();
+        assert!(matches!(error, KeyringError::Doubted(_)), "{error}");
+        // Who keeps it knows the second, and so the third, which that one signed.
+        let doubted = keyring.clone();
+        keyring.add(keys[1].public().clone(), month(11)).unwrap();
+        assert_eq!(
+            verdicts(&keyring),
+            [Verdict::Undecided, Verdict::Valid, Verdict::Valid]
+        );
+        assert_eq!(keyring.entries()[1].valid_from(), month(5));
+        assert!(keyring.add(keys[1].public().clone(), month(11)).is_err());
+        assert!(keyring.add(keys[0].public().clone(), month(11)).is_err());
+        // Others cannot say so, and nobody takes it back.
+        let error = keyring.follows(&doubted, month(12)).unwrap_err();
+        assert!(matches!(error, KeyringError::AddedAnew(_)), "{error}");
+        let error = keyring.follows(&first, month(12)).unwrap_err();
+        assert!(matches!(error, KeyringError::AddedAnew(_)), "{error}");
+        let error = doubted.follows(&keyring, month(12)).unwrap_err();
+        assert!(matches!(error, KeyringError::Changed(_)), "{error}");
+        keyring.follows(&keyring, month(12)).unwrap();
+        let mut reread = Keyring::read(&keyring.to_json().unwrap()).unwrap();
+        assert_eq!(reread, keyring);
+        // Stolen itself, it is no longer vouched for.
+        reread
+            .revoke("ci-2", revocation(6, RevocationReason::Compromised))
+            .unwrap();
+        assert_eq!(verdicts(&reread), [Verdict::Undecided; 3]);
     }
 
     #[test]

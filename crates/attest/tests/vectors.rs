@@ -12,6 +12,8 @@ const KEYS: &str = include_str!("vectors/keys.json");
 const STATEMENT: &[u8] = include_bytes!("vectors/statement.json");
 const ENVELOPE: &[u8] = include_bytes!("vectors/envelope.json");
 const KEYRING: &[u8] = include_bytes!("vectors/keyring.json");
+const DOUBTED: &[u8] = include_bytes!("vectors/keyring-doubted.json");
+const ADDED_ANEW: &[u8] = include_bytes!("vectors/keyring-added-anew.json");
 
 fn keys() -> BTreeMap<String, (PublicKey, SecretKey)> {
     let keys: BTreeMap<String, (PublicKey, String)> = serde_json::from_str(KEYS).unwrap();
@@ -87,4 +89,23 @@ fn the_first_key_was_lost_and_the_second_was_not() {
     assert_eq!(verdicts(before), [Verdict::Valid, Verdict::Valid]);
     let after = Some("2026-02-02T00:00:00Z");
     assert_eq!(verdicts(after), [Verdict::Undecided, Verdict::Valid]);
+}
+
+#[test]
+fn the_first_key_was_lost_before_it_handed_on() {
+    let times = Times {
+        now: time("2026-06-01T00:00:00Z"),
+        existed_by: Some(time("2026-02-02T00:00:00Z")),
+    };
+    let verdicts = |keyring: &[u8]| {
+        let verified = verify(ENVELOPE, &Keyring::read(keyring).unwrap(), &times).unwrap();
+        let judged = verified.judgements.iter();
+        judged.map(|judged| judged.verdict).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(DOUBTED), [Verdict::NotValid, Verdict::Undecided]);
+    assert_eq!(verdicts(ADDED_ANEW), [Verdict::NotValid, Verdict::Valid]);
+    let mut made = Keyring::read(DOUBTED).unwrap();
+    let two = secret(&keys(), "ci-2").public().clone();
+    made.add(two, time("2026-03-01T00:00:00Z")).unwrap();
+    assert_eq!(made.to_json().unwrap(), ADDED_ANEW);
 }

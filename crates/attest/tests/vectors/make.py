@@ -117,4 +117,10 @@ keyring = {
     ],
 }
 write("keyring.json", json.dumps(keyring, indent=2) + "\n")
+
+# It was lost before it handed on, which came out later; then who keeps the keyring added the second key anew.
+keyring["keys"][0]["revocations"][0]["at"] = "2026-01-10T00:00:00Z"
+write("keyring-doubted.json", json.dumps(keyring, indent=2) + "\n")
+keyring["keys"][1]["added_anew"] = "2026-03-01T00:00:00Z"
+write("keyring-added-anew.json", json.dumps(keyring, indent=2) + "\n")
 write("keys.json", json.dumps({key.id: [key.public, key.secret_text] for key in (one, two)}, indent=2) + "\n")

@@ -9,17 +9,19 @@ use snowguard_attest::keyring::{Entry, Revocation};
 use snowguard_attest::{KeyId, Keyring, RevocationReason, Time};
 use snowguard_report::escape::line;
 use snowguard_secrets::KeyDirectory;
+use snowguard_store::PublicKey;
 
 use super::{directory, keyring, now, time};
 use crate::Findings;
 use crate::cli::PlainFormat;
-use crate::cli::attest::{Accept, Key, New, Revoke, Rotate, ShowKey, Why};
+use crate::cli::attest::{Accept, Add, Key, New, Revoke, Rotate, ShowKey, Why};
 use crate::error::Failure;
 use crate::output::Terminal;
 
 pub(super) fn run(command: &Key, terminal: &Terminal) -> Result<Findings, Failure> {
     match command {
         Key::New(args) => new(args, terminal),
+        Key::Add(args) => add(args, terminal),
         Key::Show(args) => show(args, terminal),
         Key::Rotate(args) => rotate(args, terminal),
         Key::Revoke(args) => revoke(args, terminal),
@@ -58,6 +60,19 @@ fn new(args: &New, terminal: &Terminal) -> Result<(), Failure> {
         unless_kept(added, &keys, &args.name)?;
     }
     terminal.data(format!("{}\n", key.public()).as_bytes(), None)
+}
+
+fn add(args: &Add, terminal: &Terminal) -> Result<(), Failure> {
+    let _alone = alone_at(&args.keyring)?;
+    let mut ring = match &args.keyring {
+        path if path.exists() => keyring(path)?,
+        _ => Keyring::default(),
+    };
+    let key: PublicKey = args.key.trim().parse().map_err(Failure::new)?;
+    let now = now();
+    let told = told(ring.add(key, now)?, now);
+    write(&ring, &args.keyring, terminal)?;
+    terminal.data(told.as_bytes(), None)
 }
 
 fn rotate(args: &Rotate, terminal: &Terminal) -> Result<(), Failure> {
@@ -167,6 +182,16 @@ fn told(entry: &Entry, now: Time) -> String {
     if let Some(predecessor) = entry.predecessor() {
         let _ = writeln!(text, "  after  {predecessor}");
     }
+    if let Some(at) = entry.added_anew() {
+        let _ = writeln!(text, "  added anew at {at}");
+    }
+    if let Some(doubt) = entry.doubt() {
+        let (key, at) = (line(&doubt.key), doubt.at);
+        let _ = writeln!(
+            text,
+            "  others may have handed on to it: {key} may have been in their hands from {at}"
+        );
+    }
     for revocation in entry.revocations() {
         let _ = write!(
             text,
@@ -193,6 +218,7 @@ fn shown(entry: &Entry, now: Time) -> serde_json::Value {
         "valid_from": entry.valid_from(),
         "valid_until": entry.valid_until(),
         "predecessor": entry.predecessor(),
+        "added_anew": entry.added_anew(),
         "revocations": entry.revocations(),
     })
 }
@@ -200,6 +226,7 @@ fn shown(entry: &Entry, now: Time) -> serde_json::Value {
 fn state(entry: &Entry, now: Time) -> &'static str {
     match entry.end() {
         _ if entry.in_others_hands().is_some_and(|at| at <= now) => "compromised",
+        _ if entry.doubt().is_some() => "in doubt",
         Some(end) if end <= now => "ended",
         _ if entry.valid_from() > now => "not yet in force",
         _ => "in force",

@@ -98,6 +98,8 @@ pub(crate) struct Show {
 pub(crate) enum Key {
     /// Makes a key, and prints its public half
     New(New),
+    /// Takes a public key into a keyring, or anew where it is in doubt
+    Add(Add),
     /// Prints keys: those of a keyring with their times, or the public half of one's own
     Show(ShowKey),
     /// Makes a key that takes over from another, which signs that
@@ -122,6 +124,24 @@ pub(crate) struct New {
     /// Also puts it into this keyring, which is made if it is not there
     #[arg(long, value_name = "FILE")]
     pub(crate) keyring: Option<Utf8PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Nobody vouches for it but you. A key of the keyring is in doubt when one before
+it may have been in others' hands as it handed on; added anew it counts again,
+with the time that it had.
+
+Example:
+  snowguard attest key add \"$(snowguard attest key show ci-2)\" \\
+    --keyring keyring.json")]
+pub(crate) struct Add {
+    /// The public key, as `key new` and `key show` print it
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+    /// The keyring, which is made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keyring: Utf8PathBuf,
 }
 
 #[derive(Args)]
@@ -172,7 +192,9 @@ pub(crate) struct Rotate {
 #[command(override_usage = "snowguard attest key revoke --keyring <FILE> --reason <WHY> <NAME>")]
 #[command(after_help = "\
 Of a key that somebody else may have had, --at is the earliest time at which it
-was so. Nothing takes a revocation back.
+was so. Keys that took over from it at that time or later, and those that took
+over from these, are in doubt until `key add` adds them anew. Nothing takes a
+revocation back.
 
 Examples:
   snowguard attest key revoke ci-1 --reason compromised \\

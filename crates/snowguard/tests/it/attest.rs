@@ -168,6 +168,44 @@ fn a_key_hands_on_and_is_revoked_and_what_it_signed_is_told_apart() {
 }
 
 #[test]
+fn who_took_over_from_a_stolen_key_is_in_doubt_until_added_anew() {
+    let place = place();
+    let ring = ["--keyring", "ours.json"];
+    let ours = |args: &[&str]| key(&place, &[args, &ring[..]].concat());
+    let from = |at: usize| {
+        let text = fs::read(place.path("ours.json")).unwrap();
+        let ring: Value = serde_json::from_slice(&text).unwrap();
+        ring["keys"][at]["valid_from"].as_str().unwrap().to_owned()
+    };
+    ours(&["new", "a-1"]).exits(0);
+    ours(&["rotate", "a-1", "a-2", "--until", "2099-01-01T00:00:00Z"]).exits(0);
+    let statement = STATEMENT.replace("2026-01-31T12:00:00Z", &from(1));
+    place.write("statement.json", statement);
+    sign(&place, "a-2");
+    verify(&place, "ours.json").exits(0);
+    let lost = ["revoke", "a-1", "--reason", "compromised", "--at"];
+    ours(&[&lost[..], &[&from(0)]].concat()).exits(0);
+    let run = verify(&place, "ours.json");
+    run.exits(1);
+    assert!(run.stdout.starts_with("cannot be decided: a-2\n"), "{run}");
+    assert!(run.stdout.contains("others may have handed on"), "{run}");
+    let public = key(&place, &["show", "a-2"]).exits(0).stdout.clone();
+    place.write("before.json", fs::read(place.path("ours.json")).unwrap());
+    let run = ours(&["add", &public]);
+    run.exits(0);
+    assert!(run.stdout.starts_with("a-2  in force\n"), "{run}");
+    assert!(run.stdout.contains("added anew at"), "{run}");
+    verify(&place, "ours.json").exits(0);
+    ours(&["add", &public]).fails_with("is in the keyring already");
+    key(&place, &["accept", "ours.json", "--keyring", "before.json"])
+        .fails_with("whoever handed on to it");
+    ours(&["add", "a-3"]).fails_with("");
+    // A keyring that is not there is made.
+    key(&place, &["add", &public, "--keyring", "other.json"]).exits(0);
+    key(&place, &["show", "a-2", "--keyring", "other.json"]).exits(0);
+}
+
+#[test]
 fn what_does_not_hold_is_told_with_its_remedy() {
     let place = place();
     let ours = place.path("keys");

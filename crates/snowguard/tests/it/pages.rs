@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::{Place, assert_shown};
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["scan"],
     &["explain"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["attest", "verify"],
     &["attest", "key"],
     &["attest", "key", "new"],
+    &["attest", "key", "add"],
     &["attest", "key", "rotate"],
     &["attest", "key", "revoke"],
     &["completions"],
