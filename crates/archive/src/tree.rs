@@ -81,7 +81,7 @@ impl<S> Tree<S> {
 }
 
 /// How many bytes of contents are held at once.
-const PIECE: u64 = 64 << 10;
+pub(crate) const PIECE: u64 = 64 << 10;
 
 /// Gives the contents of a file, piece by piece.
 pub(crate) fn contents<S: Spool>(

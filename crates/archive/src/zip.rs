@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use flate2::read::DeflateDecoder;
 use snowguard_store::Quoted;
 
-use self::directory::{Entry, Method, directory};
+use self::directory::{Directory, Entry, Method, directory};
 use crate::builder::Builder;
 use crate::error::ArchiveError;
 use crate::limits::{Exceeded, Limited, Limits, Source};
@@ -24,20 +24,29 @@ pub(crate) fn read<R: Read + Seek, S: Spool>(
     builder: &mut Builder<S>,
 ) -> Result<(), ArchiveError> {
     let directory = directory(&mut input, limits)?;
+    let contents = apart(&mut input, &directory)?;
+    for (entry, data) in directory.entries().zip(contents) {
+        unpack(&mut input, data, &entry?, limits, builder)?;
+    }
+    Ok(())
+}
+
+/// Where the contents of each member are, once it is known that no two share any bytes: that is how a small zip becomes
+/// very large.
+fn apart<R: Read + Seek>(input: &mut R, directory: &Directory) -> Result<Vec<u64>, ArchiveError> {
+    let mut contents: Vec<u64> = Vec::new();
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for entry in directory.entries() {
         let entry = entry?;
-        let from = entry.offset;
-        let data = local(&mut input, &entry, directory.start)?;
-        ranges.push((from, data + entry.packed_size));
-        unpack(&mut input, data, &entry, limits, builder)?;
+        let data = local(input, &entry, directory.start)?;
+        ranges.push((entry.offset, data + entry.packed_size));
+        contents.push(data);
     }
-    // Members that share bytes are how a small zip becomes very large.
     ranges.sort_unstable();
-    if let Some(pair) = ranges.windows(2).find(|pair| pair[1].0 < pair[0].1) {
-        return Err(damaged(pair[1].0, "two members overlap"));
+    match ranges.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        Some(pair) => Err(damaged(pair[1].0, "two members overlap")),
+        None => Ok(contents),
     }
-    Ok(())
 }
 
 /// Where the contents of a member are, after the header that stands before them.

@@ -91,15 +91,13 @@ pub(crate) fn tree(
     }
     // What cannot be read is not compared: the verdict stands without it.
     let old = tree::read(old, None, (scratch, share), limits);
-    let members = old.ok().and_then(|mut old| old.members().ok());
     share.forgive();
-    let (old, new) = (members?, new.members().ok()?);
-    let found = first_difference(&old, &new)?;
-    let shown = |what: Option<&snowguard_archive::What>| {
-        what.map_or_else(|| "not there".to_owned(), ToString::to_string)
+    let found = first_difference(&mut old.ok()?, new).ok()??;
+    let shown = |what: Option<snowguard_archive::What>| {
+        what.map_or_else(|| "not there".to_owned(), |what| what.to_string())
     };
     Some(Difference {
-        member: String::from_utf8_lossy(found.path).into_owned(),
+        member: String::from_utf8_lossy(&found.path).into_owned(),
         was: shown(found.left),
         is: shown(found.right),
     })

@@ -333,7 +333,7 @@ impl Sink {
             Form::Nar { xz } => nar(file, *xz, verifier.limits.archive, algo),
             Form::Archive { kind, root } => {
                 let tree = unpack(verifier, file, (*kind, *root), share)?;
-                of_tree(verifier, tree, algo, (old, share))
+                of_tree(verifier, tree, &asked.job.address.hash, (old, share))
             }
             Form::Git(_) => Err(Unmade::Cannot("a repository is no file".to_owned())),
         }
@@ -501,14 +501,16 @@ pub(crate) fn got_of_tree(
 fn of_tree(
     verifier: &Verifier<'_>,
     mut tree: Spooled,
-    algo: HashAlgo,
+    promised: &Hash,
     (old, share): (Option<&Path>, &Arc<Share>),
 ) -> Result<Made, Unmade> {
-    let (hash, size, swhid) =
-        got_of_tree(&mut tree, algo).map_err(|error| Halt::Network(tried::text(&error)))?;
+    let (hash, size, swhid) = got_of_tree(&mut tree, promised.algo())
+        .map_err(|error| Halt::Network(tried::text(&error)))?;
     let limits = verifier.limits.archive;
-    let difference =
-        old.and_then(|old| compare::tree(&mut tree, old, (verifier.scratch, share), limits));
+    // Of what is right, nothing differs.
+    let difference = old
+        .filter(|_| hash != *promised)
+        .and_then(|old| compare::tree(&mut tree, old, (verifier.scratch, share), limits));
     Ok(Made {
         hash,
         size,

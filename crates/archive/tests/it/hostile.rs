@@ -96,6 +96,20 @@ fn a_bomb_in_a_zip() {
     exceeds(&error, Exceeded::Bytes(1 << 20));
 }
 
+/// Takes nothing.
+#[derive(Debug)]
+struct Untouched;
+
+impl snowguard_archive::Spool for Untouched {
+    fn append(&mut self, _: &[u8]) -> io::Result<()> {
+        panic!("something was unpacked");
+    }
+
+    fn read_at(&mut self, _: u64, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
 #[test]
 fn members_that_overlap() {
     // The second entry of the directory is made to point to the first member.
@@ -108,6 +122,9 @@ fn members_that_overlap() {
     archive[second + 46] = b'a';
     assert!(tools::unpacked(&archive, "zip").is_err());
     assert!(tools::read(&archive).is_err());
+    // Known before anything of it is unpacked.
+    let error = read_zip(io::Cursor::new(&archive), Untouched, &small()).unwrap_err();
+    assert!(error.to_string().contains("two members overlap"), "{error}");
 }
 
 /// Empty files `d/0000000` and so on, made as they are read.
@@ -266,17 +283,15 @@ fn an_input_that_fails_is_no_damage() {
 
 #[test]
 fn where_two_trees_differ() {
-    let list = |members: &[Vec<u8>]| {
-        let mut tree = tools::read(&[members.concat(), END.to_vec()].concat()).unwrap();
-        tree.members().unwrap()
-    };
+    let tree =
+        |members: &[Vec<u8>]| tools::read(&[members.concat(), END.to_vec()].concat()).unwrap();
     let told = |left: &[Vec<u8>], right: &[Vec<u8>]| {
-        let (left, right) = (list(left), list(right));
-        first_difference(&left, &right).map(|found| {
-            let side = |what: Option<&snowguard_archive::What>| {
-                what.map_or("nothing".to_owned(), ToString::to_string)
+        let found = first_difference(&mut tree(left), &mut tree(right)).unwrap();
+        found.map(|found| {
+            let side = |what: Option<snowguard_archive::What>| {
+                what.map_or("nothing".to_owned(), |what| what.to_string())
             };
-            let path = String::from_utf8_lossy(found.path).into_owned();
+            let path = String::from_utf8_lossy(&found.path).into_owned();
             format!("{path}: {} | {}", side(found.left), side(found.right))
         })
     };
@@ -299,13 +314,63 @@ fn where_two_trees_differ() {
         told(&base, &base[..2]),
         told(&base[1..], &base),
         told(&base, &[&base[..2], &[header("l", b'2', 0, "y")]].concat()),
+        told(
+            &[file("a/b/c", "1"), file("a/d/e", "1"), file("f", "1")],
+            &[file("a/b/c", "1"), file("a/d", "1"), file("f", "2")],
+        ),
     ];
     insta::assert_snapshot!(all.map(Option::unwrap).join("\n"), @r"
     a.c: file of 1 bytes, SHA-256 d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35 | file of 1 bytes, SHA-256 4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce
     l: symbolic link to `x` | nothing
     a: nothing | directory
     l: symbolic link to `x` | symbolic link to `y`
+    a/d: directory | file of 1 bytes, SHA-256 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b
     ");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
+    /// As their lists tell it.
+    #[test]
+    fn where_two_trees_differ_is_where_their_lists_do(
+        left in prop::collection::btree_map("[ab](/[ab]){0,3}", 0..3_u8, 0..8),
+        right in prop::collection::btree_map("[ab](/[ab]){0,3}", 0..3_u8, 0..8),
+    ) {
+        let tree = |members: &std::collections::BTreeMap<String, u8>| {
+            let mut bytes = Vec::new();
+            for (name, kind) in members {
+                // Only the first of what would be file and directory at once.
+                let is_below = |other: &String| name.starts_with(&format!("{other}/"));
+                if members.iter().any(|(other, kind)| *kind > 0 && is_below(other)) {
+                    continue;
+                }
+                bytes.extend(match kind {
+                    0 => member(&format!("{name}/"), b'5', b""),
+                    1 => member(name, b'0', &vec![b'x'; 70_000]),
+                    _ => member(name, b'0', &[&vec![b'x'; 69_999][..], b"y"].concat()),
+                });
+            }
+            bytes.extend(END);
+            tools::read(&bytes).unwrap()
+        };
+        let (mut left, mut right) = (tree(&left), tree(&right));
+        let found = first_difference(&mut left, &mut right).unwrap();
+        let (left, right) = (left.members().unwrap(), right.members().unwrap());
+        let first = left.iter().zip(&right).position(|(left, right)| left != right);
+        match (found, first) {
+            (None, first) => prop_assert!(first.is_none() && left.len() == right.len()),
+            (Some(found), first) => {
+                let at = first.unwrap_or(left.len().min(right.len()));
+                let of = |list: &[snowguard_archive::Member]| {
+                    list.iter().find(|one| one.path == found.path).map(|one| one.what.clone())
+                };
+                prop_assert_eq!(of(&left), found.left.clone());
+                prop_assert_eq!(of(&right), found.right.clone());
+                let path = |list: &[snowguard_archive::Member]| list.get(at).map(|one| one.path.clone());
+                prop_assert!([path(&left), path(&right)].contains(&Some(found.path)));
+            }
+        }
+    }
 }
 
 /// Archives of the fuzz targets' corpora.
