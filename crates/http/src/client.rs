@@ -170,7 +170,7 @@ impl Client {
     }
 
     /// What ends all that it does, once it is set.
-    pub fn interrupted(&self) -> &AtomicBool {
+    pub fn interrupted(&self) -> &Arc<AtomicBool> {
         &self.interrupted
     }
 

@@ -48,6 +48,9 @@ pub(crate) struct Share {
     has_all: bool,
     held: AtomicU64,
     refused: AtomicBool,
+    /// Somebody wants an end.
+    stop: Arc<AtomicBool>,
+    stopped: AtomicBool,
 }
 
 /// There is no more.
@@ -84,14 +87,14 @@ impl Space {
     }
 
     /// Comes in, once nobody wants or has all of it; none if somebody wants an end.
-    pub(crate) fn enter(&self, stop: &AtomicBool) -> Option<Share> {
+    pub(crate) fn enter(&self, stop: &Arc<AtomicBool>) -> Option<Share> {
         let mut state = self.wait(stop, |state| state.want_all == 0 && !state.has_all)?;
         state.inside += 1;
-        Some(self.share(true, false))
+        Some(self.share(true, false, stop))
     }
 
     /// Comes in alone, once all others are out; none if somebody wants an end.
-    pub(crate) fn enter_alone(&self, stop: &AtomicBool) -> Option<Share> {
+    pub(crate) fn enter_alone(&self, stop: &Arc<AtomicBool>) -> Option<Share> {
         self.0.state().want_all += 1;
         let found = self.wait(stop, |state| state.inside == 0);
         let Some(mut state) = found else {
@@ -102,21 +105,23 @@ impl Space {
         state.want_all -= 1;
         state.inside = 1;
         state.has_all = true;
-        Some(self.share(true, true))
+        Some(self.share(true, true, stop))
     }
 
     /// For who takes nothing, and waits for nobody.
-    pub(crate) fn nothing(&self) -> Share {
-        self.share(false, false)
+    pub(crate) fn nothing(&self, stop: &Arc<AtomicBool>) -> Share {
+        self.share(false, false, stop)
     }
 
-    fn share(&self, is_inside: bool, has_all: bool) -> Share {
+    fn share(&self, is_inside: bool, has_all: bool, stop: &Arc<AtomicBool>) -> Share {
         Share {
             inner: Arc::clone(&self.0),
             is_inside,
             has_all,
             held: AtomicU64::new(0),
             refused: AtomicBool::new(false),
+            stop: Arc::clone(stop),
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -189,6 +194,21 @@ impl Share {
         self.refused.store(false, Ordering::Relaxed);
     }
 
+    /// Fails once somebody wants an end: whoever reads or writes gives up then, however much is left.
+    fn go_on(&self) -> io::Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            self.stopped.store(true, Ordering::Relaxed);
+            // Not the kind of that name, after which everybody tries again.
+            return Err(io::Error::other("somebody wants an end"));
+        }
+        Ok(())
+    }
+
+    /// Whether something was broken off since somebody wants an end. What is said of it then says nothing.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// Why there was no more.
     pub(crate) fn why(&self) -> String {
         let total = self.inner.total;
@@ -210,7 +230,7 @@ impl Drop for Share {
     }
 }
 
-/// A file without a name, as large as there is room.
+/// A file without a name, as large as there is room. All that is unpacked, hashed and compared goes through one.
 #[derive(Debug)]
 pub(crate) struct Held {
     file: File,
@@ -249,6 +269,7 @@ impl Drop for Held {
 
 impl Read for Held {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.share.go_on()?;
         let count = self.file.read(buffer)?;
         self.at += count as u64;
         Ok(count)
@@ -257,6 +278,7 @@ impl Read for Held {
 
 impl Write for Held {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.share.go_on()?;
         let end = self.at.saturating_add(bytes.len() as u64);
         if end > self.taken {
             let wanted = end.max(self.taken.saturating_add(STEP));
@@ -289,7 +311,7 @@ mod tests {
 
     #[test]
     fn who_wants_all_waits_for_all_others_and_nobody_comes_between() {
-        let (space, stop) = (Space::new(10 << 20), AtomicBool::new(false));
+        let (space, stop) = (Space::new(10 << 20), Arc::default());
         let first = space.enter(&stop).unwrap();
         first.take(8 << 20).unwrap();
         let second = space.enter(&stop).unwrap();
@@ -326,7 +348,7 @@ mod tests {
     #[test]
     fn a_file_takes_what_it_has_and_gives_it_back() {
         let directory = tempfile::tempdir().unwrap();
-        let (space, stop) = (Space::new((1 << 20) + 10), AtomicBool::new(false));
+        let (space, stop) = (Space::new((1 << 20) + 10), Arc::default());
         let share = Arc::new(space.enter(&stop).unwrap());
         let mut file = Held::new(directory.path(), &share).unwrap();
         file.write_all(b"abc").unwrap();
@@ -347,6 +369,27 @@ mod tests {
     #[test]
     fn who_takes_nothing_gets_nothing() {
         let space = Space::new(10);
-        assert_eq!(space.nothing().take(1), Err(NoRoom));
+        assert_eq!(space.nothing(&Arc::default()).take(1), Err(NoRoom));
+    }
+
+    #[test]
+    fn who_wants_an_end_waits_for_no_hash() {
+        let directory = tempfile::tempdir().unwrap();
+        let (space, stop) = (Space::new(10 << 20), Arc::new(AtomicBool::new(false)));
+        let share = Arc::new(space.enter(&stop).unwrap());
+        let scratch = (directory.path(), &share);
+        let limits = snowguard_archive::Limits::default();
+        let mut builder = crate::tree::builder(scratch, limits).unwrap();
+        builder.file(b"a", false, 3, &mut &b"abc"[..]).unwrap();
+        let mut tree = builder.finish();
+        let algo = snowguard_store::HashAlgo::Sha256;
+        tree.nar_digest(algo).unwrap();
+        assert!(!share.is_stopped());
+        stop.store(true, Ordering::Relaxed);
+        assert!(tree.nar_digest(algo).is_err());
+        assert!(tree.swhid().is_err());
+        assert!(share.is_stopped());
+        let mut file = Held::new(directory.path(), &share).unwrap();
+        assert!(file.write_all(b"abc").is_err());
     }
 }

@@ -124,18 +124,23 @@ impl Verifier<'_> {
     fn fetch(&self, job: &Job, form: &Form, before: Option<&Outcome>) -> Result<Outcome, Halt> {
         let old = self.old(job);
         let fetch = |share: &Arc<Share>| {
-            self.fetch_within(&Asked {
+            let outcome = self.fetch_within(&Asked {
                 job,
                 form,
                 old: old.as_deref(),
                 before,
                 share,
-            })
+            });
+            // What was broken off looks as if it were damaged.
+            if share.is_stopped() {
+                return Err(Halt::Interrupted);
+            }
+            outcome
         };
-        if !file::is_kept(form, &job.address) {
-            return fetch(&Arc::new(self.space.nothing()));
-        }
         let stop = self.client.interrupted();
+        if !file::is_kept(form, &job.address) {
+            return fetch(&Arc::new(self.space.nothing(stop)));
+        }
         let share = self.space.enter(stop).ok_or(Halt::Interrupted)?;
         let share = Arc::new(share);
         let outcome = fetch(&share)?;

@@ -236,8 +236,8 @@ pub(super) fn outcomes(
     }
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
-    // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing.
-    let _ = ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed));
+    // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing. So does the second one.
+    let _ = ctrlc::set_handler(move || interrupt(&flag));
     let mut own = HashMap::new();
     let worked = work(
         global,
@@ -271,6 +271,17 @@ pub(super) fn outcomes(
         });
     }
     Ok(outcomes)
+}
+
+/// Wants an end of what is under way; said again, it is one.
+#[expect(
+    clippy::exit,
+    reason = "who says it twice waits for nothing, and nothing that was done is lost"
+)]
+fn interrupt(flag: &AtomicBool) {
+    if flag.swap(true, Ordering::Relaxed) {
+        std::process::exit(2);
+    }
 }
 
 /// What has to be done, and what is known without.
