@@ -38,11 +38,15 @@ const GIT: &str = r#"
 set -e
 export PATH=/usr/local/bin:/usr/bin:/bin HOME=$TMPDIR
 mkdir "$out"; cd "$out"; git init --quiet .; git remote add origin "$url"
-git fetch --quiet --depth 1 origin "$rev" ||
-  git fetch --quiet --depth 1 origin "refs/tags/$rev" ||
-  git fetch --quiet --tags origin
+if [ -n "$deepClone" ]; then
+  git fetch --quiet --tags origin "+refs/heads/*:refs/remotes/origin/*"
+else
+  git fetch --quiet --depth 1 origin "$rev" ||
+    git fetch --quiet --depth 1 origin "refs/tags/$rev" ||
+    git fetch --quiet --tags origin
+fi
 if [ -n "$sparseCheckout" ]; then echo "$sparseCheckout" | git sparse-checkout set --cone --stdin; fi
-if [ "${#rev}" = 40 ]; then git checkout --quiet --detach "$rev"; else git checkout --quiet --detach FETCH_HEAD; fi
+if [ -n "$deepClone" ] || [ "${#rev}" = 40 ]; then git checkout --quiet --detach "$rev"; else git checkout --quiet --detach FETCH_HEAD; fi
 if [ -n "$fetchSubmodules" ]; then git submodule --quiet update --init --recursive; fi
 find "$out" -name .git -prune -exec rm -rf {} +
 "#;
@@ -401,6 +405,9 @@ impl Corpus {
             }
             if sparse {
                 args += " sparseCheckout = \"dir\";";
+            }
+            if n % 8 < 2 {
+                args += " deepClone = true;";
             }
             self.add(&format!("git-{n}"), &hash, "recursive", &args);
         }
