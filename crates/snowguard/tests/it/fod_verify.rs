@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Stdio;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -309,15 +310,73 @@ fn what_was_found_earlier_is_told_and_not_signed() {
     assert_eq!(told["fods"][0]["found_by"], "fetch");
 }
 
-/// Killed at points that are the same in every run, it loses nothing and repeats no more than what was under way.
+/// Lets a server answer so many requests in each round, and no more.
+#[derive(Default)]
+struct Toll {
+    round: Mutex<Round>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Round {
+    number: usize,
+    /// How many may still be answered.
+    left: usize,
+    /// Whether somebody wanted more.
+    is_used_up: bool,
+}
+
+impl Toll {
+    /// Waits until this one may be answered, or nobody wants that any more.
+    fn pay(&self) {
+        let mut round = self.round.lock().unwrap();
+        let number = round.number;
+        while round.number == number && round.left == 0 {
+            round.is_used_up = true;
+            self.changed.notify_all();
+            round = self.changed.wait(round).unwrap();
+        }
+        if round.number == number {
+            round.left -= 1;
+        }
+    }
+
+    /// Begins a round.
+    fn grant(&self, count: usize) {
+        let mut round = self.round.lock().unwrap();
+        *round = Round {
+            number: round.number + 1,
+            left: count,
+            is_used_up: false,
+        };
+        self.changed.notify_all();
+    }
+
+    /// Waits until all that was granted is used up and somebody wants more; whether that came.
+    fn is_used_up(&self) -> bool {
+        let round = self.round.lock().unwrap();
+        let longest = Duration::from_mins(2);
+        let waited = self
+            .changed
+            .wait_timeout_while(round, longest, |round| !round.is_used_up);
+        !waited.unwrap().1.timed_out()
+    }
+}
+
+/// Killed a hundred times, each time with work under way, it loses nothing and repeats no more than that.
 #[test]
 fn killed_it_loses_nothing() {
     const JOBS: usize = 4;
-    let kills: usize = std::env::var("SNOWGUARD_KILLS")
-        .ok()
-        .map_or(12, |text| text.parse().unwrap());
-    let count = 60 + 12 * kills;
+    const KILLS: usize = 100;
+    // Each is answered some, at most three, and killed while it waits for the next.
+    let count = 60 + 3 * KILLS;
     let web = Web::start().unwrap();
+    let toll = Arc::new(Toll::default());
+    let at_door = Arc::clone(&toll);
+    web.answer_with(move |_| {
+        at_door.pay();
+        None
+    });
     let fods: Vec<(String, String, String)> = (0..count)
         .map(|n| {
             let path = format!("/{n}");
@@ -350,21 +409,25 @@ fn killed_it_loses_nothing() {
         "json",
     ];
     let mut state: u64 = 42;
-    for _ in 0..kills {
+    for kill in 0..KILLS {
+        // Knuth's numbers: the same in every run, wherever they lead.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        toll.grant(usize::try_from((state >> 33) % 4).unwrap());
         let mut running = place
             .command(&args)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Knuth's numbers: the same in every run, wherever they lead.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        std::thread::sleep(Duration::from_millis(40 + (state >> 33) % 160));
+        assert!(toll.is_used_up(), "kill {kill} of {KILLS} met no work");
         running.kill().unwrap();
-        running.wait().unwrap();
+        let ended = running.wait().unwrap();
+        assert_eq!(ended.code(), None, "it was done before kill {kill}");
     }
+    // Of those that nobody waits for any more, and of all that is left.
+    toll.grant(usize::MAX);
     let run = place.run(&args);
     let told: Value = serde_json::from_str(&run.exits(1).stdout).unwrap();
     assert_eq!(told["fods"].as_array().unwrap().len(), count + 2);
@@ -377,7 +440,8 @@ fn killed_it_loses_nothing() {
     }
     assert_eq!(asked.len(), count);
     let repeated: usize = asked.values().map(|times| times - 1).sum();
-    assert!(repeated <= JOBS * kills, "{repeated} of {kills} kills");
+    assert!(repeated <= JOBS * KILLS, "{repeated} of {KILLS} kills");
+    assert!(repeated > 0);
     // Nobody holds anything any more.
     let queue = RefetchQueue::open(place.path("fods.db").to_str().unwrap()).unwrap();
     assert_eq!(queue.results().unwrap().len(), count);
