@@ -75,11 +75,12 @@ pub(crate) struct Verify {
         requires = "queue"
     )]
     pub(crate) again: Vec<String>,
-    /// Builds with Nix what nothing less is exact for
+    /// Builds with Nix what nothing less is exact for. What it is fetched with is put into the store, and so is
+    /// its output if it was not there
     #[arg(long)]
     pub(crate) build: bool,
-    /// With --build: the store, as Nix's --store takes it; it must have the derivations [default: the
-    /// one that Nix uses]
+    /// With --build: the store, as Nix's --store takes it; it must have the derivations, and
+    /// `local?root=DIR` is one of its own [default: the one that Nix uses]
     #[arg(long, value_name = "STORE", requires = "build")]
     pub(crate) build_store: Option<String>,
     /// Hosts of private networks may be asked as well, and proxies of the environment are used
