@@ -3,6 +3,7 @@
 mod access;
 mod app;
 mod assets;
+mod attempt;
 mod chart;
 mod fault;
 pub mod frame;
@@ -21,6 +22,8 @@ mod words;
 
 pub use app::App;
 pub use assets::{Asset, Assets, assets};
+#[doc(hidden)]
+pub use attempt::{Attempt, attempt, attempted};
 pub use fault::Problem;
 pub use limits::Rate;
 pub use random::NoRandom;

@@ -1,10 +1,12 @@
 //! Pages: a view and its frame, written as HTML. Every string passes the escaper of the report's pages.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use snowguard_tracker::view::{
-    Activity, Advisory, AdvisoryRef, Bucket, Channel, Channels, Data, Finding, Grouping, HitKind,
-    Home, Issue, IssuePackage, Issues, Maintainer, MemoryVerdict, Package, People, Queue, Rating,
-    Rules, Search, Settings, State, Subscription, Subscriptions,
+    Activity, Advisory, AdvisoryRef, Bucket, Channel, Channels, Data, Evidence, Finding, Grouping,
+    HitKind, Home, Issue, IssuePackage, Issues, Maintainer, MemoryVerdict, Package, People, Queue,
+    Rating, Rules, Search, Settings, State, Subscription, Subscriptions,
 };
 
 use crate::chart::{Bars, Ladder, Trend};
@@ -125,11 +127,13 @@ pub fn finding(frame: &Frame, view: &Finding, form: Option<&Form>) -> Written {
         form_note: &'static str,
         verdict: String,
         ladder: Ladder,
+        evidence: Vec<Said<'a>>,
     }
     written(&Page {
         frame,
         view,
         form,
+        evidence: grouped(&view.evidence),
         form_note: if frame.viewer.is_some() {
             "Its maintainers and the security team can decide on it."
         } else {
@@ -138,6 +142,49 @@ pub fn finding(frame: &Frame, view: &Finding, form: Option<&Form>) -> Written {
         verdict: words::verdict(&view.row),
         ladder: Ladder::of_finding(&view.row.channels, frame.now),
     })
+}
+
+/// What a record says, of all versions of which it says the same.
+struct Said<'v> {
+    evidence: &'v Evidence,
+    versions: String,
+}
+
+/// Puts together what differs in the version only: a kernel has dozens, and each record speaks of most.
+fn grouped(all: &[Evidence]) -> Vec<Said<'_>> {
+    let mut places: HashMap<Words<'_>, usize> = HashMap::new();
+    let mut grouped: Vec<(&Evidence, Vec<&str>)> = Vec::new();
+    for one in all {
+        let place = *places.entry(words_of(one)).or_insert(grouped.len());
+        match grouped.get_mut(place) {
+            Some((_, versions)) if versions.contains(&&*one.version) => {}
+            Some((_, versions)) => versions.push(&one.version),
+            None => grouped.push((one, vec![&one.version])),
+        }
+    }
+    let said = grouped.into_iter().map(|(evidence, versions)| Said {
+        evidence,
+        versions: versions.join(", "),
+    });
+    said.collect()
+}
+
+type Words<'v> = ([&'v str; 8], Option<&'v str>, [bool; 2]);
+
+/// All that a record says but for the version.
+fn words_of(one: &Evidence) -> Words<'_> {
+    let texts = [
+        &one.record,
+        &one.source,
+        &one.product,
+        &one.identity,
+        &one.target,
+        &one.range,
+        &one.order,
+        &one.says,
+    ];
+    let flags = [one.upstream, one.identity_sure];
+    (texts.map(|text| &**text), one.by.as_deref(), flags)
 }
 
 /// A maintainer or a team.
@@ -466,4 +513,39 @@ pub fn api(frame: &Frame, paths: &[(String, &str)], forms: &[(String, &str, &str
 
 fn written(page: &impl Template) -> Written {
     Ok(page.render()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_says_of_several_versions_stands_once() {
+        let said = |version: &str, range: &str| Evidence {
+            record: "CVE-2026-0001".into(),
+            source: "nvd".into(),
+            by: None,
+            upstream: false,
+            product: "linux:linux-kernel".into(),
+            identity: "its name".into(),
+            identity_sure: true,
+            target: "linux:linux-kernel".into(),
+            version: version.into(),
+            range: range.into(),
+            order: String::new(),
+            says: "affected".into(),
+        };
+        let all = [
+            said("5.4", "before 6.1"),
+            said("5.10", "before 6.1"),
+            said("5.4", "from 5"),
+            said("5.4", "before 6.1"),
+        ];
+        let grouped = grouped(&all);
+        let told: Vec<_> = grouped
+            .iter()
+            .map(|said| (&*said.versions, &*said.evidence.range))
+            .collect();
+        assert_eq!(told, [("5.4, 5.10", "before 6.1"), ("5.4", "from 5")]);
+    }
 }

@@ -45,6 +45,8 @@ pub(crate) enum Malformed {
     Path,
     #[error("there are too many fields")]
     TooManyFields,
+    #[error("it has a NUL")]
+    Nul,
 }
 
 impl Request {
@@ -83,6 +85,10 @@ impl Fields {
             if fields.len() == MAX_FIELDS {
                 return Err(Malformed::TooManyFields);
             }
+            // Nothing of ours has one, and no database takes it.
+            if name.contains('\0') || value.contains('\0') {
+                return Err(Malformed::Nul);
+            }
             fields.push((name.into_owned(), value.into_owned()));
         }
         Ok(Self(fields))
@@ -119,8 +125,11 @@ pub(crate) fn segments(path: &str) -> Result<Vec<String>, Malformed> {
     path.split('/')
         .map(|segment| {
             let text = percent_decode_str(segment).decode_utf8();
-            text.map(std::borrow::Cow::into_owned)
-                .map_err(|_| Malformed::Path)
+            let text = text.map_err(|_| Malformed::Path)?;
+            if text.contains('\0') {
+                return Err(Malformed::Nul);
+            }
+            Ok(text.into_owned())
         })
         .collect()
 }
@@ -200,6 +209,13 @@ mod tests {
         assert_eq!(read("/packages/a/"), ["packages", "a"]);
         assert_eq!(read("/packages//a"), ["packages", "", "a"]);
         assert_eq!(segments("/%ff"), Err(Malformed::Path));
+    }
+
+    #[test]
+    fn what_no_database_takes_is_malformed() {
+        assert_eq!(segments("/packages/a%00"), Err(Malformed::Nul));
+        assert_eq!(Fields::parse(b"q=a%00b"), Err(Malformed::Nul));
+        assert_eq!(Fields::parse(b"q%00=a"), Err(Malformed::Nul));
     }
 
     #[test]

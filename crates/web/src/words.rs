@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub(crate) use snowguard_report::words::{counted, number};
 use snowguard_tracker::view::{
-    Advisory, ChannelStatus, ChannelSummary, Counts, Event, EventKind, FindingRow, HitKind, Home,
-    Issue, IssuePackage, Maintainer, Package, PatchNote, Rating, RuleChange, RulePreview, State,
-    Status, Subscription, Suggestion,
+    Advisory, ChannelStatus, ChannelSummary, Counts, Event, EventKind, FindingRow, Grouping,
+    HitKind, Home, Issue, IssuePackage, Maintainer, Package, PatchNote, Rating, RuleChange,
+    RulePreview, State, Status, Subscription, Suggestion,
 };
 
 /// The justifications of OpenVEX, with what they mean.
@@ -345,6 +345,14 @@ pub(crate) fn update(suggestion: &Suggestion) -> String {
     match &suggestion.update {
         Some(_) => open,
         None => format!("{open}; no record names a fix"),
+    }
+}
+
+/// What the numbers beside the lists of the queue are of.
+pub(crate) fn counted_by(grouping: &Grouping) -> &'static str {
+    match grouping {
+        Grouping::Advisory => "advisories",
+        Grouping::Package => "packages",
     }
 }
 
