@@ -350,6 +350,14 @@ fn repository(scratch: &Path, webs: &[&Web]) -> String {
     run("git", &tree, &[&git, "rev-parse", "HEAD"])
 }
 
+/// Says of a test that it shows nothing on this machine. Where all is tested, it fails.
+#[track_caller]
+fn skipped(why: &str) {
+    let told = format!("SKIPPED: this test needs {why}");
+    writeln!(std::io::stderr(), "{told}").unwrap();
+    assert!(std::env::var_os("CI").is_none(), "{told}");
+}
+
 /// Whether this machine lets the tests make networks. Where not, they say so and show nothing.
 fn may_confine() -> bool {
     let may = [&["--net", "true"][..], &["--user", "--net", "true"]]
@@ -361,8 +369,7 @@ fn may_confine() -> bool {
                 .is_ok_and(|end| end.success())
         });
     if !may {
-        let told = "SKIPPED: this test needs root or user namespaces, to make a network namespace";
-        let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
+        skipped("root or user namespaces, to make a network namespace");
     }
     may
 }
