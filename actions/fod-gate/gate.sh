@@ -7,14 +7,18 @@
 #   BASE, HEAD   derivations before and after, in any form that `snowguard fod list` reads
 #   WAIVERS      what is accepted; take it from the base, not from the change    [default: none]
 #   VERIFIED     results of fetching again, snowguard-fod-verify/1               [default: none]
-#   VERIFY       true: fetch again what the change adds or alters                [default: false]
+#   VERIFY       true: fetch again what the change adds or alters, through the proxy [default: false]
+#   POLICY       with VERIFY, exceptions of the proxy; take it from the base     [default: none]
+#   DIRECT       true: with VERIFY, without the proxy; the summary says so       [default: false]
 #   BUILD        true: with VERIFY, build with Nix what only a build can tell     [default: false]
 #   QUEUE        with VERIFY, keeps what was done: a file or the URL of a database [default: nothing is kept]
 #   CA_FILE      with VERIFY, authorities that are trusted beside the system's   [default: none]
 #   INCOMPLETE   true: derivations that could not be read are only noted         [default: false]
 #   FAIL_ON      error, warning, note or never                                   [default: warning]
-#   REPORTS      where reports go: summary.md, gate.sarif, gate.json             [default: fod-gate]
+#   REPORTS      where reports go: summary.md, gate.sarif, gate.json, and with the
+#                proxy evidence.jsonl                                            [default: fod-gate]
 #   SNOWGUARD    the program                                                     [default: snowguard]
+#   SNOWGUARDD   the program with the proxy                                      [default: snowguardd beside it]
 # Exit status: 0 it may pass, 1 it may not, 2 the check itself failed.
 set -u
 
@@ -26,7 +30,7 @@ fail() {
 reports=${REPORTS:-fod-gate}
 mkdir -p -- "$reports" || fail 'cannot make the directory of the reports'
 # What an earlier run left must not be taken for the result of this one.
-rm -f -- "$reports/summary.md" "$reports/gate.sarif" "$reports/gate.json"
+rm -f -- "$reports/summary.md" "$reports/gate.sarif" "$reports/gate.json" "$reports"/evidence.jsonl*
 
 arguments=(
   --fail-on "${FAIL_ON:-warning}"
@@ -36,6 +40,7 @@ arguments=(
 [ -z "${VERIFIED:-}" ] || arguments+=(--verified "$VERIFIED")
 [ -z "${QUEUE:-}" ] || arguments+=(--queue "$QUEUE")
 [ -z "${CA_FILE:-}" ] || arguments+=(--ca-file "$CA_FILE")
+[ -z "${POLICY:-}" ] || arguments+=(--policy "$POLICY")
 # A word that nobody knows must not be taken for "no".
 switch() {
   case $2 in
@@ -45,6 +50,13 @@ switch() {
   esac
 }
 switch VERIFY "${VERIFY:-}" --verify
+switch DIRECT "${DIRECT:-}" --direct
+case ${VERIFY:-}/${DIRECT:-} in
+  1/ | 1/0 | 1/false | true/ | true/0 | true/false)
+    arguments+=(--evidence "$reports/evidence.jsonl")
+    [ -z "${SNOWGUARDD:-}" ] || arguments+=(--daemon "$SNOWGUARDD")
+    ;;
+esac
 switch BUILD "${BUILD:-}" --build
 switch INCOMPLETE "${INCOMPLETE:-}" --allow-incomplete
 

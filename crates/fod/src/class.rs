@@ -78,6 +78,32 @@ pub struct Tool {
     pub(crate) heeds_proxy: bool,
 }
 
+impl Tool {
+    /// The tool of a class by its words, as another process tells it; none if there is no such tool.
+    pub(crate) fn named(class: &str, name: &str) -> Option<Self> {
+        let class = Class::ALL
+            .into_iter()
+            .find(|known| known.as_str() == class)?;
+        let (name, heeds_proxy) = match class {
+            Class::Builtin if name == BUILTIN => (BUILTIN, true),
+            Class::Nothing | Class::Manual | Class::Unknown if name.is_empty() => ("", true),
+            _ => TOOLS
+                .iter()
+                .find(|known| known.class == class && known.name == name)
+                .map(|known| (known.name, known.heeds_proxy))?,
+        };
+        Some(Self {
+            class,
+            name,
+            because: Because::Told,
+            heeds_proxy,
+        })
+    }
+}
+
+/// The tool of Nix itself.
+const BUILTIN: &str = "builtin:fetchurl";
+
 /// What told the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {
@@ -91,6 +117,8 @@ pub enum Because {
     Stranger,
     /// Nothing that may fetch is among its inputs.
     NoTool,
+    /// Another process, which read the derivation.
+    Told,
 }
 
 impl fmt::Display for Because {
@@ -101,6 +129,7 @@ impl fmt::Display for Because {
             Self::Input => f.write_str("the tool is among its inputs"),
             Self::Stranger => f.write_str("a tool that is not known is among its inputs"),
             Self::NoTool => f.write_str("no tool that fetches is among its inputs"),
+            Self::Told => f.write_str("whoever read it"),
         }
     }
 }
@@ -243,7 +272,7 @@ pub fn of(drv: &Derivation, attrs: Option<&Attrs<'_>>) -> Tool {
         heeds_proxy: true,
     };
     if drv.builder().starts_with(b"builtin:") {
-        return tool(Class::Builtin, "builtin:fetchurl", Because::Builder);
+        return tool(Class::Builtin, BUILTIN, Because::Builder);
     }
     let has = |name: &str| {
         attrs.is_some_and(|attrs| attrs.text(name).is_some_and(|text| !text.trim().is_empty()))

@@ -72,7 +72,7 @@ impl Verdict {
             Self::Gone => "it is at none of its addresses any more",
             Self::Redirect => "its address leads elsewhere than it may, or than it did",
             Self::Tls => "whoever answers has no certificate that is trusted here",
-            Self::Denied => "it is not on the public network, which is all that may be asked",
+            Self::Denied => "what may be asked does not include where it is, or where that leads",
             Self::Failed => "the server refuses, or its output cannot be made of what comes",
             Self::Transient => "no answer that says anything; it may go well later",
             Self::NeedsBuilder => "only a build can tell, and none was done",
@@ -93,7 +93,10 @@ impl Verdict {
                 "look at where it leads: put in where it really is, or find a mirror if the name is in other hands"
             }
             Self::Tls => "tell whoever runs that server; name another authority with --ca-file",
-            Self::Denied => "--allow-private lets hosts of a private network be asked",
+            Self::Denied => {
+                "use an address that others reach; --allow-private, or with the proxy an exception in the file of --policy, \
+                 lets other hosts be asked"
+            }
             Self::Failed => {
                 "look at what the address serves now: often a page in place of the file"
             }

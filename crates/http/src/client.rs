@@ -19,7 +19,7 @@ use crate::fault::{Fault, Patience, fault, follow, refusal, status_error, too_la
 use crate::local;
 use crate::pace::Pace;
 use crate::public::{PublicOnly, may_be_public};
-use crate::settings::{Conditions, Settings};
+use crate::settings::{Conditions, Egress, Settings};
 
 /// How often waiting looks whether the person wants to stop.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -28,7 +28,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub struct Client {
     settings: Settings,
     interrupted: Arc<AtomicBool>,
-    runtime: tokio::runtime::Runtime,
+    runtime: Arc<tokio::runtime::Runtime>,
     certificates: Vec<Certificate>,
     following: OnceLock<reqwest::Client>,
     staying: OnceLock<reqwest::Client>,
@@ -98,12 +98,32 @@ impl Client {
         Ok(Self {
             settings,
             interrupted,
-            runtime,
+            runtime: Arc::new(runtime),
             certificates,
             following: OnceLock::new(),
             staying: OnceLock::new(),
             received: AtomicU64::new(0),
         })
+    }
+
+    /// A client that goes out through a proxy which decides what may be reached, and is the same otherwise. It has
+    /// connections of its own, which end with it.
+    #[must_use]
+    pub fn through(&self, egress: Egress) -> Self {
+        Self {
+            settings: Settings {
+                // Who looks up names is who judges them.
+                public_only: false,
+                egress: Some(egress),
+                ..self.settings.clone()
+            },
+            interrupted: Arc::clone(&self.interrupted),
+            runtime: Arc::clone(&self.runtime),
+            certificates: self.certificates.clone(),
+            following: OnceLock::new(),
+            staying: OnceLock::new(),
+            received: AtomicU64::new(0),
+        }
     }
 
     /// Fetches a small document into memory. None if it is as `conditions` say.
@@ -215,6 +235,12 @@ impl Client {
         if self.settings.public_only {
             // A proxy would resolve names by itself.
             builder = builder.no_proxy().dns_resolver(Arc::new(PublicOnly));
+        }
+        if let Some(egress) = &self.settings.egress {
+            let proxy = reqwest::Proxy::all(format!("http://{}", egress.address))
+                .map_err(|error| HttpError::Setup(error.without_url()))?;
+            // With one of its own it looks for none in the environment, nor for hosts to leave out.
+            builder = builder.proxy(proxy.basic_auth(&egress.token, "x"));
         }
         let client = builder
             .user_agent(&self.settings.user_agent)

@@ -18,6 +18,6 @@ pub use address::{Address, AddressError};
 pub use client::{Client, Get, Page, Post};
 pub use download::{Download, Event, Expected, Whole};
 pub use error::HttpError;
-pub use settings::{Conditions, Settings};
+pub use settings::{Conditions, Egress, Settings};
 pub use snowguard_reach::is_public;
 pub use stream::{Stream, Told};

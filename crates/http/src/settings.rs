@@ -1,5 +1,7 @@
 //! What a client is told by who makes it.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -23,6 +25,30 @@ pub struct Settings {
     pub longest_pause: Duration,
     /// Goes to the public network only, and there directly: for addresses that strangers choose.
     pub public_only: bool,
+    /// A proxy that decides what may be reached. Nothing goes round it, and it alone looks up names.
+    pub egress: Option<Egress>,
+}
+
+/// A proxy on this machine that decides for whoever has a token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Egress {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whose requests they are; a secret.
+    pub token: String,
+}
+
+impl Egress {
+    /// As a URL, with the token as its user: for programs that take a proxy so.
+    pub fn url(&self) -> String {
+        format!("http://{}:x@{}", self.token, self.address)
+    }
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Egress({})", self.address)
+    }
 }
 
 impl Default for Settings {
@@ -43,6 +69,7 @@ impl Default for Settings {
             pause: Duration::from_secs(1),
             longest_pause: Duration::from_mins(2),
             public_only: false,
+            egress: None,
         }
     }
 }

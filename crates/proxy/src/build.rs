@@ -15,6 +15,8 @@ use tokio::time::{Instant, timeout};
 
 /// So many hashes of bodies are kept for the verdict on a build.
 const MOST_BODIES: usize = 64;
+/// So many requests that were denied are told when a build ends.
+pub(crate) const MOST_DENIALS: usize = 32;
 /// So many redirects are remembered for a session.
 const MOST_REDIRECTS: usize = 10_000;
 
@@ -50,6 +52,20 @@ pub(crate) struct Tally {
     pub(crate) met: bool,
     /// Whole bodies that had another.
     pub(crate) others: Vec<String>,
+    /// The first requests that were denied.
+    pub(crate) denials: Vec<Denied>,
+}
+
+/// A request that was denied, for who has to mend that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Denied {
+    pub(crate) protocol: &'static str,
+    pub(crate) host: Box<str>,
+    pub(crate) port: u16,
+    /// The word for why.
+    pub(crate) reason: String,
+    /// In words, and behind `hint: ` on a line of its own what to do.
+    pub(crate) detail: String,
 }
 
 /// What is said of a build in the end.

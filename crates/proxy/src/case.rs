@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use crate::build::{Active, Group, Judgement, judge};
+use crate::build::{Active, Denied, Group, Judgement, MOST_DENIALS, judge};
 use crate::connection::NoBody;
 use crate::evidence::{self, shown};
 use crate::exchange::Destination;
@@ -229,6 +229,15 @@ impl<'s> Case<'s> {
             tally.sent += self.record.sent;
             tally.received += self.record.received;
             tally.denied += u64::from(self.record.verdict == "denied");
+            if self.record.verdict == "denied" && tally.denials.len() < MOST_DENIALS {
+                tally.denials.push(Denied {
+                    protocol: self.record.protocol,
+                    host: self.record.host.clone(),
+                    port: self.record.port,
+                    reason: self.record.reason.clone().unwrap_or_default(),
+                    detail: self.record.detail.clone().unwrap_or_default(),
+                });
+            }
             tally.would_deny += u64::from(self.record.verdict == "would-deny");
             if let Some(status) = self.record.status
                 && !self.is_denied()

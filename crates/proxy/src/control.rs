@@ -5,7 +5,8 @@
 //! | `{"begin": {"derivations": ["/nix/store/….drv"]}}` | `{"token": "…", "session": 1, "derivations": […]}` |
 //! | the same with `"by": "process"` | the same; requests without a token may be of these |
 //! | the same with `"by": "network"` | the same; in an audit, requests without one are of these while no others are announced so |
-//! | `{"end": {"token": "…"}}` | `{"verdicts": […]}` |
+//! | `{"admit": {"described": {…}}}` | the same, for one whose file is not here: what its policy is compiled from |
+//! | `{"end": {"token": "…"}}` | `{"verdicts": […], "denials": […]}`: the first of what was denied |
 //! | `{"status": {}}` | `{"mode": …, "listeners": […], "requests": 1, "authority": PEM or null}` |
 //!
 //! The token is the user of the proxy's address, with any password: `http://TOKEN:x@127.0.0.1:3128`. What fails is `{"error": "…", "hint": "…"}`. The connection may be used for more.
@@ -18,13 +19,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Zoned;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use snowguard_fod::policy::Described;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use crate::build::By;
 use crate::listener::bind_private;
-use crate::serve::{Proxy, ProxyError};
+use crate::serve::{Proxy, ProxyError, Session};
 
 /// The longest request, in bytes.
 const MOST: u64 = 16 << 20;
@@ -43,6 +45,9 @@ enum Request {
         derivations: Vec<Utf8PathBuf>,
         #[serde(default)]
         by: By,
+    },
+    Admit {
+        described: Box<Described>,
     },
     End {
         token: String,
@@ -118,17 +123,19 @@ async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value 
                 proxy.admit(&paths, today, by)
             });
             match begun.await {
-                Ok(Ok(session)) => {
-                    let mut answer = session.description;
-                    answer["token"] = session.token.into();
-                    answer
-                }
+                Ok(Ok(session)) => opened(session),
                 Ok(Err(error)) => failure(&error),
                 Err(_) => json!({ "error": "the proxy is about to end" }),
             }
         }
+        Request::Admit { described } => {
+            match proxy.begin_described(&described, Zoned::now().date()) {
+                Ok(session) => opened(session),
+                Err(error) => failure(&error),
+            }
+        }
         Request::End { token } => match proxy.end(&token).await {
-            Some(verdicts) => json!({ "verdicts": verdicts }),
+            Some((verdicts, denials)) => json!({ "verdicts": verdicts, "denials": denials }),
             None => json!({ "error": "that token is not in force" }),
         },
         Request::Status {} => json!({
@@ -138,6 +145,12 @@ async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value 
             "authority": proxy.authority(),
         }),
     }
+}
+
+fn opened(session: Session) -> Value {
+    let mut answer = session.description;
+    answer["token"] = session.token.into();
+    answer
 }
 
 fn failure(error: &ProxyError) -> Value {

@@ -11,7 +11,8 @@ use data_encoding::HEXLOWER;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use snowguard_fod::policy::Policy;
+use snowguard_fod::policy::{Described, Policy};
+use snowguard_fod::{Fod, Mirrors};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -190,15 +191,39 @@ impl Proxy {
         if derivations.is_empty() || derivations.len() > MOST_BUILDS {
             return Err(ProxyError::Count(derivations.len()));
         }
+        let mut all = Vec::new();
+        for path in derivations {
+            let (fod, mirrors) = load::fod(path)?;
+            all.push((path.as_str(), fod, mirrors));
+        }
+        self.let_in(all, today, by)
+    }
+
+    /// Lets one in of which another process tells what its policy is compiled from, and which it fetches itself.
+    pub fn begin_described(
+        &self,
+        described: &Described,
+        today: Date,
+    ) -> Result<Session, ProxyError> {
+        let fod = described.fod().ok_or(ProxyError::Described)?;
+        let one = (&*described.derivation, fod, Mirrors::default());
+        self.let_in(vec![one], today, By::Token)
+    }
+
+    fn let_in(
+        &self,
+        all: Vec<(&str, Fod, Mirrors)>,
+        today: Date,
+        by: By,
+    ) -> Result<Session, ProxyError> {
         let exceptions = &self.shared.settings.exceptions;
         let in_force = exceptions.in_force(today);
         let mut builds = Vec::new();
         let mut described = Vec::new();
-        for path in derivations {
-            let (fod, mirrors) = load::fod(path)?;
+        for (drv, fod, mirrors) in all {
             let policy = Policy::compile(&fod, &mirrors, &in_force, exceptions.limits());
-            described.push(describe(path, &fod, &policy));
-            builds.push(Arc::new(Build::new(path.as_str(), fod, policy)));
+            described.push(describe(drv, &fod, &policy));
+            builds.push(Arc::new(Build::new(drv, fod, policy)));
         }
         let mut bytes = [0; 24];
         getrandom::fill(&mut bytes).map_err(|_| ProxyError::Random)?;
@@ -217,15 +242,22 @@ impl Proxy {
         })
     }
 
-    /// Lets builds go: their verdicts, which are in the evidence as well. None if nobody has that token.
-    pub async fn end(&self, token: &str) -> Option<Vec<Value>> {
+    /// Lets builds go: their verdicts, which are in the evidence as well, and the first of what was denied. None if
+    /// nobody has that token.
+    pub async fn end(&self, token: &str) -> Option<(Vec<Value>, Vec<Value>)> {
         let group = self.shared.sessions().by_token.remove(&digest(token))?;
         // A fetcher may be done before what it did is written down.
         group.settle(SETTLE).await;
         // What it opened goes on for nobody.
         group.finish();
         group.settle(SETTLE).await;
-        Some(self.shared.verdicts(&group).await)
+        let verdicts = self.shared.verdicts(&group).await;
+        let denials = group.builds.iter().flat_map(|build| {
+            let tally = build.tally();
+            let all = tally.denials.iter().map(serde_json::to_value);
+            all.filter_map(Result::ok).collect::<Vec<_>>()
+        });
+        Some((verdicts, denials.collect()))
     }
 
     /// How many requests there were so far.
@@ -304,7 +336,7 @@ impl Handle {
 }
 
 /// What a session takes in, for who asked: what it may reach, and what no proxy can carry.
-fn describe(path: &Utf8Path, fod: &snowguard_fod::Fod, policy: &Policy) -> Value {
+fn describe(drv: &str, fod: &Fod, policy: &Policy) -> Value {
     let routes: Vec<Value> = policy
         .routes()
         .iter()
@@ -330,7 +362,7 @@ fn describe(path: &Utf8Path, fod: &snowguard_fod::Fod, policy: &Policy) -> Value
         })
         .collect();
     json!({
-        "derivation": path.as_str(),
+        "derivation": drv,
         "output": fod.output,
         "name": fod.name,
         "class": fod.tool.class.as_str(),
@@ -465,6 +497,9 @@ pub enum ProxyError {
     /// A derivation cannot be taken.
     #[error("cannot take a derivation")]
     Load(#[from] LoadError),
+    /// What is told of one makes no sense here.
+    #[error("the class or the tool of the derivation is not known")]
+    Described,
     /// No derivations, or too many.
     #[error("{0} derivations cannot share a token")]
     Count(usize),

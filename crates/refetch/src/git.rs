@@ -49,6 +49,8 @@ pub struct Git {
     pub public_only: bool,
     /// A file of authorities that git trusts in place of the system's.
     pub authorities: Option<PathBuf>,
+    /// A proxy that decides what may be reached, as a URL. Nothing goes round it, and it alone looks up names.
+    pub proxy: Option<String>,
 }
 
 impl Default for Git {
@@ -57,6 +59,7 @@ impl Default for Git {
             program: "git".into(),
             public_only: true,
             authorities: None,
+            proxy: None,
         }
     }
 }

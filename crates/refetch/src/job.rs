@@ -4,6 +4,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use snowguard_fod::plan::{Form, Plan};
+use snowguard_fod::policy::Described;
 use snowguard_fod::{Class, Fod, Place};
 use snowguard_store::ContentAddress;
 
@@ -27,6 +28,9 @@ pub struct Job {
     /// Whether its fetcher keeps the cookies of redirects: `curl` does as `fetchurl` calls it, Nix's own does not.
     #[serde(default)]
     pub cookies: bool,
+    /// What its policy is compiled from, where it is to be fetched through a proxy that holds it to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Described>,
 }
 
 /// How one is verified.
@@ -56,11 +60,22 @@ impl Job {
             way,
             urls: urls.to_vec(),
             cookies: fod.tool.class == Class::Curl,
+            described: None,
         }
     }
 
-    /// What is the same, also under which rules it is judged, for those that fetch the same from the same place and promise the same. What is built is
-    /// the same only if it is one derivation.
+    /// The same through a proxy.
+    #[must_use]
+    pub fn through_proxy(self, fod: &Fod) -> Self {
+        Self {
+            described: Some(Described::of(fod, &self.drv, &self.urls)),
+            ..self
+        }
+    }
+
+    /// What is the same, also under which rules it is judged, for those that fetch the same from the same place and
+    /// promise the same. What is built is the same only if it is one derivation. What was fetched directly says nothing
+    /// of what a proxy would allow.
     pub fn key(&self) -> String {
         let built = matches!(self.way, Way::Build(_)).then_some(&self.drv);
         let same = (
@@ -71,7 +86,10 @@ impl Job {
             built,
             self.cookies,
         );
-        let bytes = serde_json::to_vec(&same).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(&same).unwrap_or_default();
+        if self.described.is_some() {
+            bytes.extend_from_slice(b" through a proxy");
+        }
         HEXLOWER.encode(&Sha256::digest(bytes))
     }
 

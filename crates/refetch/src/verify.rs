@@ -12,6 +12,7 @@ use crate::build::Builder;
 use crate::file::{self, Came};
 use crate::gate::Gate;
 use crate::git::Git;
+use crate::guard::{Guard, told};
 use crate::job::{Job, Way};
 use crate::space::{Share, Space};
 
@@ -35,6 +36,8 @@ pub struct Verifier<'v> {
     pub space: &'v Space,
     /// Where the store paths of this machine lie, to tell what differs; none, and it is not told.
     pub store: Option<&'v Path>,
+    /// The way out, where that is a proxy which decides; none, and it is direct.
+    pub guard: Option<&'v dyn Guard>,
 }
 
 /// What is taken at most.
@@ -106,7 +109,10 @@ impl Verifier<'_> {
                 None => Ok(outcome(Verdict::NeedsBuilder, why.clone())),
             },
             Way::Fetch(form) => {
-                let outcome = self.fetch(job, form, before)?;
+                let outcome = match self.guard {
+                    Some(guard) => self.through(guard, job, form, before)?,
+                    None => self.fetch(job, form, before)?,
+                };
                 match self.builder {
                     // Something of it is only known to a fetcher itself: a scheme, a kind of member.
                     Some(builder) if outcome.verdict == Verdict::NeedsBuilder => {
@@ -118,6 +124,37 @@ impl Verifier<'_> {
                 }
             }
         }
+    }
+
+    /// Through a proxy, under what this one may reach.
+    fn through(
+        &self,
+        guard: &dyn Guard,
+        job: &Job,
+        form: &Form,
+        before: Option<&Outcome>,
+    ) -> Result<Outcome, Halt> {
+        let Some(described) = &job.described else {
+            let text = "what it may reach is not told, and it is to go through a proxy".to_owned();
+            return Ok(outcome(Verdict::Failed, text));
+        };
+        let pass = guard.open(described)?;
+        let client = self.client.through(pass.clone());
+        let git = Git {
+            proxy: Some(pass.url()),
+            ..self.git.clone()
+        };
+        let inner = Verifier {
+            client: &client,
+            git: &git,
+            guard: None,
+            ..*self
+        };
+        let found = inner.fetch(job, form, before);
+        // Its connections end with it, and the proxy waits for these.
+        drop(client);
+        let denied = guard.close(&pass);
+        Ok(told(found?, &denied?, matches!(form, Form::Git(_))))
     }
 
     /// With as much of the disk as others leave; and if that does not suffice, once more with all of it.

@@ -326,6 +326,7 @@ mod tests {
             way: crate::job::Way::Never(String::new()),
             urls: Vec::new(),
             cookies: false,
+            described: None,
         };
         let halt = Halt::scratch(std::io::Error::from(std::io::ErrorKind::StorageFull));
         insta::assert_snapshot!(copy(&halt, Some(&job)), @"verify /nix/store/x.drv: cannot keep what is fetched: no storage space");

@@ -32,6 +32,11 @@ impl Failure {
         }
     }
 
+    /// What happened and why, in one line, for who carries it on.
+    pub(crate) fn text(&self) -> String {
+        format!("{:#}", self.error)
+    }
+
     /// With the thing that it happened to in front.
     pub(crate) fn context(mut self, place: impl std::fmt::Display + Send + Sync + 'static) -> Self {
         self.error = self.error.context(place);

@@ -1,6 +1,7 @@
 //! `snowguard fod`.
 
 mod build;
+mod egress;
 mod gate;
 mod statements;
 mod verify;

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: sockets, resolving, and the clock.
 
+mod described;
 mod exceptions;
 mod host;
 mod known;
@@ -14,6 +15,7 @@ mod known;
 use std::fmt;
 use std::net::IpAddr;
 
+pub use self::described::Described;
 pub use self::exceptions::{Exception, Exceptions, ExceptionsError, Proposal, propose};
 pub use self::host::HostPattern;
 

@@ -150,7 +150,7 @@ impl Running {
     /// The verdict on the one build of a session.
     pub(crate) fn end(&self, session: &Session) -> Value {
         let runtime = self.runtime.as_ref().unwrap();
-        let verdicts = runtime.block_on(self.proxy.end(&session.token)).unwrap();
+        let verdicts = runtime.block_on(self.proxy.end(&session.token)).unwrap().0;
         verdicts[0].clone()
     }
 

@@ -79,7 +79,7 @@ impl Fetch<'_> {
 
     /// The addresses of a host, for git to use these and no others.
     pub(super) fn pin(&self, place: &str) -> Result<Option<String>, Stop> {
-        if !self.git.public_only {
+        if !self.git.public_only || self.git.proxy.is_some() {
             return Ok(None);
         }
         let url = Url::parse(place).ok();

@@ -166,7 +166,7 @@ impl Fetch<'_> {
 
     /// Nothing of the user, the system or the repository decides what git does.
     fn isolate(&self, command: &mut Command, pinned: Option<&str>) {
-        let kept: &[&str] = if self.git.public_only {
+        let kept: &[&str] = if self.git.public_only || self.git.proxy.is_some() {
             &["PATH"]
         } else {
             &[
@@ -237,6 +237,10 @@ impl Fetch<'_> {
         ];
         if let Some(pinned) = pinned {
             settings.push(("http.curloptResolve", pinned));
+        }
+        if let Some(proxy) = &self.git.proxy {
+            // Without being asked for its token first.
+            settings.extend([("http.proxy", &**proxy), ("http.proxyAuthMethod", "basic")]);
         }
         for (at, (key, value)) in settings.iter().enumerate() {
             command.env(format!("GIT_CONFIG_KEY_{at}"), key);

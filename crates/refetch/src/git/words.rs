@@ -86,6 +86,7 @@ pub(super) fn meaning(said: &str) -> (Attempt, String) {
                 "early EOF",
                 "RPC failed",
                 "returned error: 5",
+                "CONNECT tunnel failed, response 5",
                 "returned error: 429",
                 "the remote end hung up",
                 "Operation too slow",

@@ -69,6 +69,7 @@ impl Place {
             limits: Limits::default(),
             space: &self.space,
             store,
+            guard: None,
         }
     }
 

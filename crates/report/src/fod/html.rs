@@ -1,7 +1,9 @@
 //! The list as one page that needs nothing but itself, and no script.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
-use snowguard_fod::rule::Level;
+use snowguard_fod::rule::{Level, Rule};
 
 use super::column::{Column, counts};
 use super::listing::{Finding, Listing, Row, by_rule, some_of_each, worst_first};
@@ -29,11 +31,20 @@ pub fn page(listing: &Listing) -> String {
     } else {
         some_of_each(listing, OF_EACH, ROWS)
     };
+    let mut seen = BTreeSet::new();
+    let mut rows: Vec<Shown<'_>> = rows.into_iter().map(Shown::of).collect();
+    for row in &mut rows {
+        let mut new = row.of.findings.iter().map(|finding| finding.rule);
+        row.first_of = new.find(|rule| seen.insert(*rule));
+    }
     Page {
         style_hash: hash(&style),
         style,
         listing,
-        rules: by_rule(listing),
+        rules: by_rule(listing)
+            .into_iter()
+            .map(|(finding, count)| (finding, count, seen.contains(&finding.rule)))
+            .collect(),
         plots: [
             (Column::Class, "By what fetches"),
             (Column::Host, "By host"),
@@ -46,7 +57,7 @@ pub fn page(listing: &Listing) -> String {
         ]
         .map(|(column, title)| plot(listing, column, title))
         .into(),
-        rows: rows.into_iter().map(Shown::of).collect(),
+        rows,
     }
     .to_string()
 }
@@ -57,7 +68,8 @@ struct Page<'l> {
     style: String,
     style_hash: String,
     listing: &'l Listing,
-    rules: Vec<(Finding, usize)>,
+    /// Each, how often, and whether a row below has it.
+    rules: Vec<(Finding, usize, bool)>,
     plots: Vec<Plot>,
     rows: Vec<Shown<'l>>,
 }
@@ -82,6 +94,8 @@ struct Shown<'l> {
     of: &'l Row,
     place: &'l str,
     more: usize,
+    /// The rule that it is the first to have, where the count of that leads to.
+    first_of: Option<Rule>,
 }
 
 impl<'l> Shown<'l> {
@@ -91,9 +105,75 @@ impl<'l> Shown<'l> {
             of: row,
             place: first.map_or("", String::as_str),
             more: row.urls.len().saturating_sub(1),
+            first_of: None,
         }
     }
 }
+
+/// The words of the plots, for whoever meets them here first.
+const WORDS: [(&str, &[(&str, &str)]); 5] = [
+    (
+        "What fetches",
+        &[
+            ("builtin", "Nix itself: builtin:fetchurl"),
+            ("curl", "fetchurl, fetchzip and all that is made of them"),
+            ("git", "fetchgit"),
+            ("vcs", "another version control system"),
+            (
+                "vendor",
+                "a package manager (Cargo, Go, npm …), which decides what it fetches",
+            ),
+            ("nothing", "nothing in it can fetch: it unpacks or writes"),
+            ("manual", "a person has to put the file into the store"),
+            ("unknown", "a tool that is not known"),
+        ],
+    ),
+    (
+        "What the address names: whether the same comes when it is fetched again",
+        &[
+            ("content", "a digest, such as a commit: always the same"),
+            ("registry", "a release of a registry that replaces none"),
+            (
+                "release",
+                "a file of a release, which its owner can replace",
+            ),
+            ("file", "a file on a server, which its owner can replace"),
+            ("tag", "a tag, which its owner can move"),
+            ("branch", "a branch, which moves as a matter of course"),
+            ("none", "no address is known"),
+        ],
+    ),
+    (
+        "Whether certificates are checked",
+        &[
+            ("verified", "they are"),
+            (
+                "off",
+                "they are not, as fetchers of Nixpkgs do on purpose where the hash is known",
+            ),
+            ("without", "no address has TLS"),
+            ("unknown", "it cannot be told"),
+            ("not-needed", "nothing is fetched"),
+        ],
+    ),
+    (
+        "Whether a proxy can lead it",
+        &[
+            ("yes", "by the usual variables"),
+            ("daemon", "by the environment of Nix's daemon"),
+            ("no", "not by variables"),
+            ("not-needed", "nothing is fetched"),
+        ],
+    ),
+    (
+        "What is done with what came",
+        &[
+            ("none", "nothing: the hash is of what the server sends"),
+            ("unpack", "it is unpacked, as fetchzip does"),
+            ("other", "a program works on it (postFetch)"),
+        ],
+    ),
+];
 
 /// The colour of a level.
 fn class_of(level: Level) -> &'static str {
@@ -111,7 +191,11 @@ fn plot(listing: &Listing, column: Column, title: &'static str) -> Plot {
         .take(if counts.len() > BARS { BARS - 1 } else { BARS })
         .map(|count| {
             let value = count.values.first().map_or("", String::as_str);
-            let value = if value.is_empty() { "(none)" } else { value };
+            let value = if value.is_empty() {
+                "no address"
+            } else {
+                value
+            };
             (crate::escape::fit(value, 16).into_owned(), count.count)
         })
         .collect();

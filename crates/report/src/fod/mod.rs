@@ -5,6 +5,7 @@
 
 mod column;
 mod difference;
+mod egress;
 pub mod gate;
 mod html;
 mod listing;
@@ -13,6 +14,7 @@ mod verified;
 
 pub use self::column::{Column, Condition, ConditionError, Count, counts};
 pub use self::difference::{Difference, Rehashed, Unchanged, difference};
+pub use self::egress::Egress;
 pub use self::html::page;
 pub use self::listing::{Finding, Listing, Row, listing, listing_with_facts};
 pub use snowguard_fod::rule::{Level, Rule};

@@ -10,6 +10,7 @@ use snowguard_fod::Fod;
 use snowguard_fod::outcome::{Attempt, Outcome, Verdict};
 use unicode_width::UnicodeWidthStr as _;
 
+use super::egress::Egress;
 use super::listing::Row;
 use crate::escape::{fit, line};
 use crate::html::{BASE_STYLE, hash};
@@ -37,6 +38,9 @@ pub struct Verification {
     pub verdicts: BTreeMap<&'static str, usize>,
     /// Each, the worst first.
     pub fods: Vec<Verified>,
+    /// How it was fetched; none if nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Egress>,
     /// What could not be known.
     pub gaps: Vec<String>,
 }
@@ -142,6 +146,7 @@ impl Verification {
             fixed_output,
             verdicts,
             fods,
+            egress: None,
             gaps,
         }
     }
@@ -165,7 +170,12 @@ pub fn verified(verification: &Verification, paint: Paint, width: usize, all: bo
     let title = title(verification);
     let _ = writeln!(out, "{}", paint.heading(&fit(&title, width)));
     if verification.fods.is_empty() {
-        wrap(&mut out, 2, "0 verified", width);
+        wrap(
+            &mut out,
+            2,
+            "0 verified: there is no fixed-output derivation",
+            width,
+        );
     } else if verification.verdicts.is_empty() {
         plans(&mut out, verification, paint, width, all);
     } else {
@@ -187,6 +197,10 @@ pub fn verified(verification: &Verification, paint: Paint, width: usize, all: bo
         if let Some(text) = of_earlier(&verification.fods) {
             wrap(&mut out, 2, &text, width);
         }
+    }
+    // That it is direct is what is meant where nobody asked for the proxy.
+    if let Some(egress @ Egress::Proxy { .. }) = &verification.egress {
+        wrap(&mut out, 2, &egress.sentence(), width);
     }
     for verdict in Verdict::ALL {
         let with = verification.of_verdict(verdict);

@@ -1,12 +1,14 @@
 //! The commands about fixed-output derivations.
 
 pub(crate) mod gate;
+mod through;
 mod verify;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use snowguard_report::fod::{Column, Condition};
 
+pub(crate) use through::Through;
 pub(crate) use verify::{Verify, VerifyFormat};
 
 #[derive(Subcommand)]
@@ -15,9 +17,11 @@ pub(crate) enum Fod {
     List(List),
     /// Tells which were added, removed, and changed their source without changing their hash
     Diff(Diff),
-    /// Says whether a change may pass: what it adds and alters, and what speaks against that
-    Gate(gate::Gate),
-    /// Fetches them again and compares, or builds them where nothing less is exact
+    /// Says in CI whether a change may pass: which fixed-output derivations it adds and alters, and what
+    /// speaks against these
+    Gate(Box<gate::Gate>),
+    /// Fetches the sources of fixed-output derivations again and compares their hashes, or builds them
+    /// where nothing less is exact
     Verify(Box<Verify>),
     /// Builds with a network in which fixed-output derivations reach the proxy, and nothing else
     Build(super::fod_build::Build),

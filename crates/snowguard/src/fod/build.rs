@@ -6,7 +6,7 @@
 
 mod nix;
 mod plan;
-mod proxy;
+pub(super) mod proxy;
 mod strays;
 
 use std::path::{Path, PathBuf};
@@ -320,7 +320,7 @@ impl Run {
 }
 
 /// A program of ours: as named, else beside this one, else where packages put such programs.
-fn program(named: Option<&Utf8Path>, name: &str) -> Result<PathBuf, Failure> {
+pub(super) fn program(named: Option<&Utf8Path>, name: &str) -> Result<PathBuf, Failure> {
     if let Some(named) = named {
         return Ok(named.into());
     }

@@ -9,7 +9,7 @@ use snowguard_refetch::Job;
 use snowguard_report::fod::gate::{
     Gate, GateRule, Terms, Verified, Waivers, gate, gated, log, summary,
 };
-use snowguard_report::fod::{Difference, Level, difference, listing_with_facts};
+use snowguard_report::fod::{Difference, Egress, Level, difference, listing_with_facts};
 
 use super::{derivations, verify};
 use crate::Findings;
@@ -22,6 +22,7 @@ use crate::scan::{json, now};
 
 pub(super) fn run(global: &Global, args: &Args, terminal: &Terminal) -> Result<Findings, Failure> {
     // What is small and wrong is told before what takes long.
+    verify::check_way(args.verify && !args.direct, &args.through, "--verify")?;
     let waivers = args
         .waivers
         .as_deref()
@@ -30,8 +31,10 @@ pub(super) fn run(global: &Global, args: &Args, terminal: &Terminal) -> Result<F
     let base = derivations(std::slice::from_ref(&args.base), &args.from, terminal)?;
     let head = derivations(std::slice::from_ref(&args.head), &args.from, terminal)?;
     let difference = difference(&base, &head);
+    let mut egress = None;
     if args.verify {
-        verified = Some(again(global, args, &head, &difference, terminal)?);
+        let (found, way) = again(global, args, &head, &difference, terminal)?;
+        (verified, egress) = (Some(found), way);
     }
     let gate = gate(
         &difference,
@@ -40,6 +43,7 @@ pub(super) fn run(global: &Global, args: &Args, terminal: &Terminal) -> Result<F
             today: now().1,
             waivers: &waivers,
             verified: verified.as_ref(),
+            egress: egress.as_ref(),
             allow_incomplete: args.allow_incomplete,
         },
     );
@@ -72,32 +76,27 @@ fn again(
     head: &Subject,
     difference: &Difference,
     terminal: &Terminal,
-) -> Result<Verified, Failure> {
+) -> Result<(Verified, Option<Egress>), Failure> {
     let changed: HashSet<&str> = difference.changed().map(|row| row.drv.as_str()).collect();
     let (listing, fods) = listing_with_facts(head);
-    let jobs: Vec<Job> = listing
-        .fods
-        .iter()
-        .zip(fods)
-        .filter(|(row, _)| changed.contains(row.drv.as_str()))
-        .map(|(row, fod)| Job::of(fod, &row.drv, &row.addresses))
-        .collect();
     let asked = Verify {
         inputs: Vec::new(),
         from: args.from.clone(),
         conditions: Vec::new(),
         plan: false,
-        jobs: 16,
-        per_host: 4,
-        pace: 0,
-        tries: 4,
+        jobs: args.jobs,
+        per_host: args.per_host,
+        pace: args.pace,
+        tries: args.tries,
         disk: None,
         queue: args.queue.clone(),
         again: Vec::new(),
         max_age: Some(7),
         fail_on: Vec::new(),
         build: args.build,
-        build_store: None,
+        build_store: args.build_store.clone(),
+        proxy: !args.direct,
+        through: args.through.clone(),
         allow_private: args.allow_private,
         ca_file: args.ca_file.clone(),
         sign: Vec::new(),
@@ -107,12 +106,19 @@ fn again(
         output: None,
         all: true,
     };
-    let outcomes = verify::outcomes(global, &asked, None, &jobs, terminal)?;
+    let jobs: Vec<Job> = listing
+        .fods
+        .iter()
+        .zip(fods)
+        .filter(|(row, _)| changed.contains(row.drv.as_str()))
+        .map(|(row, fod)| verify::job(&asked, fod, row))
+        .collect();
+    let (outcomes, egress) = verify::outcomes(global, &asked, None, &jobs, terminal)?;
     let told = jobs.iter().filter_map(|job| {
         let (outcome, _) = outcomes.get(&job.key())?;
         Some((job.drv.clone(), outcome.clone()))
     });
-    Ok(Verified::new(told))
+    Ok((Verified::new(told), egress))
 }
 
 fn sarif(gate: &Gate) -> Result<Vec<u8>, Failure> {

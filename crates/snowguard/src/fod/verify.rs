@@ -10,21 +10,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use snowguard_db::DbError;
 use snowguard_db::refetch::{NewTask, RefetchQueue};
+use snowguard_fod::Fod;
 use snowguard_fod::outcome::{Outcome, Verdict};
 use snowguard_http::{Client, Settings};
 use snowguard_refetch::{
-    Alone, Builder, Gate, Git, HostLimits, Job, Limits, Notice, Scratch, Space, Verifier, Way,
-    Work, WorkError, Worked,
+    Alone, Builder, Gate, Git, Guard, HostLimits, Job, Limits, Notice, Scratch, Space, Verifier,
+    Way, Work, WorkError, Worked,
 };
-use snowguard_report::fod::{Verification, Verified, listing_with_facts, verified, verified_page};
+use snowguard_report::fod::{
+    Egress as Told, Row, Verification, Verified, listing_with_facts, verified, verified_page,
+};
 use snowguard_report::text::number;
 use snowguard_secrets::KeyDirectory;
 use snowguard_store::SecretKey;
 
+use super::egress::Egress;
 use super::{derivations, lines};
 use crate::Findings;
 use crate::cli::Global;
-use crate::cli::fod::{Verify, VerifyFormat};
+use crate::cli::fod::{Through, Verify, VerifyFormat};
 use crate::error::Failure;
 use crate::output::Terminal;
 use crate::scan::json;
@@ -33,6 +37,8 @@ use crate::scan::json;
 const LONGEST_BUILD: Duration = Duration::from_hours(3);
 /// How many bytes one build may print.
 const LONGEST_LOG: u64 = 1 << 30;
+/// What to do where there is no proxy.
+const WITHOUT_PROXY: &str = "to fetch without it: `fod gate --verify --direct`, which every report says, or `fod verify` without --proxy";
 /// The first pause before what passes is tried again, and the longest.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
@@ -56,10 +62,17 @@ pub(super) fn run(
     args: &Verify,
     terminal: &Terminal,
 ) -> Result<Findings, Failure> {
+    check_way(args.proxy, &args.through, "--proxy")?;
     let again = verdicts(&args.again)?;
     let fail_on = fail_on(&args.fail_on)?;
     // Who cannot sign learns it before hours of work.
     let keys = keys(args)?;
+    if args.inputs.is_empty() && !args.plan {
+        return Err(Failure::message(
+            "nothing is named, and to verify the running system is to fetch all of its sources",
+        )
+        .hint("--plan tells how many that are; `snowguard fod verify /run/current-system` fetches them"));
+    }
     let subject = derivations(&args.inputs, &args.from, terminal)?;
     let (listing, fods) = listing_with_facts(&subject);
     let taken: Vec<usize> = (0..listing.fods.len())
@@ -68,17 +81,26 @@ pub(super) fn run(
             args.conditions.iter().all(|condition| condition.takes(row))
         })
         .collect();
+    // What has none is verified as it is; a condition that takes none is a slip of the pen.
+    if taken.is_empty() && listing.fixed_output > 0 {
+        let count = number(listing.fixed_output);
+        return Err(Failure::message(format!(
+            "--where takes none of {count} fixed-output derivations"
+        ))
+        .hint("`snowguard fod list --count-by COLUMN` tells which values there are"));
+    }
     let jobs: Vec<Job> = taken
         .iter()
         .map(|at| {
             let row = &listing.fods[*at];
-            Job::of(fods[*at], &row.drv, &row.addresses)
+            job(args, fods[*at], row)
         })
         .collect();
-    let outcomes = if args.plan {
-        None
+    let (outcomes, egress) = if args.plan {
+        (None, None)
     } else {
-        Some(outcomes(global, args, again.as_deref(), &jobs, terminal)?)
+        let (outcomes, egress) = outcomes(global, args, again.as_deref(), &jobs, terminal)?;
+        (Some(outcomes), egress)
     };
     let rows = taken.iter().zip(&jobs).map(|(at, job)| {
         let key = job.key();
@@ -90,12 +112,13 @@ pub(super) fn run(
         let when = (checked.flatten(), is_earlier);
         Verified::of(&listing.fods[*at], fods[*at], outcome, when)
     });
-    let verification = Verification::new(
+    let mut verification = Verification::new(
         listing.subject.clone(),
         listing.fixed_output,
         rows.collect(),
         listing.gaps.clone(),
     );
+    verification.egress = egress;
     if let Some(directory) = args.statements.as_deref().filter(|_| !keys.is_empty()) {
         let written = super::statements::write(&verification.fods, &keys, directory)?;
         if !global.quiet {
@@ -116,6 +139,27 @@ pub(super) fn run(
     }
     print(args, &verification, terminal)?;
     Ok(verification.has_any(&fail_on).into())
+}
+
+/// What is said to a proxy that there is not would be done by nobody.
+pub(super) fn check_way(is_proxied: bool, through: &Through, option: &str) -> Result<(), Failure> {
+    if is_proxied || through.is_usual() {
+        return Ok(());
+    }
+    Err(Failure::message(
+        "--policy, --evidence, --proxy-option and --daemon are for the proxy, which is not used",
+    )
+    .hint(format!("{option} goes through it")))
+}
+
+/// What is to be done for one.
+pub(super) fn job(args: &Verify, fod: &Fod, row: &Row) -> Job {
+    let job = Job::of(fod, &row.drv, &row.addresses);
+    if args.proxy {
+        job.through_proxy(fod)
+    } else {
+        job
+    }
 }
 
 /// The verdicts that make the exit status 1.
@@ -181,7 +225,8 @@ fn unsettled(args: &Verify, again: Option<&[&'static str]>) -> Vec<&'static str>
     if args.build {
         verdicts.push(Verdict::NeedsBuilder.as_str());
     }
-    if args.allow_private {
+    // Exceptions come and go.
+    if args.allow_private || args.proxy {
         verdicts.push(Verdict::Denied.as_str());
     }
     if args.ca_file.is_some() {
@@ -200,10 +245,17 @@ pub(super) fn outcomes(
     again: Option<&[&'static str]>,
     jobs: &[Job],
     terminal: &Terminal,
-) -> Result<Outcomes, Failure> {
+) -> Result<(Outcomes, Option<Told>), Failure> {
     let scratch = Scratch::new()
         .map_err(|error| Failure::new(error).context("cannot make a directory for a while"))?;
     let (todo, mut outcomes) = divide(jobs, args.build);
+    // Before anything is fetched: what protects must be there.
+    let egress = if args.proxy && !todo.is_empty() {
+        let started = Egress::start(&args.through);
+        Some(started.map_err(|failure| failure.hint(WITHOUT_PROXY))?)
+    } else {
+        None
+    };
     let name = match &args.queue {
         Some(name) => name.clone(),
         None => scratch.path().join("queue.db").display().to_string(),
@@ -243,7 +295,7 @@ pub(super) fn outcomes(
         global,
         args,
         (&queue, &worker, &mut own),
-        &scratch,
+        (&scratch, egress.as_ref()),
         &interrupted,
         jobs,
         terminal,
@@ -270,7 +322,11 @@ pub(super) fn outcomes(
                 .hint("--queue FILE keeps what was done"),
         });
     }
-    Ok(outcomes)
+    let told = match egress {
+        Some(egress) => Some(egress.told(args.build)),
+        None => (!todo.is_empty()).then_some(Told::Direct),
+    };
+    Ok((outcomes, told))
 }
 
 /// Wants an end of what is under way; said again, it is one.
@@ -335,7 +391,7 @@ fn work(
     global: &Global,
     args: &Verify,
     (queue, worker, own): (&RefetchQueue, &str, &mut Own),
-    scratch: &Scratch,
+    (scratch, egress): (&Scratch, Option<&Egress>),
     interrupted: &Arc<AtomicBool>,
     jobs: &[Job],
     terminal: &Terminal,
@@ -397,6 +453,7 @@ fn work(
             limits: Limits::default(),
             space: &space,
             store: store.as_deref(),
+            guard: egress.map(|egress| egress as &dyn Guard),
         },
         worker,
         at_once: args.jobs.into(),

@@ -313,8 +313,8 @@ fn what_the_author_writes_stays_within_its_quotes() {
         assert_eq!(told[0], expected[0], "{markdown}");
         for line in &told {
             let known = expected.contains(line)
-                || line.starts_with("- **branch**")
-                || line.starts_with("- **mutable-tag**");
+                || line.starts_with("- **[branch](")
+                || line.starts_with("- **[mutable-tag](");
             assert!(known || is_of_a_rule(line), "{line}\n{markdown}");
         }
         assert!(markdown.is_ascii(), "{markdown}");
@@ -573,7 +573,13 @@ fn what_is_changed_is_fetched_again_and_nothing_else() {
     let base = fetched(&[("same", same, "same"), ("x", &old, "one")]);
     let place = Place::new();
     let told = |head: &NixStore| {
-        let more = ["--verify", "--allow-private", "--format", "json"];
+        let more = [
+            "--verify",
+            "--direct",
+            "--allow-private",
+            "--format",
+            "json",
+        ];
         let run = gate(&place, &base, head, &more);
         (run.code, rules(&document(&run)))
     };
@@ -596,7 +602,7 @@ fn what_is_changed_is_fetched_again_and_nothing_else() {
         &place,
         &base,
         &fetched(&[("x", &new, "two")]),
-        &["--verify", "--format", "json"],
+        &["--verify", "--direct", "--format", "json"],
     );
     let found = rules(&document(&run));
     assert!(found.contains(&"denied! x".to_owned()), "{found:?}");

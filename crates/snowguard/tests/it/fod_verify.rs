@@ -208,8 +208,20 @@ fn nothing_verified_is_not_success() {
     verify(&place, &store, &["--fail-on", "never"]).exits(0);
     verify(&place, &store, &["--fail-on", "bad"]).fails_with("there is no verdict `bad`");
     verify(&place, &store, &["--where", "name=vendored"]).exits(1);
-    let none = verify(&place, &store, &["--where", "name=nobody"]);
-    assert!(none.exits(0).stdout.contains("0 verified"));
+    verify(&place, &store, &["--where", "name=nobody"])
+        .fails_with("--where takes none of 6 fixed-output derivations");
+    // Nothing that could be wrong is no failure, and is said.
+    let empty = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let plain = "derivation { name = \"x\"; system = \"x\"; builder = \"/x\"; }";
+    empty.instantiate(plain, &[]).unwrap();
+    let none = verify(&place, &empty, &[]);
+    assert!(
+        none.exits(0)
+            .stdout
+            .contains("0 verified: there is no fixed-output derivation")
+    );
+    // All of the running system is not fetched unasked.
+    place.run(&["fod", "verify"]).fails_with("nothing is named");
 }
 
 #[test]

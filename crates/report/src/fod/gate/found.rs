@@ -7,6 +7,12 @@ use snowguard_fod::{Outcome, Verdict, Waiver};
 
 use super::{Changed, Difference, How, ToldWaiver, with_revision};
 
+/// The page for whoever made the change, with a paragraph for each rule under its word.
+pub(super) const GUIDE: &str = concat!(
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/src/fod-red.md"
+);
+
 /// By which rule something was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GateRule {
@@ -67,6 +73,11 @@ impl GateRule {
             Self::ExpiredWaiver => "expired-waiver",
             Self::Incomplete => "incomplete",
         }
+    }
+
+    /// Where it is explained to whoever made the change.
+    pub fn guide(self) -> String {
+        format!("{GUIDE}#{}", self.as_str())
     }
 
     /// How much it says; none if it says nothing, or if that depends on the derivation.
@@ -136,7 +147,10 @@ impl GateRule {
             Self::Verified(Verdict::Transient) => {
                 "run the check again; it says nothing about the change"
             }
-            Self::Verified(Verdict::Denied) => "use an address on the public network",
+            Self::Verified(Verdict::Denied) => {
+                "use an address on the public network that leads to no host which its URLs do not name; or whoever runs \
+                 the check makes an exception in the policy"
+            }
             Self::Verified(Verdict::NeedsBuilder) => {
                 "run the check with --build, or build it once without a cache and accept it with a waiver"
             }
@@ -401,7 +415,10 @@ mod tests {
         assert_eq!(words.len(), different.len());
         assert!(GateRule::can_be_waived("weak-hash") && GateRule::can_be_waived("mismatch"));
         assert!(!GateRule::can_be_waived("expired-waiver") && !GateRule::can_be_waived("ok"));
+        let page = include_str!("../../../../../docs/src/fod-red.md");
         for rule in GateRule::all() {
+            let heading = format!("\n### `{}`\n", rule.as_str());
+            assert_eq!(page.matches(&heading).count(), 1, "{heading}");
             assert!(
                 !rule.what().is_empty() && !rule.remedy().is_empty(),
                 "{rule:?}"

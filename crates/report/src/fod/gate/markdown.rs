@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use snowguard_fod::Verdict;
 
+use super::found::GUIDE;
 use super::{Found, Gate, How};
 use crate::escape::line;
 use crate::words::counted;
@@ -25,8 +26,7 @@ pub fn summary(gate: &Gate) -> String {
     let mut out = String::new();
     let blocking = gate.blocking();
     let verdict = match blocking {
-        0 if gate.gaps.is_empty() => "passed".to_owned(),
-        0 => "passed, as far as is known".to_owned(),
+        0 => gate.passes().to_owned(),
         _ => format!("{}, not passed", counted(blocking, "finding", "findings")),
     };
     let _ = writeln!(out, "## What this change fetches: {verdict}\n");
@@ -35,8 +35,10 @@ pub fn summary(gate: &Gate) -> String {
         gaps(&mut out, gate);
         return out;
     }
-    out.push_str(ABOUT);
-    out.push('\n');
+    let _ = writeln!(
+        out,
+        "{ABOUT} The names of findings lead to [what to do]({GUIDE}).\n"
+    );
     counts(&mut out, gate);
     let some = |takes: fn(&Found) -> bool| -> Vec<&Found> {
         gate.findings.iter().filter(|found| takes(found)).collect()
@@ -103,8 +105,7 @@ A *fixed-output derivation* is how Nix downloads something: a source, a patch, w
 hash of what should come is written into the package. Nix asks for the hash before it asks the network: where it has \
 those bytes already, or a cache has, it fetches nothing. So a hash that was forgotten, or a file that was replaced on \
 its server, is seen by nobody until much later. This check looks at those that the change adds or alters, and only at \
-these.
-";
+these.";
 
 fn counts(out: &mut String, gate: &Gate) {
     let how = |how: How| {
@@ -137,6 +138,13 @@ fn counts(out: &mut String, gate: &Gate) {
             let _ = writeln!(out, "; of {unverified} it is **not known**.");
         }
     }
+    if let Some(egress) = &gate.egress {
+        let _ = write!(out, "- {}", crate::words::sentence(&egress.sentence()));
+        if let Some(evidence) = egress.evidence() {
+            let _ = write!(out, "; written down in {}", code(evidence));
+        }
+        out.push_str(".\n");
+    }
 }
 
 /// One finding, as an item of a list.
@@ -144,8 +152,9 @@ fn one(found: &Found) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
-        "- **{}** ({}): {}",
+        "- **[{}]({})** ({}): {}",
         found.rule.as_str(),
+        found.rule.guide(),
         found.level.as_str(),
         code(&found.name)
     );
@@ -325,13 +334,14 @@ mod tests {
             expired_waivers: Vec::new(),
             unused_waivers: vec![waiver; 100],
             verdicts: None,
+            egress: None,
             gaps: vec![long.clone(); 100],
         };
         let summary = summary(&gate);
         assert!(summary.len() < 65_536, "{}", summary.len());
         assert!(summary.starts_with("## What this change fetches: 1 finding, not passed\n"));
-        assert_eq!(summary.matches("**stale-hash**").count(), 1);
-        let shown = summary.matches("**changed-hash**").count();
+        assert_eq!(summary.matches("**[stale-hash](").count(), 1);
+        let shown = summary.matches("**[changed-hash](").count();
         assert!(shown > 5 && summary.contains(&format!("**{shown} of 1000 are shown;")));
     }
 }

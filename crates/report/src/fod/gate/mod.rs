@@ -18,6 +18,7 @@ use snowguard_fod::rule::Level;
 use snowguard_fod::{Verdict, Waiver};
 
 use super::difference::Difference;
+use super::egress::Egress;
 use super::listing::Row;
 
 use self::found::Known;
@@ -54,6 +55,9 @@ pub struct Gate {
     /// How often each verdict was given; none if nothing was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdicts: Option<BTreeMap<Verdict, usize>>,
+    /// How it was fetched again; none if nothing was fetched here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Egress>,
     /// What could not be known.
     pub gaps: Vec<String>,
 }
@@ -152,6 +156,8 @@ pub struct Terms<'a> {
     pub waivers: &'a Waivers,
     /// What became of verifying; none if nothing was verified.
     pub verified: Option<&'a Verified>,
+    /// How that was fetched; none if it was not fetched here.
+    pub egress: Option<&'a Egress>,
     /// Whether derivations that could not be read are no more than a note.
     pub allow_incomplete: bool,
 }
@@ -224,6 +230,7 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
         expired_waivers,
         unused_waivers,
         verdicts: terms.verified.map(|_| verdicts),
+        egress: terms.egress.cloned(),
         gaps: difference.gaps.clone(),
     }
 }
@@ -235,6 +242,18 @@ impl Gate {
             .iter()
             .filter(|finding| finding.blocks)
             .count()
+    }
+
+    /// How it may pass, where nothing blocks it: what is not known of it is said in the same breath.
+    pub(super) fn passes(&self) -> &'static str {
+        let ok = |verdicts: &BTreeMap<Verdict, usize>| verdicts.contains_key(&Verdict::Ok);
+        match &self.verdicts {
+            _ if !self.gaps.is_empty() => "passed, as far as is known",
+            _ if self.changes.is_empty() => "passed",
+            None => "passed; nothing was fetched",
+            Some(verdicts) if !ok(verdicts) => "passed; nothing was verified",
+            Some(_) => "passed",
+        }
     }
 
     /// The changed ones of which nobody knows whether they can be fetched.

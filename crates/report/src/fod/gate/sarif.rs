@@ -49,6 +49,7 @@ fn described(found: &Found) -> Rule {
     let remedy = format!("{}.", words::sentence(found.remedy));
     Rule {
         short_description: Some(what.as_str().into()),
+        help_uri: Some(found.rule.guide()),
         full_description: Some(format!("{what} {remedy}").into()),
         help: Some(Text::with_markdown(
             format!("{what}\n\n{remedy}"),

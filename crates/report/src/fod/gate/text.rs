@@ -19,8 +19,7 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
     let title = format!("change: {} → {}", line(&gate.base), line(&gate.head));
     let _ = writeln!(out, "{}", paint.heading(&fit(&quiet(&title), width)));
     let verdict = match gate.blocking() {
-        0 if gate.gaps.is_empty() => "passed".to_owned(),
-        0 => "passed, as far as is known".to_owned(),
+        0 => gate.passes().to_owned(),
         blocking => format!("not passed: {}", counted(blocking, "finding", "findings")),
     };
     let _ = writeln!(out, "{verdict}");
@@ -40,6 +39,13 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
                 .collect();
             let _ = writeln!(out, "fetched again: {}", told.join(", "));
         }
+    }
+    if let Some(egress) = &gate.egress {
+        let mut told = egress.sentence();
+        if let Some(evidence) = egress.evidence() {
+            let _ = write!(told, "; written down in {}", quiet(&line(evidence)));
+        }
+        wrap(&mut out, 0, &told, width);
     }
     for found in &gate.findings {
         let level = match (&found.waived, found.level) {

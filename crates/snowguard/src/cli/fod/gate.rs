@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::{FailOn, From};
+use super::{FailOn, From, Through};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -16,7 +16,11 @@ Examples:
 Names, URLs and revisions are of whoever makes the change. In the summary they stand
 in code spans: they can neither add lines to it nor hide any.
 
-Take the waivers from the base and not from the change, which could waive itself.
+Take the waivers, and --policy, from the base and not from the change, which could waive itself.
+
+What blocks by default (--fail-on warning): forgotten hashes, what could not be verified, also
+where only a build could tell, derivations that could not be read, and rules of that level. The
+book's page on the gate has all of them. Where nothing is verified, the report says so.
 
 Exit status: 0 it may pass, 1 something is as --fail-on says, 2 failure.")]
 #[expect(
@@ -39,18 +43,40 @@ pub(crate) struct Gate {
     /// alters and is not in it is a finding
     #[arg(long, value_name = "FILE")]
     pub(crate) verified: Option<Utf8PathBuf>,
-    /// Fetches again what the change adds or alters, and nothing else
+    /// Fetches again what the change adds or alters, and nothing else: through the proxy, each under the
+    /// policy of its derivation
     #[arg(long, conflicts_with = "verified")]
     pub(crate) verify: bool,
+    /// With --verify: fetches directly, and not through the proxy; every report says so
+    #[arg(long, requires = "verify")]
+    pub(crate) direct: bool,
+    #[command(flatten)]
+    pub(crate) through: Through,
     /// With --verify: builds with Nix what nothing less is exact for; without, each such is a warning
     #[arg(long, requires = "verify")]
     pub(crate) build: bool,
+    /// With --build: the store, as Nix's --store takes it; it must have the derivations [default: the
+    /// one that Nix uses]
+    #[arg(long, value_name = "STORE", requires = "build")]
+    pub(crate) build_store: Option<String>,
+    /// With --verify: how many at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) jobs: u16,
+    /// With --verify: how many ask one host at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) per_host: u16,
+    /// With --verify: so many milliseconds between two requests to one host
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub(crate) pace: u64,
+    /// With --verify: how often what fails for now is tried, with longer and longer pauses
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) tries: u32,
     /// With --verify: keeps what was done, so that it is not done again
     #[arg(long, value_name = "FILE|URL", requires = "verify")]
     pub(crate) queue: Option<String>,
-    /// With --verify: hosts of private networks may be asked as well, and proxies of the environment
-    /// are used
-    #[arg(long, requires = "verify")]
+    /// With --direct: hosts of private networks may be asked as well, and proxies of the environment
+    /// are used. The proxy is told by --policy
+    #[arg(long, requires = "direct")]
     pub(crate) allow_private: bool,
     /// With --verify: authorities that are trusted beside the system's, in PEM
     #[arg(long, value_name = "FILE", requires = "verify")]

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 use snowguard_report::fod::Condition;
 
-use super::From;
+use super::{From, Through};
 use crate::cli::attest::Keys;
 
 #[derive(Args)]
@@ -27,7 +27,8 @@ not-fetchable.
 
 A run with --queue does what it was asked for, and nothing else that waits there. What was
 transient is tried again by every run; what needs a builder by one with --build, what was
-denied by one with --allow-private, and what was tls by one with --ca-file.
+denied by one with --allow-private, and what was tls by one with --ca-file. What was
+fetched directly is fetched again where it is to go through the proxy.
 
 Exit status: 0 verified, 1 some have a verdict of --fail-on, 2 failure.")]
 #[expect(
@@ -36,7 +37,8 @@ Exit status: 0 verified, 1 some have a verdict of --fail-on, 2 failure.")]
 )]
 pub(crate) struct Verify {
     /// What to read: .drv files with what they need, a directory or tar of them, JSON of `nix
-    /// derivation show`, a package set with --derivations; - for stdin [default: the running system]
+    /// derivation show`, a package set with --derivations; - for stdin [default with --plan: the
+    /// running system]
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<Utf8PathBuf>,
     #[command(flatten)]
@@ -83,6 +85,12 @@ pub(crate) struct Verify {
     /// `local?root=DIR` is one of its own [default: the one that Nix uses]
     #[arg(long, value_name = "STORE", requires = "build")]
     pub(crate) build_store: Option<String>,
+    /// Fetches through the proxy, each under the policy of its derivation: hosts that its URLs name, and what
+    /// --policy allows
+    #[arg(long, conflicts_with_all = ["plan", "allow_private"])]
+    pub(crate) proxy: bool,
+    #[command(flatten)]
+    pub(crate) through: Through,
     /// Hosts of private networks may be asked as well, and proxies of the environment are used
     #[arg(long)]
     pub(crate) allow_private: bool,

@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use snowguard_report::escape::line;
 
+use crate::cli::fod::Through;
 use crate::cli::fod_build::Build;
 use crate::error::Failure;
 
@@ -34,9 +36,9 @@ const CERTIFICATES: &[&str] = &[
 ];
 
 /// A proxy that serves.
-pub(super) struct Proxy {
+pub(in crate::fod) struct Proxy {
     process: Child,
-    control: BufReader<UnixStream>,
+    control: Line,
 }
 
 impl Proxy {
@@ -52,11 +54,31 @@ impl Proxy {
             .args(["fod-proxy", "--mode", "audit", "--listen", "127.0.0.1:0"])
             .args(["--watch", "evaluation", "--log-level", "error"])
             .args(["--evidence", evidence.as_str()]);
-        Self::spawn(command, daemon, &place.join("evaluation"))
+        Self::spawn(command, daemon, &place.join("evaluation"), None)
+    }
+
+    /// Starts one that this process itself goes through: it holds everything to the policy of its derivation, and
+    /// listens at a port of this machine that the system chooses. What it says goes to a file.
+    pub(in crate::fod) fn serve(
+        daemon: &Path,
+        through: &Through,
+        evidence: &Utf8Path,
+        control: &Utf8Path,
+        log: &Utf8Path,
+    ) -> Result<Self, Failure> {
+        let mut command = Command::new(daemon);
+        command
+            .args(["fod-proxy", "--mode", "tunnel", "--listen", "127.0.0.1:0"])
+            .args(["--evidence", evidence.as_str()])
+            // What a terminal sends to who started it is not meant for it: it ends last, once all is written.
+            .process_group(0);
+        with_policy(&mut command, through.policy.as_deref());
+        command.args(&through.proxy_option);
+        Self::spawn(command, daemon, control, Some(log))
     }
 
     /// Where it listens, and how many requests there were.
-    pub(super) fn status(&mut self) -> Result<(String, u64), Failure> {
+    pub(in crate::fod) fn status(&mut self) -> Result<(String, u64), Failure> {
         let status = self.ask(&json!({"status": {}}))?;
         let address = status["listeners"][0].as_str().unwrap_or_default();
         Ok((
@@ -78,15 +100,21 @@ impl Proxy {
             .args(["fod-proxy", "--inherit", "0", "--mode", args.mode.as_str()])
             .args(["--evidence", evidence.as_str()])
             .stdin(Stdio::from(OwnedFd::from(socket)));
-        let usual = Utf8Path::new(POLICY);
-        if let Some(policy) = args.policy.as_deref().or(usual.exists().then_some(usual)) {
-            command.args(["--policy", policy.as_str()]);
-        }
+        with_policy(&mut command, args.policy.as_deref());
         command.args(&args.proxy_option);
-        Self::spawn(command, daemon, &place.join("control"))
+        Self::spawn(command, daemon, &place.join("control"), None)
     }
 
-    fn spawn(mut command: Command, daemon: &Path, control: &Utf8Path) -> Result<Self, Failure> {
+    fn spawn(
+        mut command: Command,
+        daemon: &Path,
+        control: &Utf8Path,
+        log: Option<&Utf8Path>,
+    ) -> Result<Self, Failure> {
+        if let Some(log) = log {
+            let file = std::fs::File::create(log);
+            command.stderr(file.map_err(|source| Failure::cannot_write(log, source))?);
+        }
         let process = command
             .args(["--control", control.as_str()])
             // Whatever ends this process ends that one too.
@@ -113,14 +141,18 @@ impl Proxy {
                 }
             }
             if let Ok(Some(status)) = process.try_wait() {
-                return Err(Failure::message(format!("the proxy has ended ({status})"))
-                    .hint("what it says about it stands above"));
+                let failure = Failure::message(format!("the proxy has ended ({status})"));
+                let said = log.and_then(|log| std::fs::read_to_string(log).ok());
+                return Err(match said {
+                    Some(said) => failure.hint(format!("it said: {}", line(said.trim()))),
+                    None => failure.hint("what it says about it stands above"),
+                });
             }
             std::thread::sleep(TICK);
         };
         let mut proxy = Self {
             process,
-            control: BufReader::new(stream),
+            control: Line(BufReader::new(stream)),
         };
         proxy.ask(&json!({"status": {}}))?;
         Ok(proxy)
@@ -191,9 +223,33 @@ impl Proxy {
     }
 
     fn ask(&mut self, request: &Value) -> Result<Value, Failure> {
+        self.control.ask(request)
+    }
+}
+
+/// The exceptions that are named, else the usual ones if they are there.
+fn with_policy(command: &mut Command, named: Option<&Utf8Path>) {
+    let usual = Utf8Path::new(POLICY);
+    if let Some(policy) = named.or(usual.exists().then_some(usual)) {
+        command.args(["--policy", policy.as_str()]);
+    }
+}
+
+/// A connection by which a proxy is spoken to.
+pub(in crate::fod) struct Line(BufReader<UnixStream>);
+
+impl Line {
+    pub(in crate::fod) fn open(path: &Utf8Path) -> Result<Self, Failure> {
+        let stream = UnixStream::connect(path).map_err(|source| {
+            Failure::new(anyhow::Error::new(source).context("cannot speak with the proxy"))
+        })?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    pub(in crate::fod) fn ask(&mut self, request: &Value) -> Result<Value, Failure> {
         let mut text = String::new();
-        let asked = writeln!(self.control.get_mut(), "{request}")
-            .and_then(|()| self.control.read_line(&mut text));
+        let asked =
+            writeln!(self.0.get_mut(), "{request}").and_then(|()| self.0.read_line(&mut text));
         asked.map_err(|source| {
             Failure::new(anyhow::Error::new(source).context("cannot speak with the proxy"))
         })?;

@@ -1,0 +1,173 @@
+//! Out through the proxy: what `fod gate --verify` and `fod verify --proxy` fetch. Each derivation has a token of its
+//! own while it is fetched, and reaches what its policy allows; TLS is carried as it is, since our client, and not
+//! the fetcher's, looks at certificates.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use snowguard_fod::policy::Described;
+use snowguard_http::Egress as Pass;
+use snowguard_refetch::{Denied, Guard, Halt};
+use snowguard_report::escape::line;
+use snowguard_report::fod::Egress as Told;
+
+use super::build::program;
+use super::build::proxy::{Line, Proxy};
+use crate::cli::fod::Through;
+use crate::error::Failure;
+
+/// So many speak with the proxy at once: it takes no more than 64.
+const MOST_LINES: usize = 48;
+
+/// A proxy that serves, and what came of it so far. It ends when this is dropped.
+pub(super) struct Egress {
+    address: SocketAddr,
+    path: Utf8PathBuf,
+    lines: Mutex<Lines>,
+    is_free: Condvar,
+    totals: Mutex<Totals>,
+    evidence: Option<Utf8PathBuf>,
+    _proxy: Proxy,
+    _place: tempfile::TempDir,
+}
+
+/// Connections to the proxy: those that nobody uses, and how many are in use.
+#[derive(Default)]
+struct Lines {
+    free: Vec<Line>,
+    used: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    requests: u64,
+    denied: u64,
+    received: u64,
+}
+
+impl Egress {
+    /// Starts the proxy. An error if it cannot be started: nothing has been fetched then.
+    pub(super) fn start(through: &Through) -> Result<Self, Failure> {
+        let place = tempfile::Builder::new()
+            .prefix("snowguard-fod-")
+            .tempdir()
+            .map_err(|source| {
+                Failure::new(anyhow::Error::new(source).context("cannot make a directory"))
+            })?;
+        let at = Utf8Path::from_path(place.path())
+            .ok_or_else(|| Failure::message("the directory for a while is no text"))?;
+        let daemon = program(through.daemon.as_deref(), "snowguardd")?;
+        let aside = at.join("evidence.jsonl");
+        let log = at.join("log");
+        let evidence = through.evidence.as_deref().unwrap_or(&aside);
+        let path = at.join("control");
+        let mut proxy = Proxy::serve(&daemon, through, evidence, &path, &log)?;
+        let (address, _) = proxy.status()?;
+        Ok(Self {
+            address: address
+                .parse()
+                .map_err(|_| Failure::message("the proxy does not say where it listens"))?,
+            path,
+            lines: Mutex::default(),
+            is_free: Condvar::new(),
+            totals: Mutex::default(),
+            evidence: through.evidence.clone(),
+            _proxy: proxy,
+            _place: place,
+        })
+    }
+
+    /// What came of it.
+    pub(super) fn told(&self, builds: bool) -> Told {
+        let totals = *lock(&self.totals);
+        Told::Proxy {
+            requests: totals.requests,
+            denied: totals.denied,
+            received: totals.received,
+            builds,
+            evidence: self.evidence.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn ask(&self, request: &Value) -> Result<Value, Halt> {
+        let halt = |failure: &Failure| Halt::Network(failure.text());
+        let mut lines = lock(&self.lines);
+        while lines.used >= MOST_LINES {
+            lines = self
+                .is_free
+                .wait(lines)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        lines.used += 1;
+        let free = lines.free.pop();
+        drop(lines);
+        let mut kept = None;
+        let answer = free
+            .map_or_else(|| Line::open(&self.path), Ok)
+            .and_then(|mut line| {
+                let answer = line.ask(request);
+                kept = Some(line);
+                answer
+            });
+        let mut lines = lock(&self.lines);
+        lines.used -= 1;
+        // One that failed may have an answer to come.
+        lines.free.extend(kept.filter(|_| answer.is_ok()));
+        drop(lines);
+        self.is_free.notify_one();
+        answer.map_err(|failure| halt(&failure))
+    }
+}
+
+impl Guard for Egress {
+    fn open(&self, described: &Described) -> Result<Pass, Halt> {
+        let answer = self.ask(&json!({"admit": {"described": described}}))?;
+        let token = answer["token"]
+            .as_str()
+            .ok_or_else(|| Halt::Network("the proxy gave no token".to_owned()))?;
+        Ok(Pass {
+            address: self.address,
+            token: token.to_owned(),
+        })
+    }
+
+    fn close(&self, pass: &Pass) -> Result<Vec<Denied>, Halt> {
+        let answer = self.ask(&json!({"end": {"token": pass.token}}))?;
+        let mut totals = lock(&self.totals);
+        for verdict in answer["verdicts"].as_array().into_iter().flatten() {
+            let count = |key: &str| verdict[key].as_u64().unwrap_or(0);
+            totals.requests += count("requests");
+            totals.denied += count("denied");
+            totals.received += count("received");
+        }
+        drop(totals);
+        let all = answer["denials"].as_array().into_iter().flatten();
+        Ok(all.map(denied).collect())
+    }
+}
+
+/// A request that was denied, in one line.
+fn denied(told: &Value) -> Denied {
+    let text = |key: &str| told[key].as_str().unwrap_or_default();
+    let (why, remedy) = match text("detail").split_once("\nhint: ") {
+        Some((why, remedy)) => (why, format!("; {remedy}")),
+        None => (text("detail"), String::new()),
+    };
+    Denied {
+        host: text("host").to_owned(),
+        detail: line(&format!("the proxy denied it: {why}{remedy}")).into_owned(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Egress({})", self.address)
+    }
+}

@@ -1,0 +1,432 @@
+//! `snowguard fod gate --verify` and `fod verify --proxy`: with the real proxy, the real Nix, Git, and servers on
+//! loopback. These are private addresses, so that each derivation that may reach one has an exception for it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use snowguard_testkit::nix::{Nix, NixStore};
+use snowguard_testkit::web::{Fault, Web};
+
+const BODY: &str = "what it should be\n";
+
+struct Place {
+    base: NixStore,
+    head: NixStore,
+    http: Web,
+    tls: Web,
+    /// One that no derivation names.
+    other: Web,
+}
+
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    #[track_caller]
+    fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    fn document(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+fn git(at: &Path, args: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
+        .args(args)
+        .current_dir(at)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A repository of one commit with one file, served as files; the commit.
+fn repository(scratch: &Path, web: &Web) -> String {
+    let git = |args: &[&str]| git(&scratch.join("work"), args);
+    std::fs::create_dir_all(scratch.join("work")).unwrap();
+    std::fs::write(scratch.join("work/file"), BODY).unwrap();
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "x"]);
+    git(&["clone", "--quiet", "--bare", ".", "../repo.git"]);
+    git(&["--git-dir=../repo.git", "update-server-info"]);
+    let mut left = vec![scratch.join("repo.git")];
+    while let Some(at) = left.pop() {
+        for entry in std::fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.strip_prefix(scratch).unwrap().to_str().unwrap();
+                web.put(&format!("/{name}"), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    git(&["rev-parse", "HEAD"])
+}
+
+impl Place {
+    fn new() -> Self {
+        let store = || Nix::find().unwrap().store_at("nix/store").unwrap();
+        let (base, head) = (store(), store());
+        let (http, tls) = (Web::start().unwrap(), Web::start_tls().unwrap());
+        let other = Web::start().unwrap();
+        http.put("/gnu/mirrored", BODY);
+        tls.put("/file", BODY);
+        other.put("/secret", "the password");
+        for (path, to) in [
+            ("/moved", tls.url("/file")),
+            ("/inwards", other.url("/secret")),
+            ("/elsewhere", "https://elsewhere.example/x".to_owned()),
+        ] {
+            http.fail_always(path, Fault::Redirect(to));
+        }
+        let commit = repository(head.scratch(), &http);
+        let place = Self {
+            base,
+            head,
+            http,
+            tls,
+            other,
+        };
+        let urls = [
+            ("good", place.tls.url("/file")),
+            ("moved", place.http.url("/moved")),
+            ("inwards", place.http.url("/inwards")),
+            ("elsewhere", place.http.url("/elsewhere")),
+            // Its own host, by a name that leads into a private network.
+            ("inside", "http://inside.example/x".to_owned()),
+        ];
+        let mut all = String::new();
+        for (name, url) in &urls {
+            let _ = writeln!(all, "(fixed \"{name}\" \"{url}\")");
+        }
+        let expression = format!(
+            r#"
+            let
+              drv = name: args: derivation ({{ inherit name; system = "x86_64-linux"; builder = "/bin/sh"; }} // args);
+              hash = {{
+                outputHash = builtins.hashString "sha256" (builtins.fromJSON ''{body}'');
+                outputHashAlgo = "sha256"; outputHashMode = "flat";
+              }};
+              fixed = name: url: drv name ({{ builder = "builtin:fetchurl"; inherit url; }} // hash);
+              fetcher.args = [ "-e" (builtins.toFile "builder.sh" "") ];
+              list = drv "mirrors-list" {{ gnu = "{mirror}"; }};
+            in [
+              {all}
+              (drv "mirrored" ({{ urls = [ "mirror://gnu/mirrored" ]; mirrorsFile = list; }} // fetcher // hash))
+              (drv "repository" (fetcher // {{
+                tool = drv "git-2.51.0" {{ }}; url = "{git}"; rev = "{commit}"; outputHashMode = "recursive";
+                outputHash = builtins.hashFile "sha256" (builtins.toFile "x" "x"); outputHashAlgo = "sha256";
+              }}))
+            ]
+            "#,
+            body = serde_json::to_string(BODY).unwrap(),
+            mirror = place.http.url("/gnu/"),
+            git = place.http.url("/repo.git"),
+        );
+        place
+            .base
+            .instantiate(
+                "derivation { name = \"x\"; system = \"x\"; builder = \"/x\"; }",
+                &[],
+            )
+            .unwrap();
+        place.head.instantiate(&expression, &[]).unwrap();
+        place.write_policy();
+        place
+    }
+
+    /// Each may reach the two servers that are named, and no more.
+    fn write_policy(&self) {
+        let hosts = [&self.http, &self.tls].map(|web| {
+            let base = web.base();
+            base.split_once("://").unwrap().1.to_owned()
+        });
+        let changes = self
+            .gate(&["--format", "json", "--fail-on", "never"])
+            .document();
+        let mut policy = String::new();
+        for change in changes["changes"].as_array().unwrap() {
+            if change["name"] == "inside" {
+                continue;
+            }
+            let _ = write!(
+                policy,
+                "[[exception]]\noutput = {}\nhosts = [\"{}\", \"{}\"]\nprotocols = [\"http\", \"https\"]\n\
+                 private = true\nreason = \"the servers of this test\"\nexpires = 2999-01-01\n\n",
+                change["output"], hosts[0], hosts[1],
+            );
+        }
+        self.head.write("policy.toml", policy).unwrap();
+        self.head
+            .write("tls.pem", self.tls.authority().unwrap())
+            .unwrap();
+    }
+
+    fn snowguard(&self, args: &[&str]) -> Run {
+        let daemon = Path::new(env!("CARGO_BIN_EXE_snowguardd"));
+        let output = Command::new(daemon.with_file_name("snowguard"))
+            .args(args)
+            .current_dir(self.head.scratch())
+            .env("HOME", self.head.scratch())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn gate(&self, more: &[&str]) -> Run {
+        let of = |store: &NixStore| store.dir().to_str().unwrap().to_owned();
+        let (base, head) = (of(&self.base), of(&self.head));
+        self.snowguard(&[&["fod", "gate", &base, &head][..], more].concat())
+    }
+
+    /// With what all runs through the proxy need here.
+    fn verify(&self, more: &[&str]) -> Run {
+        let daemon = env!("CARGO_BIN_EXE_snowguardd");
+        let all = [
+            "--verify",
+            "--daemon",
+            daemon,
+            "--policy",
+            "policy.toml",
+            "--ca-file",
+            "tls.pem",
+            "--proxy-option",
+            "--resolve",
+            "--proxy-option",
+            "inside.example=10.0.0.1",
+            "--tries",
+            "1",
+        ];
+        self.gate(&[&all[..], more].concat())
+    }
+
+    /// How often anything was asked.
+    fn asked(&self) -> usize {
+        [&self.http, &self.tls, &self.other]
+            .map(|web| web.seen().len())
+            .iter()
+            .sum()
+    }
+}
+
+/// What is said of each by its verdict.
+fn verdicts(document: &Value) -> Vec<(String, String)> {
+    let changes = document["changes"].as_array().unwrap().iter();
+    let word = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+    let mut all: Vec<_> = changes
+        .map(|change| (word(&change["name"]), word(&change["verdict"])))
+        .collect();
+    all.sort();
+    all
+}
+
+fn told<'d>(document: &'d Value, name: &str) -> &'d str {
+    let findings = document["findings"].as_array().unwrap();
+    let one = findings
+        .iter()
+        .find(|found| found["name"] == name && found["rule"] == "denied");
+    one.unwrap()["detail"].as_str().unwrap()
+}
+
+#[test]
+fn each_is_fetched_under_its_own_policy() {
+    let place = Place::new();
+    let more = [
+        "--evidence",
+        "evidence.jsonl",
+        "--summary",
+        "s.md",
+        "--format",
+        "json",
+    ];
+    let run = place.verify(&more);
+    let document = run.exits(1).document();
+    let expected = [
+        ("elsewhere", "denied"),
+        ("good", "ok"),
+        ("inside", "denied"),
+        ("inwards", "denied"),
+        ("mirrored", "ok"),
+        ("moved", "ok"),
+        ("repository", "mismatch"),
+    ];
+    let expected = expected.map(|(name, verdict)| (name.to_owned(), verdict.to_owned()));
+    assert_eq!(verdicts(&document), expected, "{document:#}");
+    // Where it led, and what to do; and nobody was asked there.
+    for (name, host) in [
+        (
+            "elsewhere",
+            "elsewhere.example: the proxy denied it: nothing that it says names that host; ",
+        ),
+        (
+            "inwards",
+            "127.0.0.1: the proxy denied it: the host is allowed at another port only; ",
+        ),
+        (
+            "inside",
+            "inside.example: the proxy denied it: 10.0.0.1 is not an address of the public network; ",
+        ),
+    ] {
+        assert!(
+            told(&document, name).starts_with(host),
+            "{}",
+            told(&document, name)
+        );
+    }
+    assert_eq!(place.other.seen().len(), 0);
+    assert_eq!(document["egress"]["through"], "proxy");
+    assert_eq!(document["egress"]["denied"], 3);
+    let read = |name: &str| std::fs::read_to_string(place.head.scratch().join(name)).unwrap();
+    let lines: Vec<Value> = read("evidence.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let denied = lines.iter().filter(|line| line["verdict"] == "denied");
+    let mut hosts: Vec<&str> = denied.map(|line| line["host"].as_str().unwrap()).collect();
+    hosts.sort_unstable();
+    assert_eq!(hosts, ["127.0.0.1", "elsewhere.example", "inside.example"]);
+    // Each request is of the one derivation whose token it had.
+    let requests = lines.iter().filter(|line| line["kind"] == "request");
+    for line in requests {
+        assert_eq!(line["attributed"], "token", "{line}");
+        assert_eq!(line["derivations"].as_array().unwrap().len(), 1, "{line}");
+    }
+    let summary = read("s.md");
+    assert!(
+        summary.contains("- Fetched through the proxy, each under the policy of its derivation: "),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("3 denied") && summary.contains("`evidence.jsonl`"),
+        "{summary}"
+    );
+    // Nothing of the token gets out.
+    assert!(!run.stderr.contains("@127.0.0.1") && !summary.contains("@127.0.0.1"));
+}
+
+#[test]
+fn without_a_proxy_nothing_is_fetched() {
+    let place = Place::new();
+    place.asked();
+    place
+        .head
+        .write("bad.toml", "[[exception]]\nhosts = 1\n")
+        .unwrap();
+    for (more, what) in [
+        (
+            &[
+                "--policy",
+                "bad.toml",
+                "--daemon",
+                env!("CARGO_BIN_EXE_snowguardd"),
+            ][..],
+            "bad.toml",
+        ),
+        (&["--daemon", "nowhere"], "cannot start the proxy, nowhere"),
+    ] {
+        let run = place.gate(&[&["--verify"], more].concat());
+        run.exits(2);
+        assert!(
+            run.stderr.contains(what) && run.stderr.contains("--direct"),
+            "{}",
+            run.stderr
+        );
+    }
+    let run = place.gate(&["--verify", "--direct", "--policy", "policy.toml"]);
+    assert!(
+        run.exits(2).stderr.contains("which is not used"),
+        "{}",
+        run.stderr
+    );
+    place.gate(&["--verify", "--allow-private"]).exits(2);
+    assert_eq!(place.asked(), 0);
+    // Who wants it so gets it so, and everybody is told.
+    let run = place.gate(&[
+        "--verify",
+        "--direct",
+        "--allow-private",
+        "--ca-file",
+        "tls.pem",
+        "--tries",
+        "1",
+        "--format",
+        "markdown",
+    ]);
+    let told = &run.exits(1).stdout;
+    assert!(
+        told.contains("- Fetched directly and not through the proxy: "),
+        "{told}"
+    );
+    assert!(!place.other.seen().is_empty());
+}
+
+#[test]
+fn what_was_fetched_directly_is_fetched_again_through_the_proxy() {
+    let place = Place::new();
+    let queue = ["--queue", "fods.db", "--format", "json"];
+    let direct = [
+        "--tries",
+        "1",
+        "--verify",
+        "--direct",
+        "--allow-private",
+        "--ca-file",
+        "tls.pem",
+    ];
+    place.gate(&[&direct[..], &queue].concat()).exits(1);
+    place.asked();
+    let document = place.verify(&queue).exits(1).document();
+    assert!(verdicts(&document).contains(&("inwards".to_owned(), "denied".to_owned())));
+    assert!(place.asked() > 4);
+    // What is settled is not asked again; what was denied is, since exceptions come and go.
+    let document = place.verify(&queue).exits(1).document();
+    assert_eq!(document["egress"]["denied"], 3);
+    assert_eq!(place.tls.seen().len(), 0);
+}
+
+#[test]
+fn verify_goes_through_the_proxy_where_it_is_asked_to() {
+    let place = Place::new();
+    let head = place.head.dir().to_str().unwrap();
+    let args = [
+        "fod",
+        "verify",
+        head,
+        "--format",
+        "json",
+        "--proxy",
+        "--policy",
+        "policy.toml",
+        "--ca-file",
+        "tls.pem",
+        "--daemon",
+        env!("CARGO_BIN_EXE_snowguardd"),
+        "--where",
+        "name=good,moved,inwards",
+    ];
+    let document = place.snowguard(&args).exits(1).document();
+    assert_eq!(
+        document["verdicts"],
+        serde_json::json!({"ok": 2, "denied": 1})
+    );
+    assert_eq!(document["egress"]["through"], "proxy");
+    assert_eq!(place.other.seen().len(), 0);
+}
