@@ -127,7 +127,7 @@ impl fmt::Display for Because {
             Self::Builder => f.write_str("its builder"),
             Self::Attribute(name) => write!(f, "its attribute `{name}`"),
             Self::Input => f.write_str("the tool is among its inputs"),
-            Self::Stranger => f.write_str("a tool that is not known is among its inputs"),
+            Self::Stranger => f.write_str("something that is not known is among its inputs"),
             Self::NoTool => f.write_str("no tool that fetches is among its inputs"),
             Self::Told => f.write_str("whoever read it"),
         }
@@ -157,12 +157,20 @@ const fn known(
     }
 }
 
-/// In the order in which they decide: what calls others stands before these. `go mod download` has
-/// Git beside it, and a package manager may have `curl`.
+/// In the order in which they decide: what calls others stands before these. Bazel and what builds Java call the
+/// package managers of other languages, `go mod download` has Git beside it, and a package manager may have `curl`.
 ///
 /// Virtual machines of Java look for a proxy in properties, not in the environment; `cvs`, `bzr`
 /// and `svn` over their own protocols use none.
 const TOOLS: &[Known] = &[
+    known(&["bazel"], "bazel", Class::Vendor, false),
+    known(&["apache-maven", "maven"], "maven", Class::Vendor, false),
+    known(&["gradle"], "gradle", Class::Vendor, false),
+    known(&["sbt"], "sbt", Class::Vendor, false),
+    known(&["coursier"], "coursier", Class::Vendor, false),
+    known(&["leiningen"], "leiningen", Class::Vendor, false),
+    known(&["mill"], "mill", Class::Vendor, false),
+    known(&["scala-cli"], "scala-cli", Class::Vendor, false),
     known(
         &[
             "fetch-cargo-vendor-util",
@@ -200,14 +208,6 @@ const TOOLS: &[Known] = &[
         Class::Vendor,
         true,
     ),
-    known(&["apache-maven", "maven"], "maven", Class::Vendor, false),
-    known(&["gradle"], "gradle", Class::Vendor, false),
-    known(&["sbt"], "sbt", Class::Vendor, false),
-    known(&["coursier"], "coursier", Class::Vendor, false),
-    known(&["leiningen"], "leiningen", Class::Vendor, false),
-    known(&["mill"], "mill", Class::Vendor, false),
-    known(&["scala-cli"], "scala-cli", Class::Vendor, false),
-    known(&["bazel"], "bazel", Class::Vendor, false),
     known(
         &["composer", "php-composer", "composer-local-repo-plugin"],
         "composer",
@@ -348,7 +348,7 @@ fn is_manual(drv: &Derivation, inputs: &[&str]) -> bool {
 
 /// What unpacks and writes, and has no network of its own. Everything else may fetch: a fixed output has
 /// the network whether it asks for a proxy or not.
-const HARMLESS: [&str; 28] = [
+const HARMLESS: [&str; 32] = [
     "bash",
     "bash-interactive",
     "stdenv-linux",
@@ -374,20 +374,31 @@ const HARMLESS: [&str; 28] = [
     "zip",
     "p7zip",
     "cpio",
+    "cabextract",
+    "dpkg",
+    "mkfontscale",
+    "bdftopcf",
     "file",
     "which",
     "source",
 ];
 
 /// Whether something among the inputs is only unpacked with or unpacked: a tool of these, a script, an
-/// archive, a patch, or a hook.
+/// archive, a patch, a hook, a font, or what another system would install.
 fn is_harmless(name: &str) -> bool {
     const ENDS: [&str; 18] = [
         ".sh", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz", ".zip", ".7z", ".gz", ".xz",
         ".bz2", ".zst", ".lz", ".lzma", ".Z", ".patch", ".diff",
     ];
-    HARMLESS.contains(&name) || name == MESSAGE || ENDS.iter().any(|end| name.ends_with(end))
+    let mut ends = ENDS.iter().chain(&DATA);
+    HARMLESS.contains(&name) || name == MESSAGE || ends.any(|end| name.ends_with(end))
 }
+
+/// Endings of fonts, of texts, and of what another system would install.
+const DATA: [&str; 14] = [
+    ".ttf", ".ttc", ".otf", ".txt", ".htm", ".html", ".pdf", ".conf", ".exe", ".msi", ".cab",
+    ".dmg", ".deb", ".rpm",
+];
 
 /// The name of a store path without its version: `curl` of `/nix/store/…-curl-8.1-dev`.
 fn package_of(path: &str) -> Option<&str> {
@@ -396,13 +407,14 @@ fn package_of(path: &str) -> Option<&str> {
     Some(without_version(name))
 }
 
-/// `git-minimal` of `git-minimal-2.51.0`, as Nix splits names. What is an archive is no tool: it keeps
-/// its name as a whole.
+/// `git-minimal` of `git-minimal-2.51.0`, as Nix splits names. What is an archive or a
+/// font is no tool: it keeps its name as a whole.
 pub(crate) fn without_version(name: &str) -> &str {
     let (package, version) = parse_drv_name(name);
     let is_archive = version.contains(".tar.")
         || [".tgz", ".zip", ".crate", ".gz", ".xz", ".bz2", ".patch"]
             .iter()
+            .chain(&DATA)
             .any(|end| version.ends_with(end));
     // What Python packages is called by it.
     let is_version = |c: char| c.is_ascii_digit() || c == '.';

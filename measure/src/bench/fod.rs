@@ -1,7 +1,7 @@
 //! Fixed-output derivations: listing those of a whole package set, written out as a store has them, and
 //! what knowing how things are fetched costs an ordinary scan.
 //!
-//! It fails unless the counts by class, hash and mode are those that are counted here in the data
+//! It fails unless the counts by class, tool, hash and mode are those that are counted here in the data
 //! itself, by other code and other rules.
 
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub(super) struct Listed {
     list: Times,
     /// All rows as JSON lines.
     jsonl: Times,
-    /// By class, algorithm and mode, as listed and as counted in the data.
+    /// By class, tool, algorithm and mode, as listed and as counted in the data.
     counts: Vec<Count>,
     scan: OfScan,
     verify: fod_verify::Verified,
@@ -101,7 +101,7 @@ pub(super) fn measure(args: &Args) -> Result<Listed> {
     say("counting");
     let counts = counted(&mut command(&[
         "--count-by",
-        "class,algo,mode",
+        "class,tool,algo,mode",
         "--format",
         "json",
     ]))?;
@@ -217,7 +217,7 @@ fn counted(command: &mut Command) -> Result<Vec<Count>> {
     serde_json::from_slice(&output.stdout).context("snowguard fod list prints something else")
 }
 
-/// Class, algorithm and mode of a fixed-output derivation of the data set; none for any other.
+/// Class, tool, algorithm and mode of a fixed-output derivation of the data set; none for any other.
 ///
 /// The classes are told by the names of what it is built with, and by nothing else than what its
 /// fetchers set: not by the code that is measured.
@@ -239,67 +239,85 @@ fn kind_of(fact: &Value) -> Option<Vec<String>> {
         .chain(sources)
         .filter_map(name_of)
         .collect();
-    let class = if text(fact, "builder").starts_with("builtin:") {
-        "builtin"
-    } else if names.contains(&"restrict-message") {
-        "manual"
-    } else if !text(env, "urls").trim().is_empty() {
-        "curl"
-    } else if has(&names, &PACKAGE_MANAGERS) {
-        "vendor"
-    } else if has(&names, &OTHER_SYSTEMS) {
-        "vcs"
-    } else if has(&names, &["git", "nix-prefetch-git"]) {
-        "git"
-    } else if has(&names, &["curl", "wget"]) {
-        "curl"
-    } else if names.iter().all(|name| is_unpacked(name)) {
-        "nothing"
-    } else {
-        "unknown"
+    let one_of = |tools: &[(&'static str, &'static str)]| {
+        let found = tools.iter().find(|(package, _)| has(&names, &[*package]));
+        found.map(|(_, tool)| *tool)
     };
-    Some([class, algo, mode].map(str::to_owned).into())
+    let (class, tool) = if text(fact, "builder").starts_with("builtin:") {
+        ("builtin", "builtin:fetchurl")
+    } else if names.contains(&"restrict-message") {
+        ("manual", "")
+    } else if !text(env, "urls").trim().is_empty() {
+        ("curl", "curl")
+    } else if let Some(tool) = one_of(&PACKAGE_MANAGERS) {
+        ("vendor", tool)
+    } else if let Some(tool) = one_of(&OTHER_SYSTEMS) {
+        ("vcs", tool)
+    } else if has(&names, &["git", "nix-prefetch-git"]) {
+        ("git", "git")
+    } else if let Some(tool) = one_of(&[("wget", "wget"), ("curl", "curl")]) {
+        ("curl", tool)
+    } else if names.iter().all(|name| is_unpacked(name)) {
+        ("nothing", "")
+    } else {
+        ("unknown", "")
+    };
+    Some([class, tool, algo, mode].map(str::to_owned).into())
 }
 
-/// What fetches for a language in the data set.
-const PACKAGE_MANAGERS: [&str; 18] = [
-    "apache-maven",
-    "bazel",
-    "cargo",
-    "cargo-vendor-normalise",
-    "chicken",
-    "composer",
-    "coursier",
-    "dotnet-sdk",
-    "elixir",
-    "go",
-    "gradle",
-    "leiningen",
-    "mix",
-    "node_bower2nix",
-    "npm",
-    "rebar3",
-    "sbt",
-    "yarn",
+/// What fetches for a language in the data set, and what it is called in the list. What builds with others of
+/// them stands before these: Bazel has Go beside it.
+const PACKAGE_MANAGERS: [(&str, &str); 19] = [
+    ("bazel", "bazel"),
+    ("gradle", "gradle"),
+    ("sbt", "sbt"),
+    ("apache-maven", "maven"),
+    ("coursier", "coursier"),
+    ("leiningen", "leiningen"),
+    ("cargo", "cargo"),
+    ("cargo-vendor-normalise", "cargo"),
+    ("fetch-cargo-vendor-util", "cargo"),
+    ("go", "go"),
+    ("npm", "npm"),
+    ("yarn", "yarn"),
+    ("node_bower2nix", "bower"),
+    ("composer", "composer"),
+    ("dotnet-sdk", "nuget"),
+    ("mix", "hex"),
+    ("rebar3", "hex"),
+    ("elixir", "hex"),
+    ("chicken", "chicken"),
 ];
 
 /// Version control systems in it, but for Git. `git-repo` is one of them: it fetches many at once.
-const OTHER_SYSTEMS: [&str; 8] = [
-    "breezy",
-    "cvs",
-    "darcs",
-    "fossil",
-    "git-repo",
-    "mercurial",
-    "monotone",
-    "subversion",
+const OTHER_SYSTEMS: [(&str, &str); 8] = [
+    ("git-repo", "repo"),
+    ("mercurial", "hg"),
+    ("breezy", "bzr"),
+    ("cvs", "cvs"),
+    ("darcs", "darcs"),
+    ("fossil", "fossil"),
+    ("monotone", "mtn"),
+    ("subversion", "svn"),
 ];
 
 /// What only unpacks something, in the data set, or is unpacked: all else may fetch.
 fn is_unpacked(name: &str) -> bool {
-    const FILES: [&str; 4] = [".sh", ".xz", ".gz", ".zip"];
-    FILES.iter().any(|end| name.ends_with(end))
-        || has(&[name], &["bash", "source", "stdenv-linux", "unzip"])
+    const FILES: [&str; 13] = [
+        ".sh", ".xz", ".gz", ".zip", ".tgz", ".otf", ".ttf", ".exe", ".deb", ".cab", ".txt",
+        ".htm", ".conf",
+    ];
+    const TOOLS: [&str; 8] = [
+        "bash",
+        "source",
+        "stdenv-linux",
+        "unzip",
+        "cabextract",
+        "dpkg",
+        "mkfontscale",
+        "bdftopcf",
+    ];
+    FILES.iter().any(|end| name.ends_with(end)) || has(&[name], &TOOLS)
 }
 
 /// Whether one of the tools is among the names: `git-2.27.0`, `python3.8-breezy-3.0`; not what is an
@@ -436,10 +454,15 @@ mod tests {
             "env": { "urls": "https://x.org/x.tgz" },
         });
         let kind = |fact: &Value| kind_of(fact).map(|kind| kind.join(" "));
-        assert_eq!(kind(&fact).as_deref(), Some("curl sha256 nar"));
+        assert_eq!(kind(&fact).as_deref(), Some("curl curl sha256 nar"));
         fact["env"] = json!({});
-        assert_eq!(kind(&fact).as_deref(), Some("git sha256 nar"));
-        for (input, class) in [("x-1.tar.xz", "nothing"), ("python3-3.8", "unknown")] {
+        assert_eq!(kind(&fact).as_deref(), Some("git git sha256 nar"));
+        for (input, class) in [
+            ("x-1.tar.xz", "nothing "),
+            ("x-1.ttf", "nothing "),
+            ("python3-3.8", "unknown "),
+            ("python3.8-mercurial-5.4", "vcs hg"),
+        ] {
             let path = format!("/nix/store/91nazxhnmv39p5p128znvfnh5nmlmfhh-{input}.drv");
             fact["inputDrvs"][0][0] = json!(path);
             assert_eq!(kind(&fact), Some(format!("{class} sha256 nar")));
