@@ -5,8 +5,10 @@ use snowguard_store::{ContentAddress, Derivation, HashAlgo, Output, StoreDir};
 
 use crate::asked;
 use crate::class::{self, Class, Tool};
-use crate::place::{Place, Reference, Scheme};
+use crate::mirrors::Mirrors;
+use crate::place::{Place, Scheme};
 use crate::plan::Plan;
+use crate::reference::{self, Reference};
 
 /// So many URLs of one are kept; `fetchurl` tries them in turn.
 const MOST_URLS: usize = 64;
@@ -25,7 +27,8 @@ pub struct Fod {
     /// The URLs as they are written; those of mirrors are not resolved. Where others are given up on, the
     /// next is tried.
     pub urls: Vec<Box<str>>,
-    /// The revision that it asks for: a commit, a tag, a branch.
+    /// The revision that it asks for: a commit, a tag, a branch. Where files are fetched it is told only if it
+    /// stands in an address: nobody else reads it.
     pub rev: Option<Box<str>>,
     /// What it fetches for, where it names no URL: the store paths of its sources.
     pub sources: Vec<Box<str>>,
@@ -57,6 +60,9 @@ pub enum After {
 }
 
 impl After {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nothing, Self::Unpack, Self::Other];
+
     /// The word of interfaces.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -98,6 +104,9 @@ pub enum Proxy {
 }
 
 impl Proxy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Yes, Self::Daemon, Self::No, Self::NotNeeded];
+
     /// The word of interfaces.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,6 +127,9 @@ pub enum Tls {
     Off,
     /// No URL has TLS.
     Without,
+    /// Nix fetches, and its version decides: since 2.18.8 and 2.24.8 it checks what `builtin:fetchurl` speaks to
+    /// (CVE-2024-47174), and did not before.
+    Daemon,
     /// It is not told.
     Unknown,
     /// There is nothing to check.
@@ -125,12 +137,23 @@ pub enum Tls {
 }
 
 impl Tls {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Verified,
+        Self::Off,
+        Self::Without,
+        Self::Daemon,
+        Self::Unknown,
+        Self::NotNeeded,
+    ];
+
     /// The word of interfaces.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Verified => "verified",
             Self::Off => "off",
             Self::Without => "without",
+            Self::Daemon => "daemon",
             Self::Unknown => "unknown",
             Self::NotNeeded => "not-needed",
         }
@@ -159,6 +182,8 @@ impl Fod {
         }
         let text = |name| text(attrs, name);
         let rev = text("rev").or_else(|| text("tag").filter(|_| tool.class == Class::Git));
+        let rev =
+            rev.filter(|rev| !fetches_files(tool) || urls.iter().any(|url| url.contains(&**rev)));
         let mut sources = Vec::new();
         if urls.is_empty() {
             for name in ["src", "srcs"] {
@@ -210,17 +235,63 @@ impl Fod {
         self.urls.first().map(|url| Place::of(url))
     }
 
-    /// What stays the same where it is fetched again: of its URLs the one that moves the most.
-    pub fn reference(&self) -> Reference {
-        let rev = self.rev.as_deref();
-        // Subversion counts its revisions, and none is ever another.
-        if self.tool.name == "svn"
-            && rev.is_some_and(|rev| rev.bytes().all(|byte| byte.is_ascii_digit()))
-        {
-            return Reference::Registry;
+    /// Its URLs with mirrors resolved, in the order in which they are tried; a mirror that is not known stays as it
+    /// is written.
+    pub fn resolved(&self, mirrors: &Mirrors) -> Vec<Box<str>> {
+        let mut all = Vec::new();
+        for url in &self.urls {
+            let resolved = mirrors.resolve(url);
+            if resolved.is_empty() {
+                all.push(url.clone());
+            } else {
+                all.extend(resolved);
+            }
         }
-        let references = self.places().map(|place| place.reference(rev));
-        references.max().unwrap_or(Reference::None)
+        all
+    }
+
+    /// The revision, where it decides what comes. Of files the address alone does.
+    pub fn revision(&self) -> Option<&str> {
+        self.rev.as_deref().filter(|_| !fetches_files(self.tool))
+    }
+
+    /// What stays the same where it is fetched again: of its URLs the one that moves the most. `places` are its URLs,
+    /// mirrors resolved.
+    pub fn reference(&self, places: &[Place<'_>]) -> Reference {
+        let named = places.iter().map(|place| self.reference_at(place));
+        // What names nothing hides nothing.
+        let named = named.filter(|reference| *reference != Reference::None);
+        named.max().unwrap_or(Reference::None)
+    }
+
+    /// The same of one of them.
+    pub(crate) fn reference_at(&self, place: &Place<'_>) -> Reference {
+        if !matches!(self.tool.class, Class::Git | Class::Vcs) {
+            return place.reference();
+        }
+        let is_number = |rev: &str| rev.bytes().all(|byte| byte.is_ascii_digit());
+        match (self.tool.name, self.rev.as_deref()) {
+            // They count their revisions, and none is ever another.
+            ("svn" | "bzr", Some(rev)) if is_number(rev) => Reference::Registry,
+            (_, Some(rev)) => reference::of_revision(rev),
+            // What is newest is fetched.
+            ("git" | "hg" | "svn" | "bzr" | "fossil", None) => Reference::Branch,
+            _ => place.reference(),
+        }
+    }
+
+    /// Whether it checks whom it speaks to, at its URLs with mirrors resolved.
+    pub fn tls_at(&self, places: &[Place<'_>]) -> Tls {
+        if self.tls != Tls::NotNeeded && are_open(places) {
+            Tls::Without
+        } else {
+            self.tls
+        }
+    }
+
+    /// Whether it can be led through a proxy, at its URLs with mirrors resolved.
+    pub fn proxy_at(&self, places: &[Place<'_>]) -> Proxy {
+        proxy(self.tool, self.asks_for_network, places)
     }
 
     /// Whether its hash can be had again: SHA-1 and MD5 cannot be trusted to name one content.
@@ -232,6 +303,11 @@ impl Fod {
     pub fn is_fake(&self) -> bool {
         self.address.hash.digest().iter().all(|byte| *byte == 0)
     }
+}
+
+/// Whether its tool fetches files, each by an address that says all.
+fn fetches_files(tool: Tool) -> bool {
+    matches!(tool.class, Class::Curl | Class::Builtin)
 }
 
 fn text(attrs: Option<&Attrs<'_>>, name: &str) -> Option<Box<str>> {
@@ -261,10 +337,14 @@ fn after(attrs: Option<&Attrs<'_>>) -> After {
 fn proxy(tool: Tool, asks_for_network: bool, places: &[Place<'_>]) -> Proxy {
     let has_none =
         |place: &Place<'_>| matches!(place.scheme, Scheme::Git | Scheme::Svn | Scheme::Ssh);
+    // Beside another address FTP is a place to fall back to.
+    let is_ftp = |place: &Place<'_>| place.scheme == Scheme::Ftp;
+    let is_uncarried =
+        places.iter().any(has_none) || (!places.is_empty() && places.iter().all(is_ftp));
     match tool.class {
         Class::Nothing | Class::Manual => Proxy::NotNeeded,
         Class::Builtin => Proxy::Daemon,
-        _ if !asks_for_network || !tool.heeds_proxy || places.iter().any(has_none) => Proxy::No,
+        _ if !asks_for_network || !tool.heeds_proxy || is_uncarried => Proxy::No,
         _ => Proxy::Yes,
     }
 }
@@ -272,13 +352,16 @@ fn proxy(tool: Tool, asks_for_network: bool, places: &[Place<'_>]) -> Proxy {
 /// The file that is not there, which fetchers of Nixpkgs name to have no certificate checked.
 const NO_CERTIFICATES: &str = "/no-cert-file.crt";
 
+/// Whether nothing protects any of them.
+fn are_open(places: &[Place<'_>]) -> bool {
+    !places.is_empty() && places.iter().all(|place| place.scheme.is_open())
+}
+
 fn tls(tool: Tool, drv: &Derivation, attrs: Option<&Attrs<'_>>, places: &[Place<'_>]) -> Tls {
     match tool.class {
         Class::Nothing | Class::Manual => return Tls::NotNeeded,
-        _ if !places.is_empty() && places.iter().all(|place| place.scheme.is_open()) => {
-            return Tls::Without;
-        }
-        Class::Builtin => return Tls::Verified,
+        _ if are_open(places) => return Tls::Without,
+        Class::Builtin => return Tls::Daemon,
         _ => {}
     }
     let told: Vec<Box<str>> = [
@@ -313,236 +396,4 @@ fn tls(tool: Tool, drv: &Derivation, attrs: Option<&Attrs<'_>>, places: &[Place<
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use snowguard_store::{
-        ContentAddressMethod, DerivationBuilder, DrvPath, Hash, InputDrv, OutputName, References,
-    };
-
-    use super::*;
-
-    /// A fixed-output derivation with these variables.
-    pub(crate) fn derivation(name: &str, env: &[(&str, &str)]) -> Derivation {
-        built(name, "/bin/sh", &[], env)
-    }
-
-    /// The same with a builder, and with inputs of these names.
-    pub(crate) fn built(
-        name: &str,
-        builder: &str,
-        inputs: &[&str],
-        env: &[(&str, &str)],
-    ) -> Derivation {
-        let hash = Hash::of(HashAlgo::Sha256, name.as_bytes()).unwrap();
-        of_hash(name, builder, inputs, env, hash)
-    }
-
-    pub(crate) fn of_hash(
-        name: &str,
-        builder: &str,
-        inputs: &[&str],
-        env: &[(&str, &str)],
-        hash: Hash,
-    ) -> Derivation {
-        let dir = StoreDir::default();
-        let out = OutputName::new("out").unwrap();
-        let name = snowguard_store::StoreName::new(name).unwrap();
-        let mut drv = DerivationBuilder::new(name.clone());
-        let address = ContentAddress::new(ContentAddressMethod::Flat, hash);
-        let path = dir.content_path(&name, &address, References::NONE).unwrap();
-        drv.output(out.clone(), Output::Fixed { path, address });
-        drv.builder(builder);
-        for input in inputs {
-            let path = format!("00000000000000000000000000000000-{input}.drv");
-            drv.input_drv(InputDrv::new(
-                path.parse::<DrvPath>().unwrap(),
-                [out.clone()],
-            ));
-        }
-        for (name, value) in env {
-            drv.env(*name, *value);
-        }
-        drv.build().unwrap()
-    }
-
-    pub(crate) fn fod(name: &str, inputs: &[&str], env: &[(&str, &str)]) -> Fod {
-        Fod::of(&built(name, "/bin/sh", inputs, env), &StoreDir::default()).unwrap()
-    }
-
-    fn shown(fod: &Fod) -> String {
-        format!(
-            "{} {} ({}), {}, after {}, proxy {}, tls {}",
-            fod.tool.class,
-            fod.tool.name,
-            fod.tool.because,
-            fod.reference(),
-            fod.after.as_str(),
-            fod.proxy.as_str(),
-            fod.tls.as_str()
-        )
-    }
-
-    /// The builder of `requireFile`.
-    pub(crate) const MANUAL: &str = "/nix/store/00000000000000000000000000000000-restrict-message";
-    const PROXIES: &str = "http_proxy https_proxy ftp_proxy all_proxy no_proxy";
-
-    #[test]
-    fn what_fetchers_of_nixpkgs_make_is_told() {
-        let tool = |name: &str| format!("/nix/store/00000000000000000000000000000000-{name}");
-        let (curl, git, go) = (tool("curl-8.1-dev"), tool("git-2.51.0"), tool("go-1.24"));
-        let cases = [
-            fod(
-                "x.tar.gz",
-                &["curl-8.1", "stdenv-linux", "mirrors-list"],
-                &[
-                    ("urls", "https://x.org/x.tar.gz"),
-                    ("nativeBuildInputs", &curl),
-                    ("impureEnvVars", PROXIES),
-                    ("SSL_CERT_FILE", "/no-cert-file.crt"),
-                ],
-            ),
-            fod(
-                "source",
-                &["curl-8.1"],
-                &[
-                    ("urls", "https://github.com/o/r/archive/v1.tar.gz"),
-                    ("nativeBuildInputs", &curl),
-                    ("impureEnvVars", PROXIES),
-                    ("SSL_CERT_FILE", "/etc/ssl/certs/ca-bundle.crt"),
-                    ("downloadToTemp", "1"),
-                    ("postFetch", "unpackFile \"$downloadedFile\""),
-                ],
-            ),
-            fod(
-                "r",
-                &["git-2.51.0"],
-                &[
-                    ("url", "https://x.org/r.git"),
-                    ("rev", "v1.0"),
-                    ("nativeBuildInputs", &git),
-                    ("impureEnvVars", PROXIES),
-                    ("GIT_SSL_CAINFO", "/etc/ssl/certs/ca-bundle.crt"),
-                ],
-            ),
-            fod(
-                "r",
-                &["git-2.51.0"],
-                &[
-                    ("url", "git://x.org/r.git"),
-                    ("rev", "0123456789abcdef0123456789abcdef01234567"),
-                    ("nativeBuildInputs", &git),
-                    ("impureEnvVars", PROXIES),
-                ],
-            ),
-            fod(
-                "x-go-modules",
-                &["go-1.24", "git-2.51.0", "nss-cacert-3.54"],
-                &[
-                    ("src", &tool("source")),
-                    ("nativeBuildInputs", &format!("{go} {git}")),
-                    ("impureEnvVars", PROXIES),
-                ],
-            ),
-            fod(
-                "hadoop-deps",
-                &["apache-maven-3.6"],
-                &[("src", &tool("source"))],
-            ),
-            fod(
-                "svn",
-                &["subversion-1.12"],
-                &[("url", "svn://x.org/r"), ("rev", "123")],
-            ),
-            fod(
-                "texlive-a",
-                &["a.tar.xz", "stdenv-linux"],
-                &[("buildCommand", "tar x")],
-            ),
-            fod(
-                "git-2.tar.gz-files",
-                &["git-2.27.0.tar.xz"],
-                &[("buildCommand", "tar x")],
-            ),
-            Fod::of(
-                &built("file.bin", MANUAL, &[], &[("message", "buy it")]),
-                &StoreDir::default(),
-            )
-            .unwrap(),
-            fod(
-                "x",
-                &["some-new-fetcher"],
-                &[
-                    ("nativeBuildInputs", &tool("some-new-fetcher")),
-                    ("impureEnvVars", PROXIES),
-                ],
-            ),
-            Fod::of(
-                &built("x", "builtin:fetchurl", &[], &[("url", "https://x.org/x")]),
-                &StoreDir::default(),
-            )
-            .unwrap(),
-        ];
-        insta::assert_snapshot!(cases.iter().map(shown).collect::<Vec<_>>().join("\n"), @"
-        curl curl (its attribute `urls`), file, after none, proxy yes, tls off
-        curl curl (its attribute `urls`), tag, after unpack, proxy yes, tls verified
-        git git (the tool is among its inputs), tag, after none, proxy yes, tls verified
-        git git (the tool is among its inputs), content, after none, proxy no, tls without
-        vendor go (the tool is among its inputs), none, after none, proxy yes, tls verified
-        vendor maven (the tool is among its inputs), none, after none, proxy no, tls unknown
-        vcs svn (the tool is among its inputs), registry, after none, proxy no, tls without
-        nothing  (no tool that fetches is among its inputs), none, after none, proxy not-needed, tls not-needed
-        nothing  (no tool that fetches is among its inputs), none, after none, proxy not-needed, tls not-needed
-        manual  (its builder), none, after none, proxy not-needed, tls not-needed
-        unknown  (its attribute `impureEnvVars`), none, after none, proxy yes, tls unknown
-        builtin builtin:fetchurl (its builder), file, after none, proxy daemon, tls verified
-        ");
-    }
-
-    #[test]
-    fn what_may_fetch_is_not_said_to_fetch_nothing() {
-        let class = |inputs: &[&str], env: &[(&str, &str)]| fod("x", inputs, env).tool.class;
-        let tool = |name: &str| format!("/nix/store/00000000000000000000000000000000-{name}");
-        assert_eq!(class(&["stdenv-linux", "a.tar.xz"], &[]), Class::Nothing);
-        assert_eq!(
-            class(&["stdenv-linux", "python3-3.12"], &[]),
-            Class::Unknown
-        );
-        let python = tool("python3-3.12");
-        assert_eq!(
-            class(&[], &[("nativeBuildInputs", &python)]),
-            Class::Unknown
-        );
-        // The message of a file that has to be bought is its builder; beside an address it is a pretence.
-        assert_eq!(
-            class(
-                &["restrict-message", "curl-8.1"],
-                &[("urls", "https://x.org/x")]
-            ),
-            Class::Curl
-        );
-        let tooled = built("x", MANUAL, &["curl-8.1"], &[]);
-        let tooled = Fod::of(&tooled, &StoreDir::default()).unwrap();
-        assert_eq!(tooled.tool.class, Class::Curl);
-        let url = [("url", "https://x.org/x")];
-        let both = built("x", MANUAL, &["curl-8.1"], &url);
-        let both = Fod::of(&both, &StoreDir::default()).unwrap();
-        assert_eq!(both.tool.class, Class::Curl);
-    }
-
-    #[test]
-    fn what_is_not_fixed_is_none() {
-        let mut drv = DerivationBuilder::new(snowguard_store::StoreName::new("x").unwrap());
-        drv.output(OutputName::new("out").unwrap(), Output::Deferred);
-        assert_eq!(Fod::of(&drv.build().unwrap(), &StoreDir::default()), None);
-    }
-
-    #[test]
-    fn structured_attributes_are_read() {
-        let json = r#"{"urls":["https://a.org/x","https://b.org/x"],"impureEnvVars":["https_proxy"],"curlOptsList":["-k"]}"#;
-        let fod = fod("x", &["curl-8.1"], &[("__json", json)]);
-        assert_eq!(fod.urls.len(), 2);
-        insta::assert_snapshot!(shown(&fod), @"curl curl (its attribute `urls`), file, after none, proxy yes, tls off");
-        // What cannot be read leaves it unknown.
-        let broken = self::fod("x", &["curl-8.1"], &[("__json", "{")]);
-        insta::assert_snapshot!(shown(&broken), @"curl curl (the tool is among its inputs), none, after none, proxy no, tls unknown");
-    }
-}
+pub(crate) mod tests;

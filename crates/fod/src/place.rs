@@ -1,9 +1,11 @@
-//! A URL as far as it matters here: its scheme, its host, and what its reference may become.
+//! A URL as far as it matters here: its scheme and its host.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use snowguard_reach::is_public;
+
+use crate::reference::{self, Reference};
 
 /// How bytes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +31,19 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Https,
+        Self::Http,
+        Self::Ftp,
+        Self::Git,
+        Self::Ssh,
+        Self::Svn,
+        Self::Mirror,
+        Self::File,
+        Self::Other,
+    ];
+
     /// The word of interfaces.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,46 +94,6 @@ pub enum Host {
     Public,
     /// In a private network, on this machine, or by a name that only a private network knows.
     Private,
-}
-
-/// What stays the same where something is fetched again, in the order of how much it moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reference {
-    /// The address holds a digest of the content, such as a commit: another content has another one.
-    Content,
-    /// A file of a registry that does not take releases back, and does not replace them.
-    Registry,
-    /// A file that belongs to a release; its owner can replace it.
-    Release,
-    /// A file on a server.
-    File,
-    /// A tag; its owner can move it.
-    Tag,
-    /// A branch, or "latest": it moves as a matter of course.
-    Branch,
-    /// Nothing is named.
-    None,
-}
-
-impl Reference {
-    /// The word of interfaces.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Content => "content",
-            Self::Registry => "registry",
-            Self::Release => "release",
-            Self::Tag => "tag",
-            Self::Branch => "branch",
-            Self::File => "file",
-            Self::None => "none",
-        }
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// A URL, taken apart.
@@ -194,12 +169,9 @@ impl<'u> Place<'u> {
         }
     }
 
-    /// What stays the same where it is fetched again. `rev` is the revision that stands beside it.
-    pub fn reference(&self, rev: Option<&str>) -> Reference {
-        if let Some(rev) = rev.map(str::trim).filter(|rev| !rev.is_empty()) {
-            return of_revision(rev);
-        }
-        of_path(self)
+    /// What stays the same where it is fetched again.
+    pub fn reference(&self) -> Reference {
+        reference::of_place(self)
     }
 }
 
@@ -231,6 +203,9 @@ fn is_private(host: &str) -> bool {
         return !is_public(address);
     }
     let host = host.strip_suffix('.').unwrap_or(host);
+    if is_disguised(host) {
+        return true;
+    }
     // A name without a dot is looked up where its machine is.
     !host.contains('.')
         || PRIVATE_ENDS.iter().any(|end| {
@@ -239,143 +214,21 @@ fn is_private(host: &str) -> bool {
         })
 }
 
-/// Parts of a path that mean what is newest, wherever they stand.
-const MOVING: [&str; 4] = ["HEAD", "latest", "master", "nightly"];
-
-/// Branches by the names that are usual; any other name may be a tag as well.
-const BRANCHES: [&str; 9] = [
-    "HEAD", "master", "main", "trunk", "develop", "dev", "default", "tip", "latest",
-];
-
-fn of_revision(rev: &str) -> Reference {
-    if is_commit(rev) {
-        Reference::Content
-    } else if rev.starts_with("refs/heads/") || BRANCHES.contains(&rev) {
-        Reference::Branch
-    } else {
-        Reference::Tag
-    }
-}
-
-/// A whole commit: SHA-1 or SHA-256.
-fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Endings of archives, the longer first.
-const ARCHIVES: [&str; 11] = [
-    ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tar.lz", ".tgz", ".tar", ".zip", ".patch",
-    ".diff", ".git",
-];
-
-fn without_ending(name: &str) -> &str {
-    ARCHIVES
-        .iter()
-        .find_map(|end| name.strip_suffix(end))
-        .unwrap_or(name)
-}
-
-fn of_path(place: &Place<'_>) -> Reference {
-    if place.host.is_empty() && place.path.is_empty() {
-        return Reference::None;
-    }
-    let segments: Vec<&str> = place.path.split('/').filter(|s| !s.is_empty()).collect();
-    if place.scheme == Scheme::Mirror
-        && matches!(&*place.host, "pypi" | "hackage" | "cpan" | "maven")
-    {
-        return Reference::Registry;
-    }
-    let bare: Vec<&str> = segments.iter().map(|s| without_ending(s)).collect();
-    let query = place.query.split('&').map(|pair| {
-        let value = pair.split_once('=').map_or(pair, |(_, value)| value);
-        without_ending(value)
-    });
-    if bare.iter().copied().chain(query.clone()).any(is_commit) {
-        return Reference::Content;
-    }
-    // `NAME-COMMIT.tar.gz`, as forges name what they generate.
-    if bare
-        .last()
-        .and_then(|last| last.rsplit(['-', '_']).next())
-        .is_some_and(is_commit)
-    {
-        return Reference::Content;
-    }
-    if is_registry(&segments) {
-        return Reference::Registry;
-    }
-    if pair(&segments, "releases", "download") {
-        return Reference::Release;
-    }
-    if let Some(name) = of_forge(place, &bare) {
-        return of_revision(name);
-    }
-    // cgit names the revision in the query, and means the default branch where there is none.
-    if bare.contains(&"plain") && (bare.contains(&"cgit") || place.host.starts_with("git.")) {
-        let named = place.query.split('&').find_map(|pair| {
-            let value = pair.strip_prefix("h=").or_else(|| pair.strip_prefix("id="));
-            value.filter(|value| !value.is_empty())
-        });
-        return of_revision(named.unwrap_or("HEAD"));
-    }
-    if pair(&bare, "refs", "heads") || bare.iter().any(|part| MOVING.contains(part)) {
-        return Reference::Branch;
-    }
-    Reference::File
-}
-
-fn pair(segments: &[&str], one: &str, other: &str) -> bool {
-    segments
-        .windows(2)
-        .any(|pair| matches!(pair, [a, b] if *a == one && *b == other))
-}
-
-/// Registries by the shape of their paths: of Rust, npm, Python, Ruby, Haskell, .NET, Java and Perl.
-fn is_registry(segments: &[&str]) -> bool {
-    let last = segments.last().copied().unwrap_or_default();
-    let ends = |end: &str| last.ends_with(end);
-    (pair(segments, "api", "v1") && segments.contains(&"crates") && ends("download"))
-        || (segments.contains(&"crates") && ends(".crate"))
-        || (segments.len() >= 3 && ends(".tgz") && segments.contains(&"-"))
-        || ((pair(segments, "packages", "source") || pair(segments, "packages", "py2.py3"))
-            && segments.len() >= 4)
-        || (segments.first() == Some(&"packages") && is_pypi_digest(segments))
-        || ends(".gem")
-        || (segments.first() == Some(&"package") && ends(".tar.gz") && segments.len() == 3)
-        || ends(".nupkg")
-        || segments.contains(&"maven2")
-        || pair(segments, "authors", "id")
-}
-
-/// `packages/ab/cd/REST/NAME`: the registry's own digest.
-fn is_pypi_digest(segments: &[&str]) -> bool {
-    matches!(segments, [_, a, b, rest, ..]
-        if a.len() == 2 && b.len() == 2 && rest.len() >= 56
-            && [a, b, rest].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit())))
-}
-
-/// The revision in a path of a forge: `OWNER/REPO/archive/REF`, `…/-/archive/REF/NAME`, and what else
-/// shows a file or a tree of one.
-fn of_forge<'p>(place: &Place<'_>, bare: &[&'p str]) -> Option<&'p str> {
-    const KINDS: [&str; 6] = ["archive", "tarball", "zipball", "get", "raw", "blob"];
-    let rest = match bare {
-        [_, _, rest @ ..] if place.host == "raw.githubusercontent.com" => rest,
-        [.., "+archive", name] => return Some(name),
-        // The two parts before are owner and repository; where there are more, `-` tells them apart.
-        [_, _, kind, rest @ ..] if KINDS.contains(kind) => rest,
-        _ => {
-            let at = bare
-                .windows(2)
-                .position(|pair| matches!(pair, ["-", kind] if KINDS.contains(kind)))?;
-            bare.get(at + 2..)?
+/// Whether an address may stand in other clothes, and so cannot be told from here: `127.1`, `0x7f.0.0.1` and
+/// `0177.0.0.1` are what curl and the resolver make of them, and so are escaped and full-width digits.
+fn is_disguised(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let is_number = |text: &str| {
+        let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        let all = |text: &str, is: fn(&u8) -> bool| text.as_bytes().iter().all(is);
+        match hex {
+            Some(hex) => all(hex, u8::is_ascii_hexdigit),
+            None => !text.is_empty() && all(text, u8::is_ascii_digit),
         }
     };
-    match rest {
-        // Gitea says what the name is, too.
-        ["refs", "heads", ..] | ["branch", _, ..] => Some("HEAD"),
-        ["refs", "tags", name, ..] | ["tag" | "commit", name, ..] | [name, ..] => Some(name),
-        [] => None,
-    }
+    let is_strange =
+        |c: char| c == '%' || (!c.is_ascii() && (c.is_numeric() || "。．｡".contains(c)));
+    is_number(last) || host.contains(is_strange)
 }
 
 #[cfg(test)]
@@ -440,6 +293,16 @@ mod tests {
             "http://git.corp/",
             "http://nas.local./",
             "http://x.home.arpa/",
+            "http://127.1/",
+            "http://0x7f.0.0.1/",
+            "http://0177.0.0.1/",
+            "http://127.0.0.0x1/",
+            "http://127.0.0.1./",
+            "http://2130706433/",
+            "http://8.8.8.8.8/",
+            "http://127%2e0.0.1/",
+            "http://１２７.0.0.１/",
+            "http://127。0。0。1/",
         ] {
             assert_eq!(Place::of(private).network(), Host::Private, "{private}");
         }
@@ -450,85 +313,20 @@ mod tests {
             "https://mylocal.org/",
             "http://[64:ff9b::808:808]/",
             "https://internal.example.org/",
+            "https://1.x.org/",
+            "https://x.0xyz/",
+            "https://bücher.example/",
             "/tmp/file",
         ] {
             assert_eq!(Place::of(public).network(), Host::Public, "{public}");
         }
     }
 
-    #[test]
-    fn what_a_reference_may_become() {
-        let commit = "0123456789abcdef0123456789abcdef01234567";
-        let of = |url: &str| Place::of(&url.replace("COMMIT", commit)).reference(None);
-        for (url, expected) in [
-            (
-                "https://github.com/o/r/archive/COMMIT.tar.gz",
-                Reference::Content,
-            ),
-            (
-                "https://gitlab.com/o/r/-/archive/COMMIT/r-COMMIT.tar.gz",
-                Reference::Content,
-            ),
-            (
-                "https://git.x.org/r.git/snapshot/r-COMMIT.tar.gz",
-                Reference::Content,
-            ),
-            (
-                "https://gitlab.com/api/v4/projects/o%2Fr/repository/archive.tar.gz?sha=COMMIT",
-                Reference::Content,
-            ),
-            (
-                "https://github.com/o/r/commit/COMMIT.patch",
-                Reference::Content,
-            ),
-            ("https://github.com/o/r/archive/v1.2.tar.gz", Reference::Tag),
-            (
-                "https://github.com/o/r/archive/refs/tags/v1.2.tar.gz",
-                Reference::Tag,
-            ),
-            (
-                "https://github.com/o/r/archive/master.tar.gz",
-                Reference::Branch,
-            ),
-            (
-                "https://github.com/o/r/archive/refs/heads/x.tar.gz",
-                Reference::Branch,
-            ),
-            (
-                "https://github.com/o/r/releases/download/v1/r-1.tar.gz",
-                Reference::Release,
-            ),
-            (
-                "https://registry.example/api/v1/crates/serde/1.0.1/download",
-                Reference::Registry,
-            ),
-            (
-                "https://registry.example/left-pad/-/left-pad-1.3.0.tgz",
-                Reference::Registry,
-            ),
-            (
-                "mirror://pypi/f/falcon/falcon-2.0.0.tar.gz",
-                Reference::Registry,
-            ),
-            ("mirror://gnu/hello/hello-2.12.tar.gz", Reference::File),
-            ("https://x.org/download/latest/x.zip", Reference::Branch),
-            ("https://x.org/x-1.0.tar.gz", Reference::File),
-        ] {
-            assert_eq!(of(url), expected, "{url}");
-        }
-        let git = |rev| Place::of("https://x.org/r.git").reference(Some(rev));
-        assert_eq!(git(commit), Reference::Content);
-        assert_eq!(git("v1.0"), Reference::Tag);
-        assert_eq!(git("refs/tags/v1.0"), Reference::Tag);
-        assert_eq!(git("refs/heads/x"), Reference::Branch);
-        assert_eq!(git("HEAD"), Reference::Branch);
-    }
-
     proptest::proptest! {
         #[test]
-        fn nothing_panics(url in ".{0,200}", rev in ".{0,80}") {
+        fn nothing_panics(url in ".{0,200}") {
             let place = Place::of(&url);
-            let _ = (place.network(), place.reference(None), place.reference(Some(&rev)));
+            let _ = (place.network(), place.reference());
         }
     }
 }

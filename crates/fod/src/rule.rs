@@ -7,7 +7,8 @@ use std::fmt;
 
 use crate::class::Class;
 use crate::fod::Fod;
-use crate::place::{Host, Reference, Scheme};
+use crate::place::{Host, Place, Scheme};
+use crate::reference::Reference;
 
 /// Something that speaks against one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +47,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Note, Self::Warning, Self::Error];
+
     /// The word of interfaces.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -122,7 +126,7 @@ impl Rule {
             Self::WeakHash => "use an SRI hash of SHA-256 or SHA-512",
             Self::FakeHash => "build it once and put in the hash that Nix tells",
             Self::Credentials => "take them out, and change them: they are known",
-            Self::PrivateHost => "use a public mirror, or say why in an exception",
+            Self::PrivateHost => "use a public mirror, or have it accepted by a waiver",
             Self::NeedlessNetwork => "drop impureEnvVars",
             Self::Branch | Self::MutableTag => "name the commit",
             Self::GitProtocol => "use https://",
@@ -131,28 +135,36 @@ impl Rule {
         }
     }
 
-    fn applies(self, fod: &Fod) -> bool {
+    /// Whether it applies, and to which place; none of them if it is about all of it.
+    fn applies(self, fod: &Fod, places: &[Place<'_>]) -> Option<Where> {
         let fetches = !matches!(fod.tool.class, Class::Nothing | Class::Manual);
+        let whole = |applies: bool| applies.then_some(Where::Whole);
+        let first = |is: &dyn Fn(&Place<'_>) -> bool| places.iter().position(is).map(Where::At);
+        let moves = |reference: Reference| {
+            let is_most = fetches && fod.reference(places) == reference;
+            first(&|place| is_most && fod.reference_at(place) == reference)
+        };
         match self {
-            Self::WeakHash => fod.is_weak(),
-            Self::FakeHash => fod.is_fake(),
-            Self::Credentials => fod.places().any(|place| place.has_credentials),
-            Self::PrivateHost => fod.places().any(|place| {
+            Self::WeakHash => whole(fod.is_weak()),
+            Self::FakeHash => whole(fod.is_fake()),
+            Self::Credentials => first(&|place| place.has_credentials),
+            Self::PrivateHost => first(&|place| {
                 !matches!(place.scheme, Scheme::Mirror | Scheme::Ssh | Scheme::Other)
                     && place.network() == Host::Private
             }),
-            Self::NeedlessNetwork => fod.tool.class == Class::Nothing && fod.asks_for_network,
-            Self::Branch => fetches && fod.reference() == Reference::Branch,
-            Self::GitProtocol => fod.places().any(|place| place.scheme == Scheme::Git),
-            Self::PlainHttp => {
-                let mut places = fod.places().peekable();
-                places.peek().is_some()
-                    && places.all(|place| {
-                        matches!(place.scheme, Scheme::Http | Scheme::Ftp | Scheme::Svn)
-                    })
+            Self::NeedlessNetwork => {
+                whole(fod.tool.class == Class::Nothing && fod.asks_for_network)
             }
-            Self::MutableTag => fetches && fod.reference() == Reference::Tag,
-            Self::Unknown => fod.tool.class == Class::Unknown,
+            Self::Branch => moves(Reference::Branch),
+            Self::GitProtocol => first(&|place| place.scheme == Scheme::Git),
+            Self::PlainHttp => {
+                let is_plain = |place: &Place<'_>| {
+                    matches!(place.scheme, Scheme::Http | Scheme::Ftp | Scheme::Svn)
+                };
+                whole(!places.is_empty() && places.iter().all(is_plain))
+            }
+            Self::MutableTag => moves(Reference::Tag),
+            Self::Unknown => whole(fod.tool.class == Class::Unknown),
         }
     }
 }
@@ -163,12 +175,38 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What speaks against one, in order.
-pub fn against(fod: &Fod) -> Vec<Rule> {
-    Rule::ALL
-        .into_iter()
-        .filter(|rule| rule.applies(fod))
-        .collect()
+/// Where a rule applies.
+#[derive(Clone, Copy)]
+enum Where {
+    Whole,
+    At(usize),
+}
+
+/// A rule that applies to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// Which.
+    pub rule: Rule,
+    /// How much it says of this one.
+    pub level: Level,
+    /// At which of its places it was met first; none if it is about all of it.
+    pub at: Option<usize>,
+}
+
+/// What speaks against one, in order. `places` are its URLs, mirrors resolved: what a mirror stands for is its
+/// author's text as well.
+pub fn against(fod: &Fod, places: &[Place<'_>]) -> Vec<Met> {
+    let met = |rule: Rule| {
+        rule.applies(fod, places).map(|applies| Met {
+            rule,
+            level: rule.level(fod),
+            at: match applies {
+                Where::Whole => None,
+                Where::At(at) => Some(at),
+            },
+        })
+    };
+    Rule::ALL.into_iter().filter_map(met).collect()
 }
 
 #[cfg(test)]
@@ -179,9 +217,13 @@ mod tests {
     use crate::fod::tests::{fod, of_hash};
 
     fn told(fod: &Fod) -> String {
-        let rules = against(fod).into_iter();
-        let words: Vec<String> = rules
-            .map(|rule| format!("{rule} {}", rule.level(fod).as_str()))
+        let places: Vec<Place<'_>> = fod.places().collect();
+        let words: Vec<String> = against(fod, &places)
+            .into_iter()
+            .map(|met| {
+                let at = met.at.map_or_else(String::new, |at| format!(" at {at}"));
+                format!("{} {}{at}", met.rule, met.level.as_str())
+            })
             .collect();
         words.join(", ")
     }
@@ -200,16 +242,18 @@ mod tests {
                 "https://me:secret@x.org/x",
                 "http://10.0.0.1/x",
                 "git://x.org/x",
+                "https://x.org/a http://10.0.0.1/a https://github.com/o/r/archive/main.tar.gz",
             ].map(url).join("\n"), @"
 
         plain-http note
 
 
-        mutable-tag note
-        branch warning
-        credentials error
-        private-host error, plain-http note
-        git-protocol warning
+        mutable-tag note at 0
+        branch warning at 0
+        credentials error at 0
+        private-host error at 0, plain-http note
+        git-protocol warning at 0
+        private-host error at 1, branch warning at 2
         ");
         let asks = ("impureEnvVars", "https_proxy");
         let needless = fod("x", &["x.tar.xz"], &[("buildCommand", "tar x"), asks]);

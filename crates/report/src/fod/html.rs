@@ -100,10 +100,10 @@ struct Shown<'l> {
 
 impl<'l> Shown<'l> {
     fn of(row: &'l Row) -> Self {
-        let first = row.urls.first().or_else(|| row.sources.first());
+        let source = || row.sources.first().map(String::as_str);
         Self {
             of: row,
-            place: first.map_or("", String::as_str),
+            place: row.telling_url().or_else(source).unwrap_or_default(),
             more: row.urls.len().saturating_sub(1),
             first_of: None,
         }
@@ -125,7 +125,7 @@ const WORDS: [(&str, &[(&str, &str)]); 5] = [
             ),
             ("nothing", "nothing in it can fetch: it unpacks or writes"),
             ("manual", "a person has to put the file into the store"),
-            ("unknown", "a tool that is not known"),
+            ("unknown", "something in it is not known"),
         ],
     ),
     (
@@ -133,6 +133,10 @@ const WORDS: [(&str, &[(&str, &str)]); 5] = [
         &[
             ("content", "a digest, such as a commit: always the same"),
             ("registry", "a release of a registry that replaces none"),
+            (
+                "abbreviated",
+                "the beginning of a commit: the same while no other begins so",
+            ),
             (
                 "release",
                 "a file of a release, which its owner can replace",
@@ -152,6 +156,10 @@ const WORDS: [(&str, &[(&str, &str)]); 5] = [
                 "they are not, as fetchers of Nixpkgs do on purpose where the hash is known",
             ),
             ("without", "no address has TLS"),
+            (
+                "daemon",
+                "Nix itself fetches, and checks since 2.18.8 and 2.24.8",
+            ),
             ("unknown", "it cannot be told"),
             ("not-needed", "nothing is fetched"),
         ],

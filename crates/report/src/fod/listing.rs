@@ -112,6 +112,17 @@ pub struct Finding {
     /// How much it says of this one.
     #[serde(serialize_with = "as_level")]
     pub level: Level,
+    /// Which of the URLs it is about, from 0; none if it is about all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<usize>,
+}
+
+impl Row {
+    /// The URL to be shown where there is room for one: that which a rule speaks against, else the first.
+    pub(super) fn telling_url(&self) -> Option<&str> {
+        let at = self.findings.iter().find_map(|finding| finding.at);
+        self.urls.get(at.unwrap_or(0)).map(String::as_str)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -195,28 +206,20 @@ fn mirrors(subject: &Subject, node: NodeId) -> Option<&Mirrors> {
 
 /// All that a derivation tells by itself.
 fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
-    let mut urls = Vec::new();
-    let mut written = Vec::new();
-    for url in &fod.urls {
-        let resolved = mirrors.resolve(url);
-        if resolved.is_empty() {
-            urls.push(url.to_string());
-            continue;
-        }
-        if url.starts_with("mirror://") {
-            written.push(shown(url));
-        }
-        urls.extend(resolved.into_iter().map(String::from));
-    }
-    let first = urls.first().map(|url| Place::of(url));
-    let host = first.as_ref().map_or_else(String::new, |place| {
+    let is_resolved = |url: &&str| url.starts_with("mirror://") && !mirrors.resolve(url).is_empty();
+    let written = fod.urls.iter().map(|url| &**url).filter(is_resolved);
+    let written = written.map(shown).collect();
+    let urls: Vec<String> = fod.resolved(mirrors).into_iter().map(Into::into).collect();
+    let places: Vec<Place<'_>> = urls.iter().map(|url| Place::of(url)).collect();
+    let first = places.first();
+    let host = first.map_or_else(String::new, |place| {
         if place.scheme == Scheme::Mirror {
             format!("mirror:{}", place.host)
         } else {
             place.host.clone()
         }
     });
-    let scheme = first.as_ref().map_or("none", |place| place.scheme.as_str());
+    let scheme = first.map_or("none", |place| place.scheme.as_str());
     let checkout = [
         (fod.checkout.submodules, "submodules"),
         (fod.checkout.lfs, "lfs"),
@@ -236,9 +239,8 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
         host,
         scheme,
         urls: urls.iter().map(|url| shown(url)).collect(),
-        addresses: urls,
         mirrors: written,
-        reference: fod.reference().as_str(),
+        reference: fod.reference(&places).as_str(),
         rev: fod.rev.as_deref().map(str::to_owned),
         sources: fod.sources.iter().map(ToString::to_string).collect(),
         after: fod.after.as_str(),
@@ -246,15 +248,17 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
             .into_iter()
             .filter_map(|(is, word)| is.then_some(word))
             .collect(),
-        proxy: fod.proxy.as_str(),
-        tls: fod.tls.as_str(),
-        findings: rule::against(fod)
+        proxy: fod.proxy_at(&places).as_str(),
+        tls: fod.tls_at(&places).as_str(),
+        findings: rule::against(fod, &places)
             .into_iter()
-            .map(|rule| Finding {
-                rule,
-                level: rule.level(fod),
+            .map(|met| Finding {
+                rule: met.rule,
+                level: met.level,
+                at: met.at,
             })
             .collect(),
+        addresses: urls,
         direct_dependents: 0,
         dependents: 0,
         needed_by: Vec::new(),
@@ -335,16 +339,32 @@ pub(super) fn worst_first(listing: &Listing) -> Vec<&Row> {
     rows
 }
 
-/// The first few of each rule, in that order: of one rule there may be thousands.
+/// The first few of each rule, in that order: of one rule there may be thousands. What room these leave is for
+/// the others.
 pub(super) fn some_of_each(listing: &Listing, each: usize, all: usize) -> Vec<&Row> {
+    let rows = worst_first(listing);
     let mut taken: BTreeMap<Option<Rule>, usize> = BTreeMap::new();
-    let few = worst_first(listing).into_iter().filter(|row| {
-        let rule = row.findings.first().map(|finding| finding.rule);
-        let count = taken.entry(rule).or_default();
-        *count += 1;
-        *count <= each
-    });
-    few.take(all).collect()
+    let mut left = all;
+    let mut is_taken: Vec<bool> = rows
+        .iter()
+        .map(|row| {
+            let rule = row.findings.first().map(|finding| finding.rule);
+            let count = taken.entry(rule).or_default();
+            *count += 1;
+            let takes = *count <= each && left > 0;
+            left -= usize::from(takes);
+            takes
+        })
+        .collect();
+    for taken in &mut is_taken {
+        if left > 0 && !*taken {
+            *taken = true;
+            left -= 1;
+        }
+    }
+    let rows = rows.into_iter().zip(is_taken);
+    rows.filter_map(|(row, taken)| taken.then_some(row))
+        .collect()
 }
 
 /// How often each rule applies, the worst first.
@@ -356,12 +376,95 @@ pub(super) fn by_rule(listing: &Listing) -> Vec<(Finding, usize)> {
             .or_default() += 1;
     }
     let counts = counts.into_iter();
-    counts
-        .map(|((Reverse(level), rule), count)| (Finding { rule, level }, count))
-        .collect()
+    let total = |((Reverse(level), rule), count)| {
+        let at = None;
+        (Finding { rule, level, at }, count)
+    };
+    counts.map(total).collect()
 }
 
 /// The worst that speaks against one.
 fn worst(row: &Row) -> Option<Level> {
     row.findings.iter().map(|finding| finding.level).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use snowguard_store::{
+        ContentAddress, ContentAddressMethod, Derivation, DerivationBuilder, Hash, Output,
+        OutputName, References, StoreDir, StoreName,
+    };
+
+    use super::*;
+
+    fn derivation(name: &str, env: &[(&str, &str)]) -> Derivation {
+        let name = StoreName::new(name).unwrap();
+        let hash = Hash::sha256([1; 32]);
+        let address = ContentAddress::new(ContentAddressMethod::Flat, hash);
+        let path = StoreDir::default().content_path(&name, &address, References::NONE);
+        let path = path.unwrap();
+        let mut drv = DerivationBuilder::new(name);
+        drv.output(
+            OutputName::new("out").unwrap(),
+            Output::Fixed { path, address },
+        );
+        drv.builder("/bin/sh");
+        for (name, value) in env {
+            drv.env(*name, *value);
+        }
+        drv.build().unwrap()
+    }
+
+    fn of(name: &str, urls: &str, mirrors: &Mirrors) -> Row {
+        let drv = derivation(name, &[("urls", urls)]);
+        row(&Fod::of(&drv, &StoreDir::default()).unwrap(), mirrors)
+    }
+
+    #[test]
+    fn what_a_mirror_stands_for_is_judged_and_shown() {
+        let list = derivation(
+            "mirrors-list",
+            &[("corp", "http://10.0.0.1/ http://x.org/")],
+        );
+        let mirrors = Mirrors::of(&list).unwrap();
+        let row = of("x", "mirror://corp/x", &mirrors);
+        let rules = |row: &Row| -> Vec<(Rule, Option<usize>)> {
+            let findings = row.findings.iter();
+            findings.map(|found| (found.rule, found.at)).collect()
+        };
+        let expected = [(Rule::PrivateHost, Some(0)), (Rule::PlainHttp, None)];
+        assert_eq!(rules(&row), expected);
+        assert_eq!(row.tls, "without");
+        assert_eq!(row.mirrors, ["mirror://corp/x"]);
+        let row = of("x", "https://x.org/x mirror://corp/x", &mirrors);
+        assert_eq!(rules(&row), [(Rule::PrivateHost, Some(1))]);
+        assert_eq!(row.telling_url(), Some("http://10.0.0.1/x"));
+        let row = of("x", "https://x.org/x", &mirrors);
+        assert_eq!(row.telling_url(), Some("https://x.org/x"));
+    }
+
+    #[test]
+    fn room_that_is_left_is_filled() {
+        let none = Mirrors::default();
+        let tag = "https://github.com/o/r/archive/v1.tar.gz";
+        let mut fods: Vec<Row> = (0..9)
+            .map(|at| of(&format!("tag-{at}"), tag, &none))
+            .collect();
+        fods.push(of("plain", "http://x.org/x", &none));
+        let listing = Listing {
+            schema: "",
+            subject: String::new(),
+            derivations: 10,
+            fixed_output: 10,
+            fods,
+            gaps: Vec::new(),
+        };
+        let names = |each, all| -> Vec<&str> {
+            let rows = some_of_each(&listing, each, all).into_iter();
+            rows.map(|row| row.name.as_str()).collect()
+        };
+        assert_eq!(names(2, 3), ["plain", "tag-0", "tag-1"]);
+        assert_eq!(names(2, 5), ["plain", "tag-0", "tag-1", "tag-2", "tag-3"]);
+        assert_eq!(names(2, 20).len(), 10);
+    }
 }

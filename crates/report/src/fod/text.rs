@@ -10,6 +10,7 @@ use super::difference::Difference;
 use super::listing::{Finding, Listing, Row, by_rule, some_of_each, worst_first};
 use crate::escape::{fit, line};
 use crate::text::{Paint, number, wrap};
+use crate::words::counted as counted_words;
 
 /// How many rows are shown before it says how many more there are.
 const FIRST: usize = 24;
@@ -28,8 +29,12 @@ pub fn listed(listing: &Listing, paint: Paint, width: usize, all: bool) -> Strin
         String::new()
     };
     let title = format!(
-        "{some}{} fixed-output derivations among {} in {}",
-        number(listing.fixed_output),
+        "{some}{} among {} in {}",
+        counted_words(
+            listing.fixed_output,
+            "fixed-output derivation",
+            "fixed-output derivations"
+        ),
         number(listing.derivations),
         line(&listing.subject),
     );
@@ -149,7 +154,7 @@ fn findings(listing: &Listing, paint: Paint, width: usize) -> String {
         return String::new();
     }
     let mut out = format!("\n{}\n", paint.heading("WHAT SPEAKS AGAINST THEM"));
-    for (Finding { rule, level }, count) in found {
+    for (Finding { rule, level, .. }, count) in found {
         let left = format!("  {:<7} {:>7}  ", level.as_str(), number(count));
         let left = left.replacen(level.as_str(), &painted(level, paint), 1);
         let _ = writeln!(out, "{left}{}", paint.name(rule.as_str()));
@@ -220,9 +225,9 @@ fn one(row: &Row, paint: Paint, width: usize) -> String {
     out
 }
 
-/// Where it is fetched from, in a line.
+/// Where it is fetched from, in a line: the address that a rule speaks against, before the first.
 fn place(row: &Row) -> String {
-    let mut place = match (row.urls.first(), row.sources.first()) {
+    let mut place = match (row.telling_url(), row.sources.first()) {
         (Some(url), _) => line(url).into_owned(),
         (None, Some(source)) => format!("for {}", line(object_name(source))),
         (None, None) => "no URL".to_owned(),
@@ -272,7 +277,7 @@ pub fn differing(difference: &Difference, paint: Paint, width: usize, all: bool)
             };
             let name = fit(&found.head.name, width - 12).into_owned();
             let _ = writeln!(out, "  {kind} {}", paint.name(&name));
-            let _ = writeln!(out, "    {}", fit(found.meaning, width - 4));
+            wrap(&mut out, 4, found.meaning, width);
             let _ = writeln!(out, "    was {}", fit(&place(&found.base), width - 8));
             let _ = writeln!(out, "    is  {}", fit(&place(&found.head), width - 8));
             let _ = writeln!(
