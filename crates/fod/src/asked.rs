@@ -12,7 +12,7 @@ use crate::class::without_version;
 use crate::plan::{Form, Plan};
 
 /// Attributes that say who builds, what is promised, or whom is spoken to, and not what is asked for.
-const OTHERS: [&str; 34] = [
+const OTHERS: [&str; 35] = [
     "name",
     "out",
     "outputs",
@@ -25,6 +25,7 @@ const OTHERS: [&str; 34] = [
     "outputHashMode",
     "mirrorsFile",
     "hashedMirrors",
+    "preferHashedMirrors",
     "nixpkgsVersion",
     "curlVersion",
     "impureEnvVars",
@@ -175,6 +176,7 @@ mod tests {
         );
         assert_eq!(asked(&[("nativeBuildInputs", newer)]), one);
         assert_eq!(asked(&[("SSL_CERT_FILE", "/other")]), one);
+        assert_eq!(asked(&[("preferHashedMirrors", "1")]), one);
         assert_eq!(asked(&[("src", &format!("{STORE}-source"))]), one);
         assert_ne!(asked(&[("patches", &patch)]), asked(&[("patches", other)]));
         for env in [

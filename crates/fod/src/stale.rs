@@ -1,7 +1,8 @@
 //! Two package sets: what came, what went, and what has another source with the same hash.
 //!
-//! A fixed output is had from the store by its hash, so that who changes the version and forgets the hash
-//! builds the old source, and nothing fails. That one set alone has one hash under two URLs says little:
+//! A fixed output is had from the store by its hash and its name, so that who changes the version and forgets the
+//! hash builds the old source, and nothing fails; where the name has the version in it, what was forgotten is
+//! noticed by whoever fetches it next, and by nobody who has no need to. That one set alone has one hash under two URLs says little:
 //! mirrors, moved projects and tags beside their commits do. Between two states of one set it is precise:
 //! a derivation that names another source than before, and promises the same bytes.
 
@@ -35,7 +36,7 @@ impl Source {
         };
         Self {
             urls: sorted(&fod.urls),
-            rev: fod.rev.clone(),
+            rev: fod.revision().map(Into::into),
             sources: sorted(&fod.sources),
         }
     }
@@ -70,8 +71,8 @@ impl Kind {
         }
     }
 
-    /// What it means.
-    pub const fn what(self) -> &'static str {
+    /// What it means, for one whose output is that of before, or for one whose name is another and its output too.
+    pub const fn what(self, is_same_output: bool) -> &'static str {
         match self {
             Self::Moved => "another place, the same file name and the same hash",
             Self::Altered => {
@@ -80,8 +81,11 @@ impl Kind {
             Self::Vendored => {
                 "another source, the same hash of what is vendored for it: right only if the lock file is the same"
             }
-            Self::Stale => {
+            Self::Stale if is_same_output => {
                 "another version or revision, and the same hash: the old source is built"
+            }
+            Self::Stale => {
+                "another version or revision, and the same hash: Nix refuses what comes, unless it is the old file"
             }
         }
     }
@@ -213,7 +217,8 @@ fn kind(base: &Fod, head: &Fod) -> Kind {
         return Kind::Vendored;
     }
     // Of several addresses the first that answers decides; those behind it serve the same file or none.
-    let Some(first) = head.place().filter(|_| base.rev == head.rev) else {
+    let is_same_revision = base.revision() == head.revision();
+    let Some(first) = head.place().filter(|_| is_same_revision) else {
         return Kind::Stale;
     };
     if !base.places().any(|place| is_same_file(&place, &first)) {
@@ -229,7 +234,8 @@ fn kind(base: &Fod, head: &Fod) -> Kind {
 ///
 /// On one host every part that has a digit may be its version: `v1.2/tool-linux-x86_64.tar.gz` has it in
 /// the directory, whatever other digits its name has. Between hosts directories differ (`v1` of an
-/// interface), and parts count that look like a version, or all with a digit where none does.
+/// interface, the year of a mirror's copy), and parts count that look like a version; where none does, a name
+/// with a number of its own (`12many.r15878.tar.xz`) is enough, and else all parts with a digit.
 pub(crate) fn is_same_file(one: &Place<'_>, other: &Place<'_>) -> bool {
     let (one_parts, other_parts) = (parts(one), parts(other));
     let has_digit = |part: &str| part.bytes().any(|byte| byte.is_ascii_digit());
@@ -244,10 +250,35 @@ pub(crate) fn is_same_file(one: &Place<'_>, other: &Place<'_>) -> bool {
         return false;
     }
     let both = || one_parts.iter().chain(&other_parts);
-    if one.host == other.host || !both().any(|part| is_versioned(part)) {
+    let has_version = both().any(|part| is_versioned(part));
+    if one.host != other.host && !has_version {
+        let (last, other_last) = (one_parts.last(), other_parts.last());
+        if last == other_last && last.is_some_and(|last| is_numbered(last)) {
+            return true;
+        }
+    }
+    if one.host == other.host || !has_version {
         return same(&has_digit) && (both().any(|part| has_digit(part)) || one.path == other.path);
     }
     same(&|part| is_versioned(part)) && one_parts.last() == other_parts.last()
+}
+
+/// Whether a name has a number that tells it from its like, with a letter before it at most: not that of a
+/// processor, of a packing, or of a year.
+fn is_numbered(name: &str) -> bool {
+    const OTHERS: [&str; 10] = [
+        "x86", "386", "486", "586", "686", "i386", "i486", "i586", "i686", "x264",
+    ];
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| {
+        let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        let is_year = digits.len() == 4 && (digits.starts_with("19") || digits.starts_with("20"));
+        digits.len() >= 3
+            && word.len() - digits.len() <= 1
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !is_year
+            && !OTHERS.contains(&word)
+    })
 }
 
 /// The parts of a path; `v1.2` and `1.2` are one version.
@@ -392,6 +423,54 @@ mod tests {
             1,
         )];
         assert_eq!(told(&base, &head), "same 0\nstale x <- x");
+    }
+
+    #[test]
+    fn a_mirror_that_moves_is_no_alarm() {
+        let old = "http://ftp.x.org/historic/texlive/2019/tlnet-final/archive/";
+        let new = "https://mirror.y.org/systems/texlive/tlnet/archive/";
+        let told = |old: &str, new: &str, name: &str, other: &str| {
+            let base = [url("x", &format!("{old}{name}"), 1)];
+            let head = [url("x", &format!("{new}{other}"), 1)];
+            told(&base, &head)
+        };
+        let (moved, stale) = ("same 0\nmoved x <- x", "same 0\nstale x <- x");
+        let name = "12many.r15878.tar.xz";
+        assert_eq!(told(old, new, name, name), moved);
+        assert_eq!(told(old, new, name, "12many.r15879.tar.xz"), stale);
+        for name in [
+            "tool-i686.tar.gz",
+            "tool-x86_64.tgz",
+            "tool-2019.tgz",
+            "a1.gz",
+        ] {
+            assert_eq!(told(old, new, name, name), stale, "{name}");
+        }
+        // On one host the directory may be the version.
+        assert_eq!(told(old, "http://ftp.x.org/2020/", name, name), stale);
+    }
+
+    #[test]
+    fn a_revision_beside_the_same_address_is_no_alarm() {
+        let archive = |rev: &[(&str, &str)], url: &str| {
+            let mut env = vec![("urls", url)];
+            env.extend(rev);
+            fod("source", &["curl-8.1"], &env, 1)
+        };
+        let (one, two) = (
+            "https://github.com/o/r/archive/v1.0.2.tar.gz",
+            "https://github.com/o/r/archive/v1.0.3.tar.gz",
+        );
+        let rev = [("rev", "v1.0.2")];
+        assert_eq!(told(&[archive(&[], one)], &[archive(&rev, one)]), "same 1");
+        let stale = "same 0\nstale source <- source";
+        assert_eq!(told(&[archive(&rev, one)], &[archive(&rev, two)]), stale);
+        // It is no address that a repository was fetched by.
+        let git = |rev| {
+            let env = [("url", "https://x.org/v1v2.git"), ("rev", rev)];
+            fod("source", &["git-2.5"], &env, 1)
+        };
+        assert_eq!(told(&[git("v1")], &[git("v2")]), stale);
     }
 
     #[test]

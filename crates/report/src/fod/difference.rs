@@ -37,7 +37,7 @@ pub struct Difference {
 /// Another source, the same hash.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unchanged {
-    /// `stale`, `vendored`, `moved`.
+    /// `stale`, `vendored`, `altered`, `moved`.
     pub kind: &'static str,
     /// What that means.
     pub meaning: &'static str,
@@ -95,7 +95,11 @@ pub fn difference(base: &Subject, head: &Subject) -> Difference {
             .iter()
             .map(|unchanged| Unchanged {
                 kind: unchanged.kind.as_str(),
-                meaning: unchanged.kind.what(),
+                meaning: {
+                    let (base, head) = (base_fods[unchanged.base], head_fods[unchanged.head]);
+                    // The store path follows from the name and the hash, which is the same.
+                    unchanged.kind.what(base.name == head.name)
+                },
                 base: old(unchanged.base),
                 head: new(unchanged.head),
             })

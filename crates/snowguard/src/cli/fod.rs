@@ -114,8 +114,9 @@ Examples:
   snowguard fod diff base.drv head.drv
   snowguard fod diff base.json.zst head.json.zst --format json
 
-A derivation whose source changed and whose hash did not is built from the old source:
-its output is in the store already, and Nix does not fetch again.
+Where a source changed and its hash did not, the hash was most likely forgotten. If its output
+is called as before, the old source is built: it is in the store already, and Nix does not fetch
+again. Under another name Nix fetches, and refuses what is not the old file.
 
 Exit status: 0 nothing is stale, 1 something is, 2 failure.")]
 pub(crate) struct Diff {

@@ -140,7 +140,8 @@ fn results_of_verifying_are_taken_into_account() {
         assert_eq!(count(&told, rule), changed, "{verdict}");
         assert_eq!(told["verdicts"][verdict], changed);
     }
-    // What is fine adds nothing, and takes nothing away: a forgotten hash is fetched without complaint.
+    // What is fine adds nothing, and takes nothing away where nobody says which address was asked: a forgotten hash is
+    // fetched without complaint from the old one.
     let fine = with(&verified(&plain, "ok"));
     assert_eq!(rules(&fine).len(), rules(&plain).len());
     assert_eq!(count(&fine, "stale-hash!"), count(&plain, "stale-hash!"));
@@ -551,7 +552,7 @@ fn fetched(files: &[(&str, &str, &str)]) -> NixStore {
     let files = files.iter().map(|(name, url, contents)| {
         format!(
             r#"(derivation {{
-              name = "{name}"; system = "builtin"; builder = "builtin:fetchurl"; url = "{url}"; urls = [ "{url}" ];
+              name = "{name}"; system = "builtin"; builder = "builtin:fetchurl"; url = "{url}"; urls = "{url}";
               outputHash = builtins.hashString "sha256" "{contents}"; outputHashAlgo = "sha256";
               outputHashMode = "flat"; executable = false; unpack = false; preferLocalBuild = true;
             }})"#
@@ -597,6 +598,14 @@ fn what_is_changed_is_fetched_again_and_nothing_else() {
     );
     // Addresses of this machine are what a rule speaks against, whoever serves there.
     assert_eq!((code, found[0].as_str()), (1, "private-host! x"));
+    // The new address serves the same bytes: what looked forgotten is not.
+    let twin = url(&served("one"), "x-2.tar.gz");
+    let (_, found) = told(&fetched(&[("same", same, "same"), ("x", &twin, "one")]));
+    assert!(found.contains(&"stale-hash x".to_owned()), "{found:?}");
+    // Where the old one is named as well, it may have been that.
+    let both = format!("{twin} {old}");
+    let (_, found) = told(&fetched(&[("same", same, "same"), ("x", &both, "one")]));
+    assert!(found.contains(&"stale-hash! x".to_owned()), "{found:?}");
     // Without being told so, no address of a private network is asked.
     let run = gate(
         &place,

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
+use snowguard_fod::outcome::Attempt;
 use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::{Outcome, Verdict, Waiver};
 
@@ -108,9 +109,7 @@ impl GateRule {
     /// What it means, in one sentence.
     pub const fn what(self) -> &'static str {
         match self {
-            Self::StaleHash => {
-                "the source changed and its hash did not, so that the old source is built"
-            }
+            Self::StaleHash => "the source changed and its hash did not",
             Self::VendoredHash => {
                 "what its dependencies are fetched for changed, and their hash did not"
             }
@@ -305,11 +304,25 @@ pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
             How::Rehashed => (change.was_hash.clone(), Some(row.hash.clone())),
             _ => (change.was_urls.first().cloned(), is_source.clone()),
         };
-        all.push(Found {
-            was,
-            is,
-            ..found(rule, level)
-        });
+        let of_rule = found(rule, level);
+        let told = match change.how {
+            _ if is_answered(change, known) => Found {
+                level: Level::Note,
+                what: "the source changed and its hash did not; it was fetched again, and what comes has that hash",
+                remedy: "nothing, if the same bytes are meant to come",
+                ..of_rule
+            },
+            How::Stale => Found {
+                what: if change.same_output {
+                    "the source changed and its hash did not, so that the old source is built"
+                } else {
+                    "the source changed and its hash did not: Nix refuses what comes, unless it is the old file"
+                },
+                ..of_rule
+            },
+            _ => of_rule,
+        };
+        all.push(Found { was, is, ..told });
     }
     match known {
         Known::Nothing => {}
@@ -331,12 +344,37 @@ pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
             }));
         }
     }
-    all.extend(
-        row.findings
-            .iter()
-            .map(|finding| found(GateRule::Policy(finding.rule), finding.level)),
-    );
+    all.extend(row.findings.iter().map(|finding| {
+        let url = finding.at.and_then(|at| row.urls.get(at));
+        let url = url.map(std::slice::from_ref).unwrap_or_default();
+        let is = with_revision(url, row.rev.as_deref()).into_iter().next();
+        let found = found(GateRule::Policy(finding.rule), finding.level);
+        Found {
+            is: is.or(found.is),
+            ..found
+        }
+    }));
     all
+}
+
+/// Whether an unchanged hash is known to be that of what comes now. Of another source it is only if an address
+/// served that, and all are new: where it names the old one as well, or was built, the old file may have come.
+fn is_answered(change: &Changed, known: Known<'_>) -> bool {
+    let Known::Is(outcome) = known else {
+        return false;
+    };
+    let served = || {
+        let now = with_revision(&change.row.urls, change.row.rev.as_deref());
+        let is_new = now.iter().all(|url| !change.was_urls.contains(url));
+        let mut tries = outcome.tries.iter();
+        is_new && tries.any(|tried| tried.result == Attempt::Ok)
+    };
+    outcome.verdict == Verdict::Ok
+        && match change.how {
+            How::Stale => served(),
+            How::Vendored | How::Altered => true,
+            How::Added | How::Moved | How::Rehashed => false,
+        }
 }
 
 /// That a waiver has expired.

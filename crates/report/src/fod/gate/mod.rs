@@ -74,6 +74,9 @@ pub struct Changed {
     /// The derivation as it is now.
     #[serde(flatten)]
     pub row: Row,
+    /// Whether its output is that of before, where the hash is: then Nix does not fetch it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub same_output: bool,
     /// Where it was fetched from before, where something was altered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub was_urls: Vec<String>,
@@ -288,6 +291,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
             how,
             verdict: None,
             row: unchanged.head.clone(),
+            same_output: was.name == unchanged.head.name,
             was_urls: with_revision(sources, was.rev.as_deref()),
             was_hash: None,
         });
@@ -297,6 +301,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
             how: How::Rehashed,
             verdict: None,
             row: rehashed.head.clone(),
+            same_output: false,
             was_urls: Vec::new(),
             was_hash: Some(rehashed.base.hash.clone()),
         });
@@ -305,6 +310,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
         how: How::Added,
         verdict: None,
         row: row.clone(),
+        same_output: false,
         was_urls: Vec::new(),
         was_hash: None,
     }));

@@ -45,8 +45,9 @@ pub fn log(gate: &Gate, version: &str) -> Log {
 }
 
 fn described(found: &Found) -> Rule {
-    let what = format!("{}.", words::sentence(found.what));
-    let remedy = format!("{}.", words::sentence(found.remedy));
+    // Of the rule, and not of the one that was found first.
+    let what = format!("{}.", words::sentence(found.rule.what()));
+    let remedy = format!("{}.", words::sentence(found.rule.remedy()));
     Rule {
         short_description: Some(what.as_str().into()),
         help_uri: Some(found.rule.guide()),
