@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::listing::{Listing, Row};
+use snowguard_fod::rule::{Level, Rule};
+use snowguard_fod::{After, Class, Proxy, Reference, Scheme, Tls};
+use snowguard_store::{ContentAddressMethod, HashAlgo};
+
+use super::listing::{Finding, Listing, Row};
 use crate::pattern::Pattern;
 
 /// A property of a row.
@@ -79,6 +83,34 @@ impl Column {
         }
     }
 
+    /// What there can be; none if it can be anything.
+    fn words(self) -> Option<Vec<&'static str>> {
+        Some(match self {
+            Self::Class => Class::ALL.map(Class::as_str).into(),
+            Self::Algo => HashAlgo::ALL.map(HashAlgo::as_str).into(),
+            Self::Mode => MODES.map(ContentAddressMethod::as_str).into(),
+            Self::Scheme => {
+                let words = Scheme::ALL.map(Scheme::as_str);
+                words.into_iter().chain(["none"]).collect()
+            }
+            Self::Reference => Reference::ALL.map(Reference::as_str).into(),
+            Self::After => After::ALL.map(After::as_str).into(),
+            Self::Proxy => Proxy::ALL.map(Proxy::as_str).into(),
+            Self::Tls => Tls::ALL.map(Tls::as_str).into(),
+            Self::Rule => Rule::ALL.map(Rule::as_str).into(),
+            Self::Level => Level::ALL.map(Level::as_str).into(),
+            Self::Tool | Self::Host | Self::Name | Self::Attribute => return None,
+        })
+    }
+
+    /// Whether a row may have nothing there.
+    const fn may_be_empty(self) -> bool {
+        matches!(
+            self,
+            Self::Tool | Self::Host | Self::Rule | Self::Level | Self::Name | Self::Attribute
+        )
+    }
+
     /// What a row has there: one, or several, or none.
     pub fn of(self, row: &Row) -> Vec<&str> {
         match self {
@@ -113,6 +145,14 @@ impl Column {
     }
 }
 
+/// What can be hashed.
+const MODES: [ContentAddressMethod; 4] = [
+    ContentAddressMethod::Flat,
+    ContentAddressMethod::Nar,
+    ContentAddressMethod::Git,
+    ContentAddressMethod::Text,
+];
+
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -145,6 +185,16 @@ pub enum ConditionError {
     /// It has no `=`.
     #[error("`{0}` is no condition: write COLUMN=VALUE or COLUMN!=VALUE, as in class=git,vcs")]
     Form(String),
+    /// Nothing has that there.
+    #[error("no {column} is `{value}`; it is one of {}", words.join(", "))]
+    Value {
+        /// Where.
+        column: Column,
+        /// What was asked for.
+        value: String,
+        /// What there can be.
+        words: Vec<&'static str>,
+    },
 }
 
 impl FromStr for Condition {
@@ -158,14 +208,28 @@ impl FromStr for Condition {
             Some(column) => (column, false),
             None => (column, true),
         };
-        Ok(Self {
-            column: column.trim().parse()?,
-            is,
-            values: values
-                .split(',')
-                .map(|value| value.trim().to_owned())
-                .collect(),
-        })
+        let column: Column = column.trim().parse()?;
+        let values: Vec<String> = values
+            .split(',')
+            .map(|value| value.trim().to_owned())
+            .collect();
+        // A condition that nothing can meet would guard nothing for ever.
+        if let Some(words) = column.words() {
+            let can_be = |value: &String| {
+                let pattern = Pattern::new(value);
+                (value.is_empty() && column.may_be_empty())
+                    || words.iter().any(|word| pattern.means(word))
+            };
+            if let Some(value) = values.iter().find(|value| !can_be(value)) {
+                let value = value.clone();
+                return Err(ConditionError::Value {
+                    column,
+                    value,
+                    words,
+                });
+            }
+        }
+        Ok(Self { column, is, values })
     }
 }
 
@@ -177,10 +241,8 @@ impl Condition {
             if value.is_empty() {
                 has.iter().all(|has| has.is_empty())
             } else {
-                {
-                    let pattern = Pattern::new(value);
-                    has.iter().any(|has| pattern.means(has))
-                }
+                let pattern = Pattern::new(value);
+                has.iter().any(|has| pattern.means(has))
             }
         };
         self.values.iter().any(fits) == self.is
@@ -196,29 +258,18 @@ pub struct Count {
     pub count: usize,
 }
 
-/// Counts rows. One that has several values of a column counts for each.
+/// Counts rows. One that has several values of a column counts for each; rule and level go together, since each
+/// finding has one of both.
 pub fn counts(listing: &Listing, by: &[Column]) -> Vec<Count> {
+    let is_paired = by.contains(&Column::Rule) && by.contains(&Column::Level);
     let mut counts: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
     for row in &listing.fods {
-        let mut keys: Vec<Vec<&str>> = vec![Vec::new()];
-        for column in by {
-            let mut values = column.of(row);
-            if values.is_empty() {
-                values.push("");
+        if is_paired && !row.findings.is_empty() {
+            for finding in &row.findings {
+                count(&mut counts, row, by, Some(finding));
             }
-            keys = keys
-                .iter()
-                .flat_map(|key| {
-                    values.iter().map(|value| {
-                        let mut key = key.clone();
-                        key.push(*value);
-                        key
-                    })
-                })
-                .collect();
-        }
-        for key in keys {
-            *counts.entry(key).or_default() += 1;
+        } else {
+            count(&mut counts, row, by, None);
         }
     }
     let mut counts: Vec<Count> = counts
@@ -230,4 +281,37 @@ pub fn counts(listing: &Listing, by: &[Column]) -> Vec<Count> {
         .collect();
     counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.values.cmp(&b.values)));
     counts
+}
+
+/// Counts a row for all that it has in some columns; where one of its findings is given, for that one.
+fn count<'r>(
+    counts: &mut BTreeMap<Vec<&'r str>, usize>,
+    row: &'r Row,
+    by: &[Column],
+    finding: Option<&'r Finding>,
+) {
+    let mut keys: Vec<Vec<&str>> = vec![Vec::new()];
+    for column in by {
+        let mut values = match (column, finding) {
+            (Column::Rule, Some(finding)) => vec![finding.rule.as_str()],
+            (Column::Level, Some(finding)) => vec![finding.level.as_str()],
+            _ => column.of(row),
+        };
+        if values.is_empty() {
+            values.push("");
+        }
+        keys = keys
+            .iter()
+            .flat_map(|key| {
+                values.iter().map(|value| {
+                    let mut key = key.clone();
+                    key.push(*value);
+                    key
+                })
+            })
+            .collect();
+    }
+    for key in keys {
+        *counts.entry(key).or_default() += 1;
+    }
 }

@@ -125,6 +125,13 @@ fn what_it_lists_is_what_nix_wrote() {
         ])
     );
     assert_eq!(
+        by_name("nix-file")["findings"],
+        serde_json::json!([
+            { "rule": "private-host", "level": "error", "at": 0 },
+            { "rule": "plain-http", "level": "note" },
+        ])
+    );
+    assert_eq!(
         by_name("repo")["checkout"],
         serde_json::json!(["submodules"])
     );
@@ -190,6 +197,25 @@ fn some_of_them_counts_and_the_exit_status() {
     place
         .run(&["fod", "list", dir, "--where", "class"])
         .fails_with("write COLUMN=VALUE");
+    for misspelt in ["class=curll", "rule!=git-protokol", "level=*fatal", "tls="] {
+        let (_, value) = misspelt.split_once('=').unwrap();
+        place
+            .run(&["fod", "list", dir, "--where", misspelt])
+            .fails_with(&format!("is `{value}`; it is one of "));
+    }
+    // Each finding has one level, whatever else speaks against the same derivation.
+    let run = place.run(&["fod", "list", dir, "--count-by", "rule,level"]);
+    assert_shown!(run, @"
+    exit status 0
+    ----- stdout -----
+        count  rule / level
+            5  (none) / (none)
+            2  mutable-tag / note
+            2  plain-http / note
+            1  git-protocol / warning
+            1  private-host / error
+            1  weak-hash / error
+    ");
 }
 
 #[test]
