@@ -166,8 +166,8 @@ impl Proxy {
         self.admit(derivations, today, By::Process)
     }
 
-    /// Something that is no build, such as an evaluation: what it fetches is written down under a name. For listeners
-    /// that only it reaches, and in an audit, since no derivation says what it may reach.
+    /// Something that is no build, such as an evaluation: what it fetches is written down under a name. In an audit, since
+    /// no derivation says what it may reach; whoever comes to its listeners without its token is asked for it.
     pub fn watch(&self, name: &str) -> Result<Session, ProxyError> {
         if !self.shared.is_lenient() {
             return Err(ProxyError::OnlyAudit);
@@ -175,11 +175,26 @@ impl Proxy {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let limits = self.shared.settings.exceptions.limits();
         let most = self.shared.settings.most_connections;
+        let group = Arc::new(Group::watched(id, name, limits, most));
+        let token = self.let_in(&group)?;
         Ok(Session {
-            group: Arc::new(Group::watched(id, name, limits, most)),
+            group,
             description: json!({ "session": id }),
-            token: String::new(),
+            token,
         })
+    }
+
+    /// Lets a group in, under a new token.
+    fn let_in(&self, group: &Arc<Group>) -> Result<String, ProxyError> {
+        let mut bytes = [0; 24];
+        getrandom::fill(&mut bytes).map_err(|_| ProxyError::Random)?;
+        let token = HEXLOWER.encode(&bytes);
+        let mut sessions = self.shared.sessions();
+        if sessions.by_token.len() >= MOST_SESSIONS {
+            return Err(ProxyError::Full);
+        }
+        sessions.by_token.insert(digest(&token), Arc::clone(group));
+        Ok(token)
     }
 
     pub(crate) fn admit(
@@ -196,7 +211,7 @@ impl Proxy {
             let (fod, mirrors) = load::fod(path)?;
             all.push((path.as_str(), fod, mirrors));
         }
-        self.let_in(all, today, by)
+        self.let_builds_in(all, today, by)
     }
 
     /// Lets one in of which another process tells what its policy is compiled from, and which it fetches itself.
@@ -207,10 +222,10 @@ impl Proxy {
     ) -> Result<Session, ProxyError> {
         let fod = described.fod().ok_or(ProxyError::Described)?;
         let one = (&*described.derivation, fod, Mirrors::default());
-        self.let_in(vec![one], today, By::Token)
+        self.let_builds_in(vec![one], today, By::Token)
     }
 
-    fn let_in(
+    fn let_builds_in(
         &self,
         all: Vec<(&str, Fod, Mirrors)>,
         today: Date,
@@ -225,16 +240,9 @@ impl Proxy {
             described.push(describe(drv, &fod, &policy));
             builds.push(Arc::new(Build::new(drv, fod, policy)));
         }
-        let mut bytes = [0; 24];
-        getrandom::fill(&mut bytes).map_err(|_| ProxyError::Random)?;
-        let token = HEXLOWER.encode(&bytes);
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let group = Arc::new(Group::new(id, builds, by, self.shared.most_of_one()));
-        let mut sessions = self.shared.sessions();
-        if sessions.by_token.len() >= MOST_SESSIONS {
-            return Err(ProxyError::Full);
-        }
-        sessions.by_token.insert(digest(&token), Arc::clone(&group));
+        let token = self.let_in(&group)?;
         Ok(Session {
             group,
             description: json!({ "session": id, "derivations": described }),

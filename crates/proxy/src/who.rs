@@ -79,6 +79,10 @@ impl Shared {
                 _ => return Err(Unknown::Token),
             }
         } else if let Some(group) = &at.group {
+            // No network keeps others from what is no build; it carries anything, and is not for them.
+            if group.name.is_some() {
+                return Err(Unknown::Nobody);
+            }
             (Some(Arc::clone(group)), "listener")
         } else if let Some(group) = self.sessions().alone().filter(|_| self.is_lenient()) {
             (Some(group), "network")

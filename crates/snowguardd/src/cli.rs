@@ -528,8 +528,8 @@ pub(crate) struct FodProxy {
     /// Takes every connection for one of --derivations: for a network that only they are in
     #[arg(long, requires = "derivations")]
     pub(crate) no_token: bool,
-    /// Takes every connection for one of something that is no build, and writes down what it fetches
-    /// under that name; in an audit
+    /// Carries what something that is no build fetches, and writes it down under that name, in an audit;
+    /// its token goes to stdout, as JSON
     #[arg(long, value_name = "NAME", conflicts_with = "derivations")]
     pub(crate) watch: Option<String>,
     /// Certificates in PEM to trust beside the system's; may be repeated

@@ -102,8 +102,7 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
         if let Some(note) = &too_few {
             say(note);
         }
-        if let Some(session) = session.filter(|_| args.watch.is_none()) {
-            let session = &session;
+        if let Some(session) = &session {
             tell(session, &addresses)?;
         }
         let manager = Manager::new(variable("NOTIFY_SOCKET").as_deref(), None);

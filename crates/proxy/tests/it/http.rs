@@ -401,6 +401,39 @@ fn a_process_tells_nothing_of_builds_that_were_given_a_token() {
 }
 
 #[test]
+fn what_is_no_build_is_watched_under_its_token() {
+    let web = Web::start().unwrap();
+    web.put("/x", "x");
+    let place = Place::new();
+    let running = Running::start(place.settings(Mode::Audit, loopback(&[&web.base()])));
+    let session = running.proxy.watch("evaluation").unwrap();
+    let address = running.listen_for(&session);
+    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    for (token, status) in [(String::new(), 407), (authorization(&session.token), 200)] {
+        let mut client = Client::new(&address);
+        client.send(format!(
+            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{token}\r\n"
+        ));
+        let answer = client.answer();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+    }
+    assert_eq!(web.seen().len(), 1);
+    let evidence = running.stop();
+    let line = requests(&evidence)[1];
+    assert_eq!(
+        (&line["name"], &line["attributed"]),
+        (&"evaluation".into(), &"token".into())
+    );
+    // Where requests are judged, there is nothing to judge these by.
+    let running = Running::start(place.settings(Mode::Tunnel, loopback(&[&web.base()])));
+    assert!(running.proxy.watch("evaluation").is_err());
+    running.stop();
+}
+
+#[test]
 fn a_token_of_others_is_none_where_a_listener_is_for_some() {
     let web = Web::start().unwrap();
     web.put("/x", "x");

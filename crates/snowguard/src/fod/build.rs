@@ -33,10 +33,10 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
     let mut nix = Nix::find(args, place)?;
     let evidence = evidence(args)?;
     let daemon = program(args.daemon.as_deref(), "snowguardd")?;
-    let mut watcher = Proxy::watch(&daemon, &evidence, place)?;
-    nix.watch_at(&watcher.status()?.0);
+    let (mut watcher, at) = Proxy::watch(&daemon, &evidence, place)?;
+    nix.watch_at(at);
     let plan = Plan::ask(&nix, &args.command, place)?;
-    let (_, evaluated) = watcher.status()?;
+    let evaluated = watcher.requests()?;
     tell_of_evaluation(evaluated, terminal);
     // Before anything is fetched, also by a substituter: what protects must be there.
     let confined = if plan.built.is_empty() {
@@ -72,7 +72,7 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
     }
     nix.finish(&args.command)?;
     // It evaluates again, and should have all that it needs.
-    tell_of_evaluation(watcher.status()?.1 - evaluated, terminal);
+    tell_of_evaluation(watcher.requests()? - evaluated, terminal);
     watcher.stop();
     Ok(report.has_findings().into())
 }

@@ -65,7 +65,7 @@ impl Egress {
         let evidence = through.evidence.as_deref().unwrap_or(&aside);
         let path = at.join("control");
         let mut proxy = Proxy::serve(&daemon, through, evidence, &path, &log)?;
-        let (address, _) = proxy.status()?;
+        let address = proxy.address()?;
         Ok(Self {
             address: address
                 .parse()

@@ -600,7 +600,7 @@ fn what_an_evaluation_fetches_is_told_and_written_down() {
     let line = lines.find(|line| line["url"] == url.as_str()).unwrap();
     assert_eq!(
         (&line["name"], &line["attributed"]),
-        (&"evaluation".into(), &"listener".into())
+        (&"evaluation".into(), &"token".into())
     );
     assert_eq!(line["mode"], "audit");
 }

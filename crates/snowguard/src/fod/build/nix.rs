@@ -60,10 +60,6 @@ const SANDBOX: &str = "sandbox = true\nsandbox-fallback = false\n";
 const NO_SANDBOX: &str = "sandbox = false\n";
 
 /// Nix.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts of the Nix that is there"
-)]
 pub(super) struct Nix {
     store: Store,
     /// Whether settings let builders see only what they are given.
@@ -71,8 +67,8 @@ pub(super) struct Nix {
     /// Whether builders are other users than who builds, or who builds has no rights to give away.
     has_users: bool,
     without_sandbox: bool,
-    /// Whether settings let Nix know flakes.
-    has_flakes: bool,
+    /// What programs that may know no flakes are told of these: nothing, unless settings let them know some.
+    of_flakes: &'static str,
     /// Variables that are passed on beside the known ones.
     pass: Vec<String>,
     /// Where nothing is noted about settings that flakes may make.
@@ -124,9 +120,14 @@ impl Nix {
             sandbox: matches!(setting("sandbox"), "true" | "relaxed"),
             has_users,
             without_sandbox: args.without_sandbox,
-            has_flakes: setting("experimental-features")
+            of_flakes: if setting("experimental-features")
                 .split_whitespace()
-                .any(|feature| feature == "flakes"),
+                .any(|feature| feature == "flakes")
+            {
+                NO_FLAKE_CONFIG
+            } else {
+                ""
+            },
             pass: args.pass_env.clone(),
             data: place.join("data"),
             watched_at: None,
@@ -180,9 +181,11 @@ impl Nix {
         let is_old = Utf8Path::new(program)
             .file_name()
             .is_some_and(|name| name.starts_with("nix-"));
-        if !is_old || self.has_flakes {
-            config.push_str(NO_FLAKE_CONFIG);
-        }
+        config.push_str(if is_old {
+            self.of_flakes
+        } else {
+            NO_FLAKE_CONFIG
+        });
         let mut command = Command::new(program);
         command
             .env("NIX_CONFIG", with(variable("NIX_CONFIG"), &config))
@@ -198,8 +201,8 @@ impl Nix {
     }
 
     /// Lets what evaluates go through a proxy from now on.
-    pub(super) fn watch_at(&mut self, address: &str) {
-        self.watched_at = Some(format!("http://{address}"));
+    pub(super) fn watch_at(&mut self, proxy: String) {
+        self.watched_at = Some(proxy);
     }
 
     /// As `outside`, for what evaluates, and fetches what expressions say while it does.
@@ -458,7 +461,7 @@ mod tests {
             sandbox: true,
             has_users: true,
             without_sandbox: false,
-            has_flakes: false,
+            of_flakes: "",
             pass: vec!["NIX_NPM_TOKENS".to_owned(), "no_proxy".to_owned()],
             data: "/scratch/data".into(),
             watched_at: None,

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -39,22 +39,33 @@ const CERTIFICATES: &[&str] = &[
 pub(in crate::fod) struct Proxy {
     process: Child,
     control: Line,
+    /// Where it prints; open as long as it is to serve.
+    stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Proxy {
     /// Starts one for what evaluates outside of every build's network: it denies nothing, and writes down what is
-    /// fetched.
+    /// fetched. The proxy, and its address with a token.
     pub(super) fn watch(
         daemon: &Path,
         evidence: &Utf8Path,
         place: &Utf8Path,
-    ) -> Result<Self, Failure> {
+    ) -> Result<(Self, String), Failure> {
         let mut command = Command::new(daemon);
         command
             .args(["fod-proxy", "--mode", "audit", "--listen", "127.0.0.1:0"])
             .args(["--watch", "evaluation", "--log-level", "error"])
             .args(["--evidence", evidence.as_str()]);
-        Self::spawn(command, daemon, &place.join("evaluation"), None)
+        let mut proxy = Self::spawn(command, daemon, &place.join("evaluation"), None)?;
+        let mut text = String::new();
+        if let Some(stdout) = &mut proxy.stdout {
+            stdout.read_line(&mut text).map_err(cannot_speak)?;
+        }
+        let told: Value = serde_json::from_str(&text).map_err(has_ended)?;
+        match (told["token"].as_str(), told["listeners"][0].as_str()) {
+            (Some(token), Some(address)) => Ok((proxy, format!("http://{token}:x@{address}"))),
+            _ => Err(Failure::message("the proxy gave no token")),
+        }
     }
 
     /// Starts one that this process itself goes through: it holds everything to the policy of its derivation, and
@@ -77,14 +88,17 @@ impl Proxy {
         Self::spawn(command, daemon, control, Some(log))
     }
 
-    /// Where it listens, and how many requests there were.
-    pub(in crate::fod) fn status(&mut self) -> Result<(String, u64), Failure> {
+    /// Where it listens.
+    pub(in crate::fod) fn address(&mut self) -> Result<String, Failure> {
         let status = self.ask(&json!({"status": {}}))?;
         let address = status["listeners"][0].as_str().unwrap_or_default();
-        Ok((
-            address.to_owned(),
-            status["requests"].as_u64().unwrap_or_default(),
-        ))
+        Ok(address.to_owned())
+    }
+
+    /// How many requests there were.
+    pub(super) fn requests(&mut self) -> Result<u64, Failure> {
+        let status = self.ask(&json!({"status": {}}))?;
+        Ok(status["requests"].as_u64().unwrap_or_default())
     }
 
     /// Starts it on a socket that is in another network.
@@ -151,6 +165,7 @@ impl Proxy {
             std::thread::sleep(TICK);
         };
         let mut proxy = Self {
+            stdout: process.stdout.take().map(BufReader::new),
             process,
             control: Line(BufReader::new(stream)),
         };
@@ -240,9 +255,7 @@ pub(in crate::fod) struct Line(BufReader<UnixStream>);
 
 impl Line {
     pub(in crate::fod) fn open(path: &Utf8Path) -> Result<Self, Failure> {
-        let stream = UnixStream::connect(path).map_err(|source| {
-            Failure::new(anyhow::Error::new(source).context("cannot speak with the proxy"))
-        })?;
+        let stream = UnixStream::connect(path).map_err(cannot_speak)?;
         Ok(Self(BufReader::new(stream)))
     }
 
@@ -250,18 +263,22 @@ impl Line {
         let mut text = String::new();
         let asked =
             writeln!(self.0.get_mut(), "{request}").and_then(|()| self.0.read_line(&mut text));
-        asked.map_err(|source| {
-            Failure::new(anyhow::Error::new(source).context("cannot speak with the proxy"))
-        })?;
-        let answer: Value = serde_json::from_str(&text).map_err(|source| {
-            Failure::new(anyhow::Error::new(source).context("the proxy has ended"))
-        })?;
+        asked.map_err(cannot_speak)?;
+        let answer: Value = serde_json::from_str(&text).map_err(has_ended)?;
         match answer["error"].as_str() {
             None => Ok(answer),
             Some(error) => Err(Failure::message(format!("the proxy says: {}", line(error)))
                 .maybe_hint(answer["hint"].as_str())),
         }
     }
+}
+
+fn cannot_speak(source: std::io::Error) -> Failure {
+    Failure::new(anyhow::Error::new(source).context("cannot speak with the proxy"))
+}
+
+fn has_ended(source: serde_json::Error) -> Failure {
+    Failure::new(anyhow::Error::new(source).context("the proxy has ended"))
 }
 
 impl Drop for Proxy {
