@@ -430,3 +430,190 @@ fn verify_goes_through_the_proxy_where_it_is_asked_to() {
     assert_eq!(document["egress"]["through"], "proxy");
     assert_eq!(place.other.seen().len(), 0);
 }
+
+/// A repository of packages as its maintainers keep it: what it fetches is raised from commit to commit.
+struct Packages {
+    store: NixStore,
+    web: Web,
+}
+
+const PACKAGES: &str = r#"
+let
+  drv = name: args: derivation ({ inherit name; system = builtins.currentSystem; builder = "/bin/sh"; } // args);
+  of = content: {
+    outputHash = builtins.hashString "sha256" content; outputHashAlgo = "sha256"; outputHashMode = "flat";
+  };
+in [
+  (drv "x" ({ builder = "builtin:fetchurl"; url = "@URL@"; } // of "@PROMISED@"))
+  @MORE@
+]
+"#;
+
+/// What only a build can tell, since it asks curl for more.
+const BUILT: &str = r#"
+  (drv "built" ({
+    args = [ "-e" (builtins.toFile "builder.sh" "printf three > $out") ];
+    urls = [ "https://example.org/built" ]; curlOpts = "--user-agent x";
+  } // of "three"))
+"#;
+
+impl Packages {
+    fn new() -> Self {
+        let web = Web::start().unwrap();
+        web.put("/x-1.tar.gz", "one");
+        web.put("/x-2.tar.gz", "two");
+        let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+        std::fs::create_dir(store.scratch().join("packages")).unwrap();
+        let packages = Self { store, web };
+        packages.git(&["init", "--quiet"]);
+        packages
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        git(&self.store.scratch().join("packages"), args)
+    }
+
+    /// A state of the packages, and its derivations as a job of CI writes them out.
+    fn commit(&self, name: &str, path: &str, promised: &str, more: &str) {
+        let at = |path: &str| self.store.scratch().join(path);
+        let text = PACKAGES
+            .replace("@URL@", &self.web.url(path))
+            .replace("@PROMISED@", promised)
+            .replace("@MORE@", more);
+        std::fs::write(at("packages/default.nix"), text).unwrap();
+        self.git(&["add", "."]);
+        self.git(&["commit", "--quiet", "-m", name]);
+        let checkout = at(name);
+        self.git(&[
+            "worktree",
+            "add",
+            "--quiet",
+            "--detach",
+            checkout.to_str().unwrap(),
+        ]);
+        let file = checkout.join("default.nix");
+        let drvs = self.store.run("nix-instantiate", &[], [file]).unwrap();
+        let drvs = String::from_utf8(drvs).unwrap();
+        let mut args = vec!["show-derivation", "-r"];
+        args.extend(drvs.lines());
+        let shown = self.store.run("nix", &["nix-command"], args).unwrap();
+        std::fs::write(at(&format!("{name}.json")), shown).unwrap();
+    }
+
+    /// The check, as a job of CI runs it.
+    fn check(&self, head: &str, more: &[(&str, &str)]) -> Run {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../actions/fod-gate/gate.sh");
+        let daemon = Path::new(env!("CARGO_BIN_EXE_snowguardd"));
+        let like = self.store.command("nix", &[]);
+        let output = Command::new("bash")
+            .arg(script)
+            .envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .env_remove("NIX_PATH")
+            .env(
+                "NIX_CONFIG",
+                "sandbox = false\nsubstitute = false\nbuild-users-group =\nfilter-syscalls = false\n",
+            )
+            .env("BASE", "base.json")
+            .env("HEAD", format!("{head}.json"))
+            .env("SNOWGUARD", daemon.with_file_name("snowguard"))
+            .env("SNOWGUARDD", daemon)
+            .env("GITHUB_STEP_SUMMARY", self.store.scratch().join("step.md"))
+            .envs(more.iter().copied())
+            .current_dir(self.store.scratch())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Run {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.store.scratch().join(name)).unwrap()
+    }
+
+    /// What the reports say of each finding that blocks.
+    fn blocking(&self) -> Vec<String> {
+        let document: Value = serde_json::from_str(&self.read("fod-gate/gate.json")).unwrap();
+        let findings = document["findings"].as_array().unwrap().iter();
+        let blocking = findings.filter(|found| found["blocks"] == true);
+        let told = blocking.map(|found| {
+            let word = |key: &str| found[key].as_str().unwrap().to_owned();
+            format!("{} {}", word("rule"), word("name"))
+        });
+        told.collect()
+    }
+}
+
+#[test]
+fn a_change_to_a_repository_is_checked_in_ci() {
+    let packages = Packages::new();
+    packages.commit("base", "/x-1.tar.gz", "one", "");
+    packages.commit("stale", "/x-2.tar.gz", "one", "");
+    packages.commit("mended", "/x-2.tar.gz", "two", BUILT);
+    // What is accepted lies where the change cannot alter it.
+    let (mut policy, mut waivers) = (String::new(), String::new());
+    for head in ["stale", "mended"] {
+        packages.check(head, &[("FAIL_ON", "never")]).exits(0);
+        let document: Value = serde_json::from_str(&packages.read("fod-gate/gate.json")).unwrap();
+        let changes = document["changes"].as_array().unwrap().iter();
+        for output in changes
+            .filter(|one| one["name"] == "x")
+            .map(|one| &one["output"])
+        {
+            let base = packages.web.base();
+            let host = base.split_once("://").unwrap().1;
+            let until = "reason = \"the server of this test\"\nexpires = 2999-01-01\n\n";
+            let _ = write!(
+                policy,
+                "[[exception]]\noutput = {output}\nhosts = [\"{host}\"]\nprotocols = [\"http\"]\nprivate = true\n{until}",
+            );
+            let _ = write!(
+                waivers,
+                "[[waiver]]\nrule = \"private-host\"\noutput = {output}\n{until}"
+            );
+        }
+    }
+    packages.store.write("base/policy.toml", policy).unwrap();
+    packages.store.write("base/waivers.toml", waivers).unwrap();
+    packages.web.seen();
+    let usual = [
+        ("VERIFY", "true"),
+        ("POLICY", "base/policy.toml"),
+        ("WAIVERS", "base/waivers.toml"),
+        ("QUEUE", "queue.db"),
+    ];
+    // Forgotten: the old hash stands beside the new address.
+    packages.check("stale", &usual).exits(1);
+    assert_eq!(packages.blocking(), ["stale-hash x", "mismatch x"]);
+    assert_eq!(packages.web.seen().len(), 1);
+    let evidence = packages.read("fod-gate/evidence.jsonl");
+    assert!(evidence.contains("/x-2.tar.gz"), "{evidence}");
+    let summary = packages.read("fod-gate/summary.md");
+    assert!(summary.contains("fod-red.md#stale-hash"), "{summary}");
+    assert!(packages.read("step.md").ends_with(&summary));
+    // Mended: all but what only a build can tell.
+    packages.check("mended", &usual).exits(1);
+    assert_eq!(packages.blocking(), ["needs-builder built"]);
+    let with_builds = [&usual[..], &[("BUILD", "true")]].concat();
+    packages.web.seen();
+    packages.check("mended", &with_builds).exits(0);
+    assert!(packages.blocking().is_empty());
+    // What the queue keeps is not asked for again.
+    assert!(packages.web.seen().is_empty());
+    // Without its exception it is denied; and a policy that is not there is a check that failed.
+    let without = [("VERIFY", "1"), ("WAIVERS", "base/waivers.toml")];
+    packages.check("stale", &without).exits(1);
+    assert_eq!(packages.blocking(), ["stale-hash x", "denied x"]);
+    packages
+        .check("stale", &[("VERIFY", "1"), ("POLICY", "nowhere.toml")])
+        .exits(2);
+    assert!(!packages.store.scratch().join("fod-gate/gate.json").exists());
+    packages
+        .check("stale", &[("POLICY", "base/policy.toml")])
+        .exits(2);
+    packages.check("stale", &[("DIRECT", "true")]).exits(2);
+    assert!(packages.web.seen().is_empty());
+}
