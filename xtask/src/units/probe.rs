@@ -120,6 +120,10 @@ pub(crate) const TRIES: &[Try] = &[
         let map = fs::read_to_string("/proc/self/uid_map")?;
         could(map.lines().any(|line| line.ends_with(" 4294967295")))
     }),
+    of("LimitCORE", "have its memory written out", || {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Core);
+        could(limit.maximum != Some(0))
+    }),
     of("NoNewPrivileges", "get new privileges", || {
         could(state("NoNewPrivs:")? == "0")
     }),
