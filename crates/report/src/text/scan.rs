@@ -1,16 +1,23 @@
 //! `snowguard scan`: summary first, then packages by what is most pressing.
 
+mod one;
+mod tell;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr as _;
 
+pub use self::tell::age;
+pub(super) use self::tell::decision;
+use self::tell::{
+    action_text, affected, by_rating, has_exploited, index_line, is_severe, libraries, pad,
+    severe_count,
+};
 use super::paint::{Paint, both_ends, count, number, row, wrap};
-use crate::action::{Goal, Step};
 use crate::escape::{fit, line};
-use crate::model::{Action, Finding, Package, Report, Suppressed};
-use crate::pattern::Pattern;
-use crate::rank::{is_affected, urgency};
+use crate::model::{Finding, Package, Report};
+use crate::rank::urgency;
 use crate::{triage, words};
 
 /// What to show, and how.
@@ -492,119 +499,6 @@ impl View<'_> {
         }
     }
 
-    fn component(&mut self, report: &Report, name: &str) {
-        let pattern = Pattern::new(name);
-        let mut found = false;
-        for package in report.packages.iter().filter(|p| pattern.means_package(p)) {
-            if found {
-                let _ = writeln!(self.out);
-            }
-            found = true;
-            self.package_line(package, &action_text(package.action.as_ref()));
-            self.place(package);
-            self.all_places(package);
-            if let Some(text) = action_detail(package.action.as_ref()) {
-                wrap(&mut self.out, 4, &text, self.width);
-            }
-            for text in &package.known_vulnerabilities {
-                wrap(
-                    &mut self.out,
-                    4,
-                    &format!("Nixpkgs marks it insecure: {}", line(text)),
-                    self.width,
-                );
-            }
-            for finding in &package.findings {
-                let status = match (&finding.suppressed, finding.status) {
-                    (Some(_), _) => "suppressed",
-                    (None, "needs_review") => "review",
-                    (None, status) => status,
-                };
-                let mark = if finding.exploited.is_some() {
-                    let space = " ".repeat(13_usize.saturating_sub(status.len()));
-                    format!("{space}{}", self.paint.exploited("exploited"))
-                } else {
-                    String::new()
-                };
-                let _ = writeln!(
-                    self.out,
-                    "    {}{}   {status}{mark}",
-                    pad(&line(&finding.id), 20),
-                    self.severity(finding, 14),
-                );
-                if let Some(by) = &finding.suppressed {
-                    wrap(&mut self.out, 6, &decision(by), self.width);
-                } else if finding.status != "affected" {
-                    wrap(&mut self.out, 6, &line(&finding.reason), self.width);
-                }
-                if let Some(told) = &finding.triage {
-                    self.quietly(6, &triage::sentences(told));
-                    self.quietly(6, &told.url);
-                }
-            }
-        }
-        for component in report
-            .not_looked_at
-            .iter()
-            .filter(|component| pattern.means(&component.name))
-        {
-            found = true;
-            let name = format!("{} {}", line(&component.name), line(&component.version));
-            let _ = writeln!(
-                self.out,
-                "  {}: not looked at, nothing but its name is known",
-                self.paint.name(&name)
-            );
-        }
-        if !found {
-            let _ = writeln!(
-                self.out,
-                "  {}: nothing known to be affected, patched or to review",
-                self.paint.name(&line(name))
-            );
-        }
-    }
-
-    /// Every place where bytes declare it, and what they say otherwise.
-    fn all_places(&mut self, package: &Package) {
-        let shown = if self.options.all || package.places.len() <= PLACES + 1 {
-            package.places.len()
-        } else {
-            PLACES
-        };
-        // A single one that is inside of another is told already.
-        let told = package.places.len() == 1 && package.inside;
-        for place in package.places[..shown].iter().filter(|_| !told) {
-            self.quietly(6, &words::inside(place));
-        }
-        if package.places.len() > shown {
-            let more = count(package.places.len() - shown, "more place", "more places");
-            self.quietly(6, &format!("and {more} (--all shows them)"));
-        }
-        for other in &package.other_versions {
-            let text = format!(
-                "Its own bytes give another version, {}: {}",
-                other.version,
-                words::inside(&other.place)
-            );
-            wrap(&mut self.out, 4, &line(&text), self.width);
-        }
-    }
-
-    fn not_looked_at(&mut self, report: &Report) {
-        for component in &report.not_looked_at {
-            let _ = writeln!(
-                self.out,
-                "{} {}",
-                line(&component.name),
-                line(&component.version)
-            );
-        }
-        if report.not_looked_at.is_empty() {
-            let _ = writeln!(self.out, "every package has a known identity");
-        }
-    }
-
     fn section(&mut self, first: &mut bool, heading: &str) {
         if *first {
             let _ = writeln!(self.out, "\n{}", self.paint.heading(heading));
@@ -701,136 +595,5 @@ impl View<'_> {
             );
             let _ = writeln!(self.out, "{}", self.paint.quiet(&text));
         }
-    }
-}
-
-fn libraries(count: usize) -> String {
-    super::paint::count(count, "library", "libraries")
-}
-
-/// Critical or high, and not exploited.
-fn severe_count(report: &Report) -> usize {
-    report
-        .packages
-        .iter()
-        .flat_map(|p| &p.findings)
-        .filter(|f| is_affected(f) && is_severe(f) && f.exploited.is_none())
-        .count()
-}
-
-fn affected(package: &Package) -> impl Iterator<Item = &Finding> {
-    package
-        .findings
-        .iter()
-        .filter(|finding| is_affected(finding))
-}
-
-fn has_exploited(package: &Package) -> bool {
-    affected(package).any(|finding| finding.exploited.is_some())
-}
-
-fn is_severe(finding: &Finding) -> bool {
-    finding
-        .severity
-        .as_ref()
-        .is_some_and(|s| matches!(s.rating, "critical" | "high"))
-}
-
-fn pad(text: &str, width: usize) -> String {
-    format!("{text:<width$}")
-}
-
-/// `3 high, 12 medium, 1 unrated`.
-fn by_rating(findings: &[&Finding]) -> String {
-    let rating = |f: &Finding| {
-        f.severity.as_ref().map_or(
-            "unrated",
-            |s| if s.rating == "none" { "low" } else { s.rating },
-        )
-    };
-    ["critical", "high", "medium", "low", "unrated"]
-        .into_iter()
-        .map(|word| (word, findings.iter().filter(|f| rating(f) == word).count()))
-        .filter(|(_, count)| *count > 0)
-        .map(|(word, count)| format!("{} {word}", number(count)))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// Why a finding is suppressed, until when, and where that stands.
-pub(super) fn decision(by: &Suppressed) -> String {
-    let until = by
-        .expires
-        .map_or(String::new(), |day| format!(", until {day}"));
-    let origin = by
-        .url
-        .iter()
-        .fold(line(&by.origin).into_owned(), |origin, url| {
-            format!("{origin}, {}", line(url))
-        });
-    format!("{}{until} ({origin})", line(&by.reason))
-}
-
-/// The action in a few words.
-pub(super) fn action_text(action: Option<&Action>) -> String {
-    let Some(action) = action else {
-        return String::new();
-    };
-    let (first, _) = action.steps();
-    if first.goal == Goal::Unknown {
-        return first.goal.to_string();
-    }
-    step_text(action, first, action.leaves_exploited(first))
-}
-
-/// A step, with what it leaves and what it brings.
-fn step_text(action: &Action, step: Step<'_>, remark: &str) -> String {
-    let goal = step.goal.to_string();
-    let brings = || format!("brings {}", number(step.brings));
-    match (step.fixes < action.of, step.brings > 0) {
-        (false, false) => format!("{goal}{remark}"),
-        (false, true) => format!("{goal}{remark}: {}", brings()),
-        (true, new) => {
-            let (fixes, of) = (number(step.fixes), number(action.of));
-            let brings = if new {
-                format!(", {}", brings())
-            } else {
-                String::new()
-            };
-            format!("{goal}: fixes {fixes} of {of}{remark}{brings}")
-        }
-    }
-}
-
-/// What else there is to choose.
-pub(super) fn action_detail(action: Option<&Action>) -> Option<String> {
-    let action = action?;
-    let (_, other) = action.steps();
-    Some(step_text(action, other?, ""))
-}
-
-/// How old the advisories are, and where they lie.
-fn index_line(report: &Report) -> (String, String) {
-    let index = &report.index;
-    let what = match &index.path {
-        Some(path) => format!("index {}", line(path)),
-        None => "the index in the program".into(),
-    };
-    let age = match (index.newest, index.age_days) {
-        (Some(newest), Some(days)) => format!("newest advisory {newest} ({})", age(days)),
-        _ => "advisories without dates".into(),
-    };
-    (age, what)
-}
-
-/// `today`, `3 days old`, `5 months old`.
-pub fn age(days: i32) -> String {
-    match days {
-        i32::MIN..=-2 => "in the future".into(),
-        -1..=0 => "today".into(),
-        1 => "1 day old".into(),
-        2..=59 => format!("{days} days old"),
-        60..=729 => format!("{} months old", days / 30),
-        _ => format!("{} years old", days / 365),
     }
 }
