@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod database;
 pub mod feeds;
 pub mod forge;
+pub mod machine;
 pub mod nix;
 pub mod postgres;
 pub mod programs;

@@ -11,6 +11,7 @@ use camino::Utf8PathBuf;
 use serde_json::Value;
 use snowguard_proxy::{Mode, Session, Settings};
 use snowguard_store::{Hash, HashAlgo};
+use snowguard_testkit::machine;
 use snowguard_testkit::nix::{Nix, NixStore, NixVersion};
 use snowguard_testkit::web::{Answer, Fault, Request, Web};
 
@@ -461,32 +462,11 @@ fn without_a_token_the_process_tells_whose_it_is() {
     );
 }
 
-/// The users as whom Nix builds in its sandbox here; none, and said loudly, where it cannot.
-fn sandbox_users() -> Option<&'static str> {
-    let root = rustix::process::geteuid().is_root();
-    let as_user: &[&str] = if root {
-        &[]
-    } else {
-        &["--user", "--map-root-user"]
-    };
-    let made = Command::new("unshare")
-        .args(as_user)
-        .args(["--mount", "--pid", "--fork", "--mount-proc", "true"])
-        .status();
-    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let has_users = groups.lines().any(|line| line.starts_with("nixbld:"));
-    if made.is_ok_and(|end| end.success()) && (has_users || !root) {
-        return Some(if root { "nixbld" } else { "" });
-    }
-    use std::io::Write as _;
-    let told = "SKIPPED: this test needs a mount namespace, and as root the group nixbld";
-    let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
-    None
-}
-
 #[test]
 fn in_a_sandbox_a_process_is_of_the_build_in_whose_root_it_is() {
-    let Some(users) = sandbox_users() else { return };
+    let Some(users) = machine::sandbox_users() else {
+        return;
+    };
     let shapes = Shapes::new();
     let place = Place::new();
     let running = Running::start(shapes.settings(&place, Mode::Tunnel));

@@ -1,0 +1,112 @@
+//! What is found while it builds: who goes past the proxy, what is denied, what came instead.
+
+use snowguard_testkit::web::Web;
+
+use super::place::{BODY, Place, STALE, flat};
+
+#[test]
+fn what_goes_past_the_proxy_is_stopped_and_told() {
+    let Some(place) = Place::new() else { return };
+    // A service of this machine, which a fixed-output derivation reaches with plain Nix.
+    let service = Web::start().unwrap();
+    service.put("/x", BODY);
+    let direct = "curl --silent --noproxy '*' --max-time 20 -o $out $urls";
+    let cases = [
+        ("loopback", service.url("/x"), "127.0.0.1:"),
+        (
+            "other-loopback",
+            service.url("/x").replace("127.0.0.1", "127.8.9.1"),
+            "127.8.9.1:",
+        ),
+        ("private", "http://10.0.0.1/x".to_owned(), "10.0.0.1:80"),
+        (
+            "public",
+            "https://198.51.100.7/x".to_owned(),
+            "198.51.100.7:443",
+        ),
+        (
+            "git",
+            "http://198.51.100.7:9418/x".to_owned(),
+            "198.51.100.7:9418",
+        ),
+        (
+            "name",
+            "http://fetched-by-hand.example/x".to_owned(),
+            "fetched-by-hand.example",
+        ),
+    ];
+    for (name, url, told) in cases {
+        let run = place.build(&[], &[place.shell(name, &url, direct, &flat(BODY))]);
+        run.ends(1);
+        let stray = &run.report["strays"][0];
+        let drv = stray["derivation"].as_str().unwrap();
+        assert!(
+            drv.ends_with(&format!("-source-{name}.drv")),
+            "{}",
+            run.report
+        );
+        assert!(
+            stray["to"].to_string().contains(told),
+            "{name}: {}",
+            run.report
+        );
+        assert!(
+            run.stderr.contains(&format!("source-{name}.drv")),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+    assert!(service.seen().is_empty());
+}
+
+#[test]
+fn what_the_policy_does_not_have_is_denied() {
+    let Some(place) = Place::new() else { return };
+    let other = Web::start().unwrap();
+    other.put("/x", BODY);
+    let run = place.build(&[], &[place.fetchurl("denied", &other.url("/x"))]);
+    run.ends(1);
+    assert_eq!(
+        run.verdicts(),
+        [("denied".to_owned(), "policy-denied".to_owned())]
+    );
+    assert!(other.seen().is_empty());
+}
+
+#[test]
+fn a_hash_that_was_forgotten_is_caught() {
+    let Some(place) = Place::new() else { return };
+    let script = "curl --silent --show-error --fail --insecure --location -o $out $urls";
+    let stale = place.shell("stale", &place.https.url("/file"), script, &flat(STALE));
+    let run = place.build(&["--mode", "inspect"], &[stale]);
+    run.ends(1);
+    assert_eq!(
+        run.verdicts(),
+        [("stale".to_owned(), "mismatch".to_owned())]
+    );
+    assert!(run.stderr.contains("hash mismatch"), "{}", run.stderr);
+    assert_eq!(run.report["derivations"][0]["built"], false);
+}
+
+#[test]
+fn what_was_built_without_a_request_is_a_finding() {
+    let Some(place) = Place::new() else { return };
+    let script = "printf 'what it should be\\n' > $out";
+    let unseen = place.shell("unseen", &place.http.url("/file"), script, &flat(BODY));
+    let run = place.build(&[], &[unseen]);
+    run.ends(1);
+    assert_eq!(
+        run.verdicts(),
+        [("unseen".to_owned(), "nothing-fetched".to_owned())]
+    );
+    let told = "was built, and asked the proxy for nothing";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    // Two of one name and hash are one path: for the second nothing is asked, and nothing is said.
+    let both = [&place.http.url("/file"), &place.http.url("/old")];
+    let both = both.map(|url| place.fetchurl("twice", url));
+    let run = place.build(&[], &both);
+    run.ends(0);
+    assert_eq!(run.verdicts(), [("twice".to_owned(), "ok".to_owned())]);
+}
