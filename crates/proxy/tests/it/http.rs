@@ -4,7 +4,9 @@ use snowguard_fod::policy::Exceptions;
 use snowguard_proxy::{Mode, Session};
 use snowguard_testkit::web::{Fault, Web};
 
-use crate::support::{Client, Place, Running, authorization, inside, loopback, requests};
+use crate::support::{
+    Client, Place, Running, authorization, get, host_of, inside, loopback, requests,
+};
 
 #[test]
 fn a_body_passes_and_its_hash_is_the_verdict() {
@@ -216,11 +218,11 @@ fn who_has_no_token_is_asked_for_one_and_gets_nothing() {
     let running = Running::start(place.settings(Mode::Tunnel, loopback(&[&web.base()])));
     let drv = place.drv("source", &web.url("/x"), b"x");
     let session = running.begin(&[&drv]);
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     let mut client = running.client();
-    let get = |more: &str| format!("GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+
     // The connection stays, as libcurl wants it, which sends a token only when it is asked.
-    client.send(get(""));
+    client.send(get(&host, ""));
     let answer = client.answer();
     assert!(answer.starts_with("HTTP/1.1 407 "), "{answer}");
     assert!(answer.contains("Proxy-Authenticate: Basic"), "{answer}");
@@ -229,15 +231,15 @@ fn who_has_no_token_is_asked_for_one_and_gets_nothing() {
         "Proxy-Authorization: Bearer x\r\n".to_owned(),
         format!("{0}{0}", authorization(&session.token)),
     ] {
-        client.send(get(&wrong));
+        client.send(get(&host, &wrong));
         assert!(client.answer().starts_with("HTTP/1.1 407 "));
     }
     assert!(web.seen().is_empty());
-    client.send(get(&authorization(&session.token)));
+    client.send(get(&host, &authorization(&session.token)));
     assert!(client.answer().starts_with("HTTP/1.1 200 "));
     running.end(&session);
     // What is ended is no token any more, on any connection.
-    client.send(get(&authorization(&session.token)));
+    client.send(get(&host, &authorization(&session.token)));
     assert!(client.answer().starts_with("HTTP/1.1 407 "));
     assert_eq!(web.seen().len(), 1);
 }
@@ -286,13 +288,12 @@ fn what_is_gone_and_what_fails_are_told_apart() {
 
 /// Two that may reach a host of their own each, and a third one both.
 fn two_that_share(mode: Mode, place: &Place, own: [&Web; 2], both: &Web) -> Running {
-    let host = |web: &Web| web.base().strip_prefix("http://").unwrap().to_owned();
     let text = |name: &str, web: &Web| {
         format!(
             "[[exception]]\nderivation = \"{name}\"\nhosts = [\"{}\", \"{}\"]\nprotocols = [\"http\"]\n\
              reason = \"test\"\nexpires = 2999-01-01\n",
-            host(web),
-            host(both),
+            host_of(web),
+            host_of(both),
         )
     };
     let exceptions = format!("{}{}", text("one", own[0]), text("two", own[1]));
@@ -408,12 +409,10 @@ fn what_is_no_build_is_watched_under_its_token() {
     let running = Running::start(place.settings(Mode::Audit, loopback(&[&web.base()])));
     let session = running.proxy.watch("evaluation").unwrap();
     let address = running.listen_for(&session);
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     for (token, status) in [(String::new(), 407), (authorization(&session.token), 200)] {
         let mut client = Client::new(&address);
-        client.send(format!(
-            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{token}\r\n"
-        ));
+        client.send(get(&host, &token));
         let answer = client.answer();
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
@@ -444,13 +443,11 @@ fn a_token_of_others_is_none_where_a_listener_is_for_some() {
     let drv = place.drv("source", &web.url("/x"), b"x");
     let (own, other) = (running.begin(&[&drv]), running.begin(&[&drv]));
     let address = running.listen_for(&own);
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     for (token, status) in [(Some(&own), 200), (None, 200), (Some(&other), 407)] {
         let token = token.map_or_else(String::new, |session| authorization(&session.token));
         let mut client = Client::new(&address);
-        client.send(format!(
-            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{token}\r\n"
-        ));
+        client.send(get(&host, &token));
         let answer = client.answer();
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),

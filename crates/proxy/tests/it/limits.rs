@@ -7,7 +7,9 @@ use snowguard_fod::policy::Exceptions;
 use snowguard_proxy::{Mode, Session, Times};
 use snowguard_testkit::web::{Fault, Web};
 
-use crate::support::{Client, Place, Running, authorization, inside, loopback, requests};
+use crate::support::{
+    Client, Place, Running, authorization, get, host_of, inside, loopback, requests,
+};
 
 fn short() -> Times {
     Times {
@@ -34,7 +36,7 @@ fn who_is_slow_is_not_waited_for() {
     let running = Running::start(settings);
     let drv = place.drv("source", &web.url("/x"), b"x");
     let session = running.begin(&[&drv]);
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     let own = authorization(&session.token);
     // Nothing; half a head; half a body; a tunnel that does not begin.
     let mut nothing = running.client();
@@ -79,7 +81,7 @@ fn a_build_takes_no_more_than_it_may() {
     web.fail_always("/endless", Fault::Endless);
     web.fail_always("/loop", Fault::Redirect(web.url("/loop")));
     let place = Place::new();
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     let limits = |limits: &str| {
         inside(&format!(
             "[limits]\n{limits}\n[[exception]]\nderivation = \"source\"\nhosts = [\"{host}\"]\n\
@@ -170,13 +172,11 @@ fn many_at_a_time_are_served() {
     let running = Running::start(place.settings(Mode::Tunnel, loopback(&[&web.base()])));
     let drv = place.drv("source", &web.url("/x"), b"x");
     let session = running.begin(&[&drv]);
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     let own = authorization(&session.token);
     let mut clients: Vec<_> = (0..300).map(|_| running.client()).collect();
     for client in &mut clients {
-        client.send(format!(
-            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{own}\r\n"
-        ));
+        client.send(get(&host, &own));
     }
     for client in &mut clients {
         let answer = client.answer();
@@ -331,7 +331,7 @@ fn after_a_limit_requests_are_only_counted() {
     let web = Web::start().unwrap();
     web.put("/x", "x");
     let place = Place::new();
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     let exceptions = inside(&format!(
         "[limits]\nrequests = 3\n[[exception]]\nderivation = \"source\"\nhosts = [\"{host}\"]\n\
          protocols = [\"http\"]\nreason = \"test\"\nexpires = 2999-01-01\n"
@@ -342,9 +342,7 @@ fn after_a_limit_requests_are_only_counted() {
     let own = authorization(&session.token);
     let mut client = running.client();
     for number in 0..20 {
-        client.send(format!(
-            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{own}\r\n"
-        ));
+        client.send(get(&host, &own));
         let answer = client.answer();
         let expected = if number < 3 {
             "HTTP/1.1 200 "
@@ -378,12 +376,10 @@ fn one_build_does_not_take_all_connections() {
     settings.most_connections = 8;
     let running = Running::start(settings);
     let drv = place.drv("source", &web.url("/x"), b"x");
-    let host = web.base().strip_prefix("http://").unwrap().to_owned();
+    let host = host_of(&web);
     let ask = |client: &mut Client, session: &Session| {
         let own = authorization(&session.token);
-        client.send(format!(
-            "GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{own}\r\n"
-        ));
+        client.send(get(&host, &own));
         client.answer()
     };
     let (one, two) = (running.begin(&[&drv]), running.begin(&[&drv]));

@@ -13,6 +13,7 @@ use snowguard_store::{
     ContentAddress, ContentAddressMethod, DerivationBuilder, Hash, HashAlgo, Output, OutputName,
     References, StoreDir, StoreName,
 };
+use snowguard_testkit::web::Web;
 use tempfile::TempDir;
 
 /// The exceptions with which loopback servers can be fetched from, by name and address.
@@ -275,6 +276,16 @@ impl Client {
         let _ = self.stream.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     }
+}
+
+/// Where a server is: its host and port.
+pub(crate) fn host_of(web: &Web) -> String {
+    web.base().split("://").nth(1).unwrap().to_owned()
+}
+
+/// A request for `/x` of a host, with more header lines.
+pub(crate) fn get(host: &str, more: &str) -> String {
+    format!("GET http://{host}/x HTTP/1.1\r\nHost: {host}\r\n{more}\r\n")
 }
 
 /// The header line with a token.
