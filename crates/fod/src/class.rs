@@ -101,6 +101,11 @@ impl Tool {
     }
 }
 
+/// Whether a tool is called that.
+pub(crate) fn is_tool(name: &str) -> bool {
+    name == BUILTIN || TOOLS.iter().any(|known| known.name == name)
+}
+
 /// The tool of Nix itself.
 const BUILTIN: &str = "builtin:fetchurl";
 

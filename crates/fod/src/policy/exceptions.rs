@@ -17,8 +17,11 @@ use std::fmt::Write as _;
 
 use jiff::civil::Date;
 use serde::Deserialize;
+use snowguard_store::StorePath;
+use toml::Spanned;
 
 use super::{HostPattern, Limits, Protocol};
+use crate::class::{Class, is_tool};
 use crate::fod::Fod;
 
 /// The largest policy file, in bytes.
@@ -89,10 +92,13 @@ impl Exceptions {
             return Err(ExceptionsError::TooLarge);
         }
         let all = file.exception.into_iter().enumerate().map(|(at, entry)| {
-            entry.check().map_err(|what| ExceptionsError::Wrong {
+            let line = 1 + text[..entry.span().start].matches('\n').count();
+            let wrong = |what| ExceptionsError::Wrong {
                 number: at + 1,
+                line,
                 what,
-            })
+            };
+            entry.into_inner().check().map_err(wrong)
         });
         Ok(Self {
             limits: Some(file.limits.over(Limits::default())),
@@ -103,6 +109,11 @@ impl Exceptions {
     /// How much a derivation may take.
     pub fn limits(&self) -> Limits {
         self.limits.unwrap_or_default()
+    }
+
+    /// All that stand in the file.
+    pub fn all(&self) -> &[Exception] {
+        &self.all
     }
 
     /// Those that hold on a day.
@@ -120,6 +131,13 @@ impl Exceptions {
         all
     }
 
+    /// Those that hold on a day and not beyond another one, to be looked at in time.
+    pub fn ending(&self, today: Date, last: Date) -> Vec<&Exception> {
+        let mut all = self.in_force(today);
+        all.retain(|one| one.expires <= last);
+        all
+    }
+
     /// Those that no longer hold, to be told.
     pub fn expired(&self, today: Date) -> Vec<&Exception> {
         self.all.iter().filter(|one| one.expires < today).collect()
@@ -133,10 +151,12 @@ pub enum ExceptionsError {
     #[error("cannot read the policy file")]
     Toml(#[from] toml::de::Error),
     /// An exception says too little or something that cannot be.
-    #[error("exception {number} of the policy file: {what}")]
+    #[error("exception {number} of the policy file, at line {line}: {what}")]
     Wrong {
         /// Which, counted from 1.
         number: usize,
+        /// Where it begins, counted from 1.
+        line: usize,
         /// What is wrong.
         what: &'static str,
     },
@@ -153,7 +173,7 @@ struct File {
     #[serde(default)]
     limits: FileLimits,
     #[serde(default)]
-    exception: Vec<Entry>,
+    exception: Vec<Spanned<Entry>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -213,6 +233,23 @@ impl Entry {
             }
             Some(glob) if glob.chars().all(|c| c == '*') => return Err(all),
             _ => {}
+        }
+        // What fits nothing would stand there for ever, and be believed to help.
+        if let Some(output) = self.output.as_deref() {
+            let base = output.rsplit('/').next().unwrap_or_default();
+            if !output.starts_with('/') || StorePath::from_base_name(base).is_err() {
+                return Err("`output` is a store path, as in /nix/store/…-source");
+            }
+        }
+        if let Some(class) = self.class.as_deref()
+            && !Class::ALL.iter().any(|known| known.as_str() == class)
+        {
+            return Err("there is no such class: `snowguard fod list` shows those there are");
+        }
+        if let Some(tool) = self.tool.as_deref()
+            && !is_tool(tool)
+        {
+            return Err("there is no such tool: `snowguard fod list` shows those there are");
         }
         if self.reason.trim().is_empty() {
             return Err("it has no reason");
@@ -356,6 +393,8 @@ pub fn propose(seen: &[Proposal], expires: Date) -> String {
 mod tests {
     use super::*;
 
+    const OUTPUT: &str = "/nix/store/00000000000000000000000000000000-source";
+
     #[test]
     fn globs() {
         for (glob, text, expected) in [
@@ -397,22 +436,32 @@ mod tests {
                 told("2027-01-01", "2027-01-01T00:00:00Z"),
                 told("reason", "because"),
                 told("hosts", "private = true\nhosts"),
-                told("hosts", "output = \"/nix/store/x\"\nprivate = true\nhosts"),
+                told("hosts", &format!("output = \"{OUTPUT}\"\nprivate = true\nhosts")),
+                told("hosts", "output = \"/nix/store/x\"\nhosts"),
+                told("hosts", &format!("output = \"{}\"\nhosts", &OUTPUT[11..])),
+                told("derivation = \"x\"", "class = \"curlx\""),
+                told("derivation = \"x\"", "class = \"curl\"\ntool = \"curl\""),
+                told("derivation = \"x\"", "tool = \"cur\""),
                 told("expires = 2027-01-01", ""),
             ].join("\n"), @r#"
         1 good
-        exception 1 of the policy file: it names no derivation, output, class or tool
-        exception 1 of the policy file: `*` alone would be for every derivation; name a class or a tool for that
-        exception 1 of the policy file: it has no reason
-        exception 1 of the policy file: it names no hosts or no protocols
-        exception 1 of the policy file: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
-        exception 1 of the policy file: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
-        exception 1 of the policy file: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
+        exception 1 of the policy file, at line 1: it names no derivation, output, class or tool
+        exception 1 of the policy file, at line 1: `*` alone would be for every derivation; name a class or a tool for that
+        exception 1 of the policy file, at line 1: it has no reason
+        exception 1 of the policy file, at line 1: it names no hosts or no protocols
+        exception 1 of the policy file, at line 1: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
+        exception 1 of the policy file, at line 1: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
+        exception 1 of the policy file, at line 1: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
         invalid type: string "2027-01-01", expected a TOML datetime
-        exception 1 of the policy file: `expires` is a day, as in 2027-01-31
+        exception 1 of the policy file, at line 1: `expires` is a day, as in 2027-01-31
         unknown field `because`, expected one of `derivation`, `output`, `class`, `tool`, `hosts`, `protocols`, `private`, `reason`, `expires`
-        exception 1 of the policy file: `private` needs `output`: everything else can be made to fit
+        exception 1 of the policy file, at line 1: `private` needs `output`: everything else can be made to fit
         1 good
+        exception 1 of the policy file, at line 1: `output` is a store path, as in /nix/store/…-source
+        exception 1 of the policy file, at line 1: `output` is a store path, as in /nix/store/…-source
+        exception 1 of the policy file, at line 1: there is no such class: `snowguard fod list` shows those there are
+        1 good
+        exception 1 of the policy file, at line 1: there is no such tool: `snowguard fod list` shows those there are
         missing field `expires`
         "#);
     }
@@ -450,6 +499,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let good = "[[exception]]\ntool = \"go\"\nhosts = [\"x.org\"]\nreason = \"y\"\nexpires = 2026-01-31\n";
+        let wrong = good.replace("\"y\"", "\"\"");
+        let error = Exceptions::parse(&format!("# Ours.\n\n{good}\n{wrong}")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "exception 2 of the policy file, at line 9: it has no reason"
+        );
+    }
+
+    #[test]
+    fn what_ends_soon_is_told_while_it_holds() {
+        let ending = |day: i8| {
+            let file = format!(
+                "[[exception]]\ntool = \"go\"\nhosts = [\"x.org\"]\nreason = \"y\"\nexpires = 2026-01-{day:02}"
+            );
+            let exceptions = Exceptions::parse(&file).unwrap();
+            let day = |day| jiff::civil::date(2026, 1, day);
+            exceptions.ending(day(10), day(20)).len()
+        };
+        assert_eq!([9, 10, 20, 21].map(ending), [0, 1, 1, 0]);
+    }
+
+    #[test]
     fn what_holds_for_every_source_is_told() {
         let file = |names: &str| {
             let text = format!(
@@ -465,7 +538,7 @@ mod tests {
         assert_eq!(file("derivation = \"s*\"\ntool = \"go\""), 1);
         assert_eq!(file("derivation = \"source-*\""), 0);
         assert_eq!(
-            file("derivation = \"source\"\noutput = \"/nix/store/x\""),
+            file(&format!("derivation = \"source\"\noutput = \"{OUTPUT}\"")),
             0
         );
         assert_eq!(file("class = \"git\""), 0);
@@ -474,7 +547,7 @@ mod tests {
     #[test]
     fn what_an_audit_proposes_can_be_read_again() {
         let seen = |host: &str, port, protocol, private| Proposal {
-            output: "a \"b\"\n[[exception]]".to_owned(),
+            output: OUTPUT.to_owned(),
             host: host.to_owned(),
             port,
             protocol,
@@ -492,10 +565,27 @@ mod tests {
         let read = Exceptions::parse(&text).unwrap();
         assert_eq!(read.all.len(), 2);
         assert_eq!(read.all[0].hosts.len(), 2);
-        assert_eq!(
-            read.all[0].output.as_deref(),
-            Some("a \"b\"\n[[exception]]")
-        );
+        assert_eq!(read.all[0].output.as_deref(), Some(OUTPUT));
         assert!(read.all[1].private);
+    }
+
+    #[test]
+    fn what_an_audit_proposes_is_one_exception_whatever_it_is_called() {
+        let hostile = Proposal {
+            output: "a \"b\"\n[[exception]]".to_owned(),
+            host: "x.org".to_owned(),
+            port: 443,
+            protocol: Protocol::Https,
+            private: false,
+        };
+        let text = propose(
+            std::slice::from_ref(&hostile),
+            jiff::civil::date(2027, 1, 1),
+        );
+        let read: toml::Table = toml::from_str(&text).unwrap();
+        let [one] = &**read["exception"].as_array().unwrap() else {
+            panic!("{text}");
+        };
+        assert_eq!(one["output"].as_str(), Some(&*hostile.output));
     }
 }

@@ -287,7 +287,7 @@ fn what_cannot_work_is_told_before_it_listens() {
     error: replay needs a record
     hint: --record DIR names one that inspect wrote
 
-    error: cannot use DIR/wrong.toml: exception 1 of the policy file: it names no derivation, output, class or tool
+    error: cannot use DIR/wrong.toml: exception 1 of the policy file, at line 1: it names no derivation, output, class or tool
     hint: the book's page on the proxy says what it may hold
 
     error: only inspect and replay have an authority
