@@ -317,14 +317,16 @@ fn read(path: &Utf8Path, most: u64) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Replaces a file as a whole.
+/// Replaces a file as a whole, with one that everybody may read, whatever is usual for this process.
 #[expect(
     clippy::disallowed_methods,
     reason = "the face writes what it was asked to write"
 )]
 fn replace(path: &Utf8Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
     let beside: Utf8PathBuf = format!("{path}.new").into();
     std::fs::write(&beside, bytes)?;
+    std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o644))?;
     std::fs::rename(&beside, path)
 }
 

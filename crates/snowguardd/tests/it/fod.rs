@@ -2,8 +2,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -75,7 +76,7 @@ fn stop(mut child: Child) {
 fn it_takes_as_many_files_as_it_may() {
     let place = Place::new();
     let command = place.command(&["fod-proxy", "--mode", "audit", "--listen", "127.0.0.1:0"]);
-    let mut few = std::process::Command::new("sh");
+    let mut few = Command::new("sh");
     few.args(["-c", "ulimit -S -n 64; exec \"$0\" \"$@\""])
         .arg(command.get_program())
         .args(command.get_args())
@@ -211,15 +212,12 @@ fn a_socket_that_listens_already_is_taken_over() {
     policy(&place, &web);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let mut child = place
-        .command(&[
-            "fod-proxy",
-            "--mode",
-            "inspect",
-            "--inherit",
-            "0",
-            "--no-token",
-        ])
+    // As in the unit, whose files are for nobody else.
+    let mut child = Command::new("sh")
+        .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_snowguardd"))
+        .args(["fod-proxy", "--mode", "inspect"])
+        .args(["--inherit", "0", "--no-token"])
         .args(["--derivations", at(&place, "drvs").as_str()])
         .args(["--policy", at(&place, "policy.toml").as_str()])
         .args(["--evidence", at(&place, "evidence.jsonl").as_str()])
@@ -239,6 +237,11 @@ fn a_socket_that_listens_already_is_taken_over() {
     assert!(get(&address, &web.url("/x"), None).ends_with("\r\n\r\nx"));
     let pem = std::fs::read_to_string(place.path("ca.pem")).unwrap();
     assert!(pem.starts_with("-----BEGIN CERTIFICATE-----") && !pem.contains("PRIVATE"));
+    // Who has to trust it is somebody else.
+    let mode = std::fs::metadata(place.path("ca.pem"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o777, 0o644);
     stop(child);
     // What was not ended is judged when the proxy ends.
     let evidence = std::fs::read_to_string(place.path("evidence.jsonl")).unwrap();
