@@ -41,6 +41,8 @@ pub(crate) enum Role {
     Tracker(Tracker),
     /// The way of fixed-output derivations to the network
     FodProxy(Box<FodProxy>),
+    /// Checks files of exceptions for `fod-proxy`
+    FodPolicy(FodPolicy),
     /// Looks through what `fod-proxy` wrote down
     FodEvidence(FodEvidence),
     /// Prints completions for a shell
@@ -571,6 +573,21 @@ pub(crate) enum FodMode {
     Inspect,
     /// Answers from a record, and nothing goes out
     Replay,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Reads each file as `fod-proxy` would, and says how many exceptions it has, how
+many of these have ended, and how many end within 30 days. One that could not be
+used is told with the place and what to do, and makes the exit status 2.
+
+Examples:
+  snowguardd fod-policy /etc/snowguard/fod-policy.toml
+  snowguardd fod-policy policies/*.toml")]
+pub(crate) struct FodPolicy {
+    /// The files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<Utf8PathBuf>,
 }
 
 #[derive(Args)]

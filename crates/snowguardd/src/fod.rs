@@ -1,5 +1,7 @@
-//! `fod-proxy`: the way of fixed-output derivations to the network; and `fod-evidence`, which looks through what it
-//! wrote down.
+//! `fod-proxy`: the way of fixed-output derivations to the network; `fod-policy`, which checks what it may be told; and
+//! `fod-evidence`, which looks through what it wrote down.
+
+pub(crate) mod policy;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -22,8 +24,6 @@ use crate::cli::{EvidenceKind, FodEvidence, FodMode, FodProxy};
 use crate::environment::{log_to_stderr, say, variable};
 use crate::failure::Failure;
 
-/// The policy file if nobody says which.
-const POLICY: &str = "/etc/snowguard/fod-policy.toml";
 /// The longest list of derivations that is read, in bytes.
 const MOST_LIST: u64 = 64 << 20;
 
@@ -33,18 +33,7 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
     let settings = settings(args)?;
     let too_few = take_files(settings.most_connections);
     let today = Zoned::now().date();
-    for expired in settings.exceptions.expired(today) {
-        say(&format!(
-            "note: an exception ended on {}: {}",
-            expired.expires, expired.reason
-        ));
-    }
-    for broad in settings.exceptions.broad(today) {
-        say(&format!(
-            "warning: an exception holds for whatever is called `source`, as most sources are: {}\nhint: name its `output`",
-            escape::line(&broad.reason)
-        ));
-    }
+    policy::remark(&settings.exceptions, today);
     // Before there is a key.
     keep_memory().map_err(Failure::new)?;
     let proxy = Proxy::new(settings, today)?;
@@ -152,8 +141,8 @@ fn settings(args: &FodProxy) -> Result<Settings, Failure> {
         FodMode::Replay => Mode::Replay,
     };
     let exceptions = match &args.policy {
-        Some(file) => policy(file)?,
-        None if Utf8Path::new(POLICY).exists() => policy(Utf8Path::new(POLICY))?,
+        Some(file) => policy::read(file)?,
+        None if Utf8Path::new(policy::USUAL).exists() => policy::read(policy::USUAL.into())?,
         None => Exceptions::default(),
     };
     let mut resolve = BTreeMap::new();
@@ -183,14 +172,6 @@ fn settings(args: &FodProxy) -> Result<Settings, Failure> {
             },
         )
     })
-}
-
-fn policy(file: &Utf8Path) -> Result<Exceptions, Failure> {
-    let text = read(file, MOST_LIST)
-        .map_err(|source| Failure::new(source).context(format!("cannot read {file}")))?;
-    Exceptions::parse(&text)
-        .map_err(|error| Failure::new(error).context(format!("cannot use {file}")))
-        .map_err(|failure| failure.hint("the book's page on the proxy says what it may hold"))
 }
 
 fn begin(proxy: &Proxy, file: &Utf8Path) -> Result<Session, Failure> {

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Role::Serve(args) => serve::run(args),
         Role::Work(args) => work::run(args),
         Role::FodProxy(args) => fod::proxy(args),
+        Role::FodPolicy(args) => fod::policy::check(args),
         Role::FodEvidence(args) => fod::evidence(args),
         Role::Completions(args) => pages::completions(args),
         Role::Man(args) => pages::man(args),

@@ -11,6 +11,7 @@ mod feeds;
 mod fod;
 mod fod_build;
 mod fod_gate;
+mod fod_policy;
 mod kill;
 mod notify;
 mod pages;

@@ -4,13 +4,14 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::support::Place;
 
-const ROLES: [&[&str]; 9] = [
+const ROLES: [&[&str]; 10] = [
     &[],
     &["watch"],
     &["notify"],
     &["push"],
     &["serve"],
     &["fod-proxy"],
+    &["fod-policy"],
     &["fod-evidence"],
     &["completions"],
     &["man"],
