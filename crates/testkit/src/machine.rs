@@ -9,7 +9,11 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
-/// Whether networks can be made here. Where all is tested (`CI` is set) they must, and it panics.
+/// Whether networks can be made here.
+///
+/// # Panics
+///
+/// Where all is tested (`CI` is set), they must be.
 #[track_caller]
 pub fn may_confine() -> bool {
     let may = unshare(&["--net"]) || unshare(&["--user", "--net"]);

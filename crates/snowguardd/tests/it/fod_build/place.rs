@@ -92,7 +92,7 @@ impl Place {
         let outputs = outputs
             .iter()
             .flat_map(|(name, address)| dirs.map(|dir| output(dir, name, *address)));
-        outputs
+        let entries: Vec<String> = outputs
             .map(|output| {
                 format!(
                     "[[exception]]\noutput = \"{output}\"\nhosts = [\"{http}\", \"{https}\"]\n\
@@ -100,7 +100,8 @@ impl Place {
                      reason = \"the servers of this test\"\nexpires = 2999-01-01\n"
                 )
             })
-            .collect()
+            .collect();
+        entries.concat()
     }
 
     /// A fixed-output derivation that a shell makes. The shell stays to the end: Nix kills a builder that has
