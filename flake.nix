@@ -95,6 +95,25 @@
             platforms = lib.platforms.linux;
           };
         };
+
+      withPackage = module: {
+        imports = [
+          module
+          thisPackage
+        ];
+      };
+      # It has a key, so that who imports several modules has it once.
+      thisPackage = {
+        key = "snowguard#package";
+        imports = [
+          (
+            { lib, pkgs, ... }:
+            {
+              services.snowguard.package = lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.snowguard;
+            }
+          )
+        ];
+      };
     in
     {
       packages = forEachSystem (pkgs: rec {
@@ -103,12 +122,9 @@
       });
 
       nixosModules = rec {
-        snowguard =
-          { lib, pkgs, ... }:
-          {
-            imports = [ ./nix/module.nix ];
-            services.snowguard.package = lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.snowguard;
-          };
+        snowguard = withPackage ./nix/module.nix;
+        # Alone, for a machine that builds and is not scanned.
+        fod-proxy = withPackage ./nix/fod-proxy.nix;
         default = snowguard;
       };
 
@@ -148,8 +164,70 @@
             test -s report.txt
             touch "$out"
           '';
+          # A system with all of it: the units are there, the policy is one that the proxy reads, and the proxy
+          # takes what it is started with.
+          modules =
+            let
+              inherit
+                (lib.nixosSystem {
+                  modules = [
+                    self.nixosModules.snowguard
+                    self.nixosModules.fod-proxy
+                    {
+                      boot.isContainer = true;
+                      nixpkgs.hostPlatform = pkgs.stdenv.hostPlatform.system;
+                      system.stateVersion = lib.trivial.release;
+                      services.snowguard = {
+                        enable = true;
+                        tracker.enable = true;
+                        fodBuild.enable = true;
+                        fodProxy = {
+                          enable = true;
+                          mode = "inspect";
+                          record = true;
+                          listen = [ "0.0.0.0:3128" ];
+                          openFirewall = true;
+                          policy = {
+                            limits.seconds = 3600;
+                            exception = [
+                              {
+                                derivation = "hello-*";
+                                hosts = [ "mirror.example.org" ];
+                                reason = "the only mirror that has it";
+                                expires = "2999-01-01";
+                              }
+                            ];
+                          };
+                        };
+                      };
+                    }
+                  ];
+                })
+                config
+                ;
+              arguments = import ./nix/fod-proxy-arguments.nix config.services.snowguard.fodProxy;
+            in
+            assert config.networking.firewall.allowedTCPPorts == [ 3128 ];
+            pkgs.runCommand "snowguard-modules"
+              {
+                units = map (service: config.systemd.units."snowguard-${service}.service".unit) [
+                  "fod-proxy"
+                  "tracker"
+                  "watch"
+                ];
+                policies = map (name: config.environment.etc."snowguard/${name}.toml".source) [
+                  "fod-build-policy"
+                  "fod-policy"
+                ];
+              }
+              ''
+                ls $units
+                ${snowguard}/bin/snowguardd fod-policy $policies
+                ${snowguard}/bin/snowguardd ${lib.escapeShellArgs arguments} --help > help.txt
+                touch "$out"
+              '';
           layout = pkgs.runCommand "snowguard-flake-layout" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
-            nixfmt --check ${./flake.nix} ${./nix/module.nix} ${./nix/tracker.nix} ${./nix/types.nix}
+            nixfmt --check ${./flake.nix} ${./nix}/*.nix
             touch "$out"
           '';
         }

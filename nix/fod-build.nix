@@ -11,52 +11,20 @@ let
     mkEnableOption
     mkIf
     mkOption
-    types
     ;
 
   snowguard = config.services.snowguard;
   cfg = snowguard.fodBuild;
-  format = pkgs.formats.toml { };
-
-  exceptionType = types.submodule {
-    freeformType = format.type;
-    options = {
-      hosts = mkOption {
-        type = types.nonEmptyListOf types.str;
-        description = "What may be reached.";
-      };
-      reason = mkOption {
-        type = types.nonEmptyStr;
-        description = "Why.";
-      };
-      expires = mkOption {
-        type = types.strMatching "[0-9]{4}-[0-9]{2}-[0-9]{2}";
-        example = "2027-01-01";
-        description = "Until which day, that day included.";
-      };
-    };
-  };
-
-  # A day is written without quotes in TOML, which the generator cannot do.
-  policyFile = pkgs.runCommand "snowguard-fod-build-policy.toml" {
-    policy = format.generate "policy.toml" cfg.policy;
-  } ''
-    sed -E 's/^expires = "([0-9]{4}-[0-9]{2}-[0-9]{2})"$/expires = \1/' "$policy" > "$out"
-  '';
+  policy = import ./fod-policy.nix { inherit lib; };
 in
 {
+  imports = [ ./package.nix ];
+
   options.services.snowguard.fodBuild = {
     enable = mkEnableOption "builds whose fixed-output derivations reach the network through a proxy only";
 
     policy = mkOption {
-      type = types.submodule {
-        freeformType = format.type;
-        options.exception = mkOption {
-          type = types.listOf exceptionType;
-          default = [ ];
-          description = "What derivations may reach beyond what they say.";
-        };
-      };
+      inherit (policy) type;
       default = { };
       example = literalExpression ''
         {
@@ -71,7 +39,10 @@ in
           ];
         }
       '';
-      description = "The reviewed file, /etc/snowguard/fod-build-policy.toml.";
+      description = ''
+        The reviewed exceptions and the limits, /etc/snowguard/fod-build-policy.toml. The system is not built
+        with one that the proxy would refuse.
+      '';
     };
   };
 
@@ -80,6 +51,10 @@ in
       snowguard.package
       pkgs.nftables
     ];
-    environment.etc."snowguard/fod-build-policy.toml".source = policyFile;
+    environment.etc."snowguard/fod-build-policy.toml".source = policy.file {
+      inherit pkgs;
+      inherit (snowguard) package;
+      name = "snowguard-fod-build-policy.toml";
+    } cfg.policy;
   };
 }

@@ -127,17 +127,13 @@ in
 {
   imports = [
     ./fod-build.nix
+    ./fod-proxy.nix
+    ./package.nix
     ./tracker.nix
   ];
 
   options.services.snowguard = {
     enable = mkEnableOption "scanning this system for known vulnerabilities when something changed";
-
-    package = mkOption {
-      type = types.package;
-      example = literalExpression "inputs.snowguard.packages.\${system}.default";
-      description = "The package with snowguard, snowguardd and their units.";
-    };
 
     targets = mkOption {
       type = types.attrsOf (types.strMatching "/.+");

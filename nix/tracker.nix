@@ -44,6 +44,8 @@ let
   };
 in
 {
+  imports = [ ./package.nix ];
+
   options.services.snowguard.tracker = {
     enable = mkEnableOption "the tracker of vulnerabilities of a whole package set";
 

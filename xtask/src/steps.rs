@@ -51,7 +51,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "flake",
-        about: "flake.nix and the module are expressions that Nix parses",
+        about: "flake.nix and the modules are expressions that Nix parses",
         needs: &[NIX],
         run: flake,
     },
@@ -148,14 +148,11 @@ fn whole_tree(job: &mut Job<'_>) -> Result<String> {
 
 fn flake(job: &mut Job<'_>) -> Result<String> {
     let mut nix = job.workspace.command("nix-instantiate");
-    job.run(nix.args([
-        "--parse",
-        "flake.nix",
-        "nix/fod-build.nix",
-        "nix/module.nix",
-        "nix/tracker.nix",
-        "nix/types.nix",
-    ]))?;
+    nix.args(["--parse", "flake.nix"]);
+    for module in job.workspace.root().join("nix").read_dir_utf8()? {
+        nix.arg(module?.path());
+    }
+    job.run(&mut nix)?;
     Ok(String::new())
 }
 

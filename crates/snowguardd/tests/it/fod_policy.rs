@@ -1,6 +1,11 @@
-//! `fod-policy`: what it says of files of exceptions.
+//! `fod-policy`, and what NixOS makes of its options: a policy that it takes, and arguments that `fod-proxy` takes.
+
+use std::path::Path;
 
 use jiff::ToSpan as _;
+use serde_json::Value;
+use snowguard_fod::policy::Exceptions;
+use snowguard_testkit::nix::Nix;
 
 use crate::support::Place;
 
@@ -93,4 +98,88 @@ fn each_policy_that_is_wrong_is_told_with_its_place() {
     error: cannot use host.toml: exception 2 of the policy file, at line 7: a host is a name, `*.` before one, or an address, and perhaps `:PORT`
     hint: the book's page on the proxy says what it may hold
     "#);
+}
+
+/// The value of an expression that names files of `nix/`.
+fn evaluated(expression: &str) -> Value {
+    let nix = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nix");
+    let expression = expression.replace("NIX", nix.canonicalize().unwrap().to_str().unwrap());
+    let store = Nix::find().unwrap().store().unwrap();
+    store.evaluate(&expression).unwrap()
+}
+
+#[test]
+fn what_nixos_writes_is_what_the_proxy_reads() {
+    let text = evaluated(
+        r#"
+        let
+          none = { derivation = null; output = null; class = null; tool = null; private = false; protocols = [ "https" ]; };
+          named = {
+            derivation = "a\"b\\*"; hosts = [ "x.org" "*.y.org:8443" ]; protocols = [ "https" "http" ];
+            reason = "one\nexpires = \"2000-01-01\"\n[[exception]] é"; expires = "2999-01-31";
+          };
+          output = {
+            output = "/nix/store/00000000000000000000000000000000-source"; private = true; hosts = [ "::1" ];
+            reason = "two"; expires = "2999-01-31";
+          };
+          policy = {
+            limits = { bytes = null; requests = 7; redirects = null; seconds = 60; };
+            exception = [ (none // named) (none // output) ];
+          };
+        in
+        (import NIX/fod-policy.nix { lib = throw "not needed"; }).text policy
+        "#,
+    );
+    let text = text.as_str().unwrap();
+    let read = Exceptions::parse(text).unwrap();
+    assert_eq!((read.limits().requests, read.limits().seconds), (7, 60));
+    assert_eq!(read.limits().bytes, Exceptions::default().limits().bytes);
+    let [one, two] = read.all() else {
+        panic!("{text}")
+    };
+    assert_eq!(one.derivation.as_deref(), Some("a\"b\\*"));
+    assert_eq!(
+        &*one.reason,
+        "one\nexpires = \"2000-01-01\"\n[[exception]] é"
+    );
+    assert_eq!((one.hosts.len(), one.protocols.len()), (2, 2));
+    assert_eq!(one.expires.to_string(), "2999-01-31");
+    assert!(two.private && two.derivation.is_none() && two.output.is_some());
+    let place = Place::new();
+    place.write("policy.toml", text);
+    let run = check(&place, &["policy.toml"]);
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(0), "policy.toml: 2 exceptions\n")
+    );
+}
+
+#[test]
+fn what_nixos_starts_is_what_the_proxy_takes() {
+    let place = Place::new();
+    for (mode, expected) in [
+        ("audit", &[][..]),
+        ("tunnel", &[]),
+        ("inspect", &["--ca-out", "--record"]),
+        ("replay", &["--ca-out", "--record"]),
+    ] {
+        let expression = r#"
+            import NIX/fod-proxy-arguments.nix {
+              mode = "MODE"; listen = [ "127.0.0.1:3128" "[::]:3129" ]; evidence = { size = 1; files = 0; };
+              connections = 9; caFiles = [ "/etc/a b.pem" ]; record = true; arguments = [ "--resolve=x.org=192.0.2.1" ];
+              metrics = "unix:/run/snowguard-fod-proxy/metrics.sock";
+            }"#;
+        let all = evaluated(&expression.replace("MODE", mode));
+        let all = all.as_array().unwrap().iter();
+        let mut args: Vec<&str> = all.map(|arg| arg.as_str().unwrap()).collect();
+        for option in ["--ca-out", "--record"] {
+            let is_there = args
+                .iter()
+                .any(|arg| arg.starts_with(&format!("{option}=")));
+            assert_eq!(is_there, expected.contains(&option), "{mode}: {args:?}");
+        }
+        args.push("--help");
+        let run = place.command(&args).output().unwrap();
+        assert!(run.status.success(), "{args:?}: {run:?}");
+    }
 }
