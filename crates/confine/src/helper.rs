@@ -25,7 +25,7 @@ use rustix::process::{
 use rustix::thread::UnshareFlags;
 
 use crate::within::{self, As, Kept};
-use crate::{channel, netlink};
+use crate::{channel, files, netlink};
 
 /// How long a program may take to end once it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -49,9 +49,13 @@ pub fn main() -> ExitCode {
         .skip(1)
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
-    let (done, word) = match within::main(&channel, &arguments) {
-        Some(done) => (done, "error"),
-        None => (serve(&mut channel).map(|()| ExitCode::SUCCESS), "failed"),
+    // Before anything is started.
+    let kept = files::keep_from_children().map_err(at("keep its files from what it starts"));
+    let started = || within::main(&channel, &arguments);
+    let (done, word) = match kept.map(|()| started()) {
+        Ok(Some(done)) => (done, "error"),
+        Ok(None) => (serve(&mut channel).map(|()| ExitCode::SUCCESS), "failed"),
+        Err(failed) => (Err(failed), "failed"),
     };
     match done {
         Ok(code) => code,

@@ -6,6 +6,7 @@
 
 mod channel;
 mod client;
+mod files;
 pub mod helper;
 mod netlink;
 mod within;

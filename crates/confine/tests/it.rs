@@ -212,6 +212,23 @@ fn programs_see_no_processes_and_no_sockets_of_this_machine() {
     assert_eq!(confined.run(&shell(own)).unwrap(), Ended::Exit(0));
 }
 
+/// What whoever starts all this has open is nothing for what runs here: a socket of the machine's network is one way out.
+#[test]
+fn no_file_is_inherited() {
+    use std::os::fd::AsRawFd as _;
+    let out = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    rustix::io::fcntl_setfd(&out, rustix::io::FdFlags::empty()).unwrap();
+    let name = std::fs::read_link(format!("/proc/self/fd/{}", out.as_raw_fd())).unwrap();
+    let Some((confined, _sockets)) = start() else {
+        return;
+    };
+    let looks = format!(
+        "[ -e /proc/$$/fd/1 ] && ! ls -l /proc/[0-9]*/fd | grep -F '{}'",
+        name.display()
+    );
+    assert_eq!(confined.run(&shell(&looks)).unwrap(), Ended::Exit(0));
+}
+
 /// Nix has files that are called by the number of its process, and takes those that are there for old ones.
 #[test]
 fn no_process_outside_has_the_number_of_one_inside() {
