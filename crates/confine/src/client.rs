@@ -13,7 +13,7 @@ use std::process::{Child, Stdio};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use crate::channel;
+use crate::{channel, within};
 
 /// A network in which nothing leads out. It is gone, with all that runs in it, when this is dropped.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub struct Confined {
     channel: Option<UnixStream>,
     untold: Option<String>,
     together: Option<String>,
+    missed: Option<String>,
 }
 
 /// The sockets that can be reached from within; they work in whatever process has them.
@@ -81,10 +82,12 @@ impl Confined {
             source,
         };
         let (ours, theirs) = UnixStream::pair().map_err(ConfineError::Channel)?;
+        // Where it looks for `nft`, and for sockets.
+        let said = ["PATH"].iter().chain(within::PLACES);
         let child = std::process::Command::new(helper)
-            // Where it looks for `nft`; nobody who can look at it is to see more.
+            // Nobody who can look at it is to see more.
             .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(said.filter_map(|name| Some((name, std::env::var_os(name)?))))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::inherit())
             // What a terminal sends to who started it is not meant for it: it ends with its channel, and ends
@@ -97,13 +100,15 @@ impl Confined {
             channel: None,
             untold: None,
             together: None,
+            missed: None,
         };
         let sockets = sockets(&ours)?;
         let ready = channel::read(&ours).map_err(ConfineError::Channel)?;
         match words(&ready.unwrap_or_default()).as_slice() {
-            [ready, untold, together] if ready == "ready" => {
+            [ready, untold, together, missed] if ready == "ready" => {
                 let why = |why: &String| Some(why.clone()).filter(|why| !why.is_empty());
                 (confined.untold, confined.together) = (why(untold), why(together));
+                confined.missed = why(missed);
             }
             _ => return Err(ConfineError::Gone),
         }
@@ -120,6 +125,12 @@ impl Confined {
     /// this machine, and what one leaves behind goes on while the next one runs.
     pub fn together(&self) -> Option<&str> {
         self.together.as_deref()
+    }
+
+    /// Where it was not looked for Unix sockets, if there is such a place. Those that the kernel names are covered there
+    /// too.
+    pub fn missed(&self) -> Option<&str> {
+        self.missed.as_deref()
     }
 
     /// A process in the network, by which others can look at it.

@@ -105,11 +105,10 @@ fn serve(channel: &mut UnixStream) -> Result<(), Failed> {
         group: group.as_raw(),
     };
     let trial = run(&[b"try".to_vec()], channel, Kept::Apart, who);
-    let together = match trial.map_err(at("start itself"))? {
-        Some(told) if told[0] == "exit" => None,
-        Some(told) => Some(told[1..].join(" ")),
-        None => return Ok(()),
+    let Some(trial) = trial.map_err(at("start itself"))? else {
+        return Ok(());
     };
+    let together = (trial.told[0] != "exit").then(|| trial.told[1..].join(" "));
     let kept = match &together {
         None => Kept::Apart,
         Some(_) => Kept::Together,
@@ -118,13 +117,17 @@ fn serve(channel: &mut UnixStream) -> Result<(), Failed> {
     sockets
         .hand_out(
             channel,
-            &[why(untold.map(|error| error.to_string())), why(together)],
+            &[
+                why(untold.map(|error| error.to_string())),
+                why(together),
+                why(trial.missed),
+            ],
         )
         .map_err(at("hand the sockets out"))?;
     drop(sockets);
     while let Some(order) = channel::read(&mut *channel).map_err(at("take orders"))? {
         let told = match run(&order, channel, kept, who) {
-            Ok(Some(told)) => told,
+            Ok(Some(done)) => done.told,
             Ok(None) => return Ok(()),
             Err(error) => vec!["error".to_owned(), error.to_string()],
         };
@@ -135,14 +138,16 @@ fn serve(channel: &mut UnixStream) -> Result<(), Failed> {
     Ok(())
 }
 
+/// What came of an order.
+struct Done {
+    told: Vec<String>,
+    /// Where it was not looked for sockets.
+    missed: Option<String>,
+}
+
 /// Lets an order be done; what is said of it, or none if who gave it is gone meanwhile. After that nothing of it is
 /// left.
-fn run(
-    order: &[Vec<u8>],
-    channel: &UnixStream,
-    kept: Kept,
-    who: As,
-) -> io::Result<Option<Vec<String>>> {
+fn run(order: &[Vec<u8>], channel: &UnixStream, kept: Kept, who: As) -> io::Result<Option<Done>> {
     let (ours, theirs) = UnixStream::pair()?;
     let parent = getppid().map_or(1, |parent| parent.as_raw_nonzero().get().unsigned_abs());
     let mut child = within::start(kept, who, parent)
@@ -150,14 +155,23 @@ fn run(
         .spawn()?;
     // One that has ended already says why.
     let _ = channel::write(&ours, order);
-    loop {
+    let mut missed = None;
+    let told = loop {
         let mut polled = [
             PollFd::new(&ours, PollFlags::IN),
             PollFd::new(channel, PollFlags::IN),
         ];
         let found = poll(&mut polled, None);
         if found.is_ok() && !polled[0].revents().is_empty() {
-            break;
+            let told = channel::read(&ours);
+            if let Ok(Some(words)) = &told
+                && let [word, what] = words.as_slice()
+                && word == b"missed"
+            {
+                missed = Some(text(what));
+                continue;
+            }
+            break told;
         }
         if is_gone(channel) {
             let _ = ours.shutdown(std::net::Shutdown::Both);
@@ -165,12 +179,15 @@ fn run(
             return Ok(None);
         }
         std::thread::sleep(TICK);
-    }
-    let told = channel::read(&ours);
+    };
     child.wait()?;
     let told = told?.ok_or_else(|| io::Error::other("it has ended before it was done"))?;
-    let text = |field: &Vec<u8>| String::from_utf8_lossy(field).into_owned();
-    Ok(Some(told.iter().map(text).collect()))
+    let told = told.iter().map(|field| text(field)).collect();
+    Ok(Some(Done { told, missed }))
+}
+
+fn text(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).into_owned()
 }
 
 #[expect(
@@ -244,7 +261,7 @@ impl Made {
     }
 
     /// The sockets, and what cannot be done here; empty if it can.
-    fn hand_out(&self, channel: &UnixStream, missing: &[String; 2]) -> io::Result<()> {
+    fn hand_out(&self, channel: &UnixStream, missing: &[String; 3]) -> io::Result<()> {
         let [four, six] = &self.strays;
         let files: [BorrowedFd<'_>; 4] = [
             self.proxy.as_fd(),
@@ -263,8 +280,8 @@ impl Made {
             &mut ancillary,
             SendFlags::empty(),
         )?;
-        let [untold, together] = missing;
-        channel::write(channel, &["ready", untold, together])
+        let [untold, together, missed] = missing;
+        channel::write(channel, &["ready", untold, together, missed])
     }
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod files;
 pub mod helper;
 mod netlink;
+mod sockets;
 mod within;
 
 pub use self::client::{Command, ConfineError, Confined, Ended, Sockets, Stdout, Stopper};

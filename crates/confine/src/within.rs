@@ -6,10 +6,10 @@
 //! all others in it.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -17,6 +17,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::thread::UnshareFlags;
 
 use crate::helper::{Failed, Order, answer, at, map, unshare};
+use crate::sockets;
 
 /// So that it is found without its path: it may have been replaced meanwhile.
 const SELF: &str = "/proc/self/exe";
@@ -30,6 +31,9 @@ const DIRECTORIES: &[&str] = &[
     "/run/dbus",
     "/var/run/dbus",
 ];
+
+/// What tells where the user's programs make sockets.
+pub(crate) const PLACES: &[&str] = &["XDG_RUNTIME_DIR", "TMPDIR"];
 
 /// As whom a program runs: the numbers outside, which are 0 where who started the helper is root.
 #[derive(Clone, Copy)]
@@ -58,6 +62,10 @@ pub(crate) fn start(kept: Kept, who: As, parent: u32) -> Command {
     command.args([who.user, who.group, parent].map(|number| number.to_string()));
     // A builder that can look at this one is to see nothing.
     command.env_clear();
+    if kept == Kept::Apart {
+        let places = PLACES.iter();
+        command.envs(places.filter_map(|name| Some((name, std::env::var_os(name)?))));
+    }
     command
 }
 
@@ -72,19 +80,23 @@ pub(crate) fn main(channel: &UnixStream, arguments: &[String]) -> Option<Result<
     };
     let number = number.parse().ok()?;
     match word.as_str() {
-        "apart" => Some(apart(who, number)),
+        "apart" => Some(apart(channel, who, number)),
         "first" => Some(first(channel, who, number)),
         "together" => Some(perform(channel, who)),
         _ => None,
     }
 }
 
-fn apart(who: As, parent: u32) -> Result<ExitCode, Failed> {
+fn apart(channel: &UnixStream, who: As, parent: u32) -> Result<ExitCode, Failed> {
     unshare(UnshareFlags::NEWPID | UnshareFlags::NEWNS)
         .map_err(at("make a process and a mount namespace"))?;
-    cover(parent).map_err(at("cover the sockets of this machine"))?;
+    let missed = cover(parent).map_err(at("cover the sockets of this machine"))?;
+    if let Some(missed) = missed {
+        // Who is gone needs not know.
+        let _ = crate::channel::write(channel, &["missed", &missed]);
+    }
     let mut first = Command::new(SELF);
-    first.arg0("snowguard-confine").arg("first");
+    first.arg0("snowguard-confine").arg("first").env_clear();
     first.args([who.user, who.group, std::process::id()].map(|number| number.to_string()));
     let status = first
         .status()
@@ -132,8 +144,8 @@ fn perform(channel: &UnixStream, who: As) -> Result<ExitCode, Failed> {
 }
 
 /// Covers the Unix sockets of this machine, for whoever is in this mount namespace: a socket is a file, and of no
-/// network. `parent` is a process in the machine's network.
-fn cover(parent: u32) -> io::Result<()> {
+/// network. `parent` is a process in the machine's network. What was not looked at, if there is something.
+fn cover(parent: u32) -> io::Result<Option<String>> {
     // Nothing that is done here is seen elsewhere.
     let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
     rustix::mount::mount_change("/", private)?;
@@ -142,9 +154,14 @@ fn cover(parent: u32) -> io::Result<()> {
             MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
         rustix::mount::mount("tmpfs", *directory, "tmpfs", flags, c"mode=0755,size=4k")?;
     }
-    let table = std::fs::read(format!("/proc/{parent}/net/unix"))?;
+    // The kernel knows those of one network only, and by the names by which they were made.
+    let mut all = sockets::named(&std::fs::read(format!("/proc/{parent}/net/unix"))?);
+    all.extend(sockets::mounted(&std::fs::read("/proc/self/mountinfo")?));
+    let of_user = PLACES.iter().filter_map(std::env::var_os);
+    let walked = sockets::walk(of_user.map(PathBuf::from));
+    all.extend(walked.sockets);
     let mut count = 0;
-    for path in sockets(&table) {
+    for path in all {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // What is gone, or in a place that is not reached here, is not reached by what runs here either.
         let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) else {
@@ -158,43 +175,8 @@ fn cover(parent: u32) -> io::Result<()> {
         if count > MOST_SOCKETS {
             return Err(io::Error::other("there are too many"));
         }
-        use std::os::fd::AsRawFd as _;
         let target = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
         rustix::mount::mount_bind("/dev/null", target)?;
     }
-    Ok(())
-}
-
-/// The paths in `/proc/net/unix` (proc(5)), which are the eighth word of a line and all that follows.
-fn sockets(table: &[u8]) -> impl Iterator<Item = &[u8]> {
-    table
-        .split(|byte| *byte == b'\n')
-        .skip(1)
-        .filter_map(|line| {
-            let mut rest = line;
-            for _ in 0..7 {
-                let start = rest.iter().position(|byte| *byte != b' ')?;
-                let end = rest[start..].iter().position(|byte| *byte == b' ')?;
-                rest = &rest[start + end..];
-            }
-            rest.strip_prefix(b" ")
-                .filter(|path| path.starts_with(b"/"))
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sockets_are_those_with_a_path() {
-        let table = b"Num       RefCount Protocol Flags    Type St Inode Path\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 10421 /run/dbus/system bus\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01     5 @/tmp/abstract\n\
-            0000000000000000: 00000003 00000000 00000000 0001 03 10500\n\
-            0000000000000000: 00000002 00000000 00000000 0002 01 10422 /dev/log\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 10423 relative\n";
-        let found: Vec<_> = sockets(table).collect();
-        assert_eq!(found, [b"/run/dbus/system bus".as_slice(), b"/dev/log"]);
-    }
+    Ok(walked.missed)
 }

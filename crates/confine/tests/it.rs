@@ -229,6 +229,40 @@ fn no_file_is_inherited() {
     assert_eq!(confined.run(&shell(&looks)).unwrap(), Ended::Exit(0));
 }
 
+/// The kernel tells names by which sockets were made, in one network.
+#[test]
+fn sockets_are_not_there_whatever_they_are_called() {
+    let Some((confined, _sockets)) = start() else {
+        return;
+    };
+    if !is_apart(&confined) {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let bind = |path: &Path| std::os::unix::net::UnixListener::bind(path).unwrap();
+    std::fs::create_dir(at("before")).unwrap();
+    let _open = [
+        bind(&at("linked")),
+        bind(&at("two\nlines")),
+        bind(&at("old")),
+        bind(&at("before/s")),
+    ];
+    std::fs::hard_link(at("linked"), at("link")).unwrap();
+    std::fs::rename(at("old"), at("renamed")).unwrap();
+    std::fs::rename(at("before"), at("after")).unwrap();
+    // As one that a process of another network made: nothing here knows of it but its directory.
+    let mode = rustix::fs::Mode::RUSR;
+    let kind = rustix::fs::FileType::Socket;
+    rustix::fs::mknodat(rustix::fs::CWD, at("foreign"), kind, mode, 0).unwrap();
+    let looks = format!(
+        "cd '{}'; covered=0; for file in * after/*; do [ -S \"$file\" ] && exit 5; \
+         [ -c \"$file\" ] && covered=$((covered + 1)); done; [ $covered = 6 ]",
+        place.path().display()
+    );
+    assert_eq!(confined.run(&shell(&looks)).unwrap(), Ended::Exit(0));
+}
+
 /// Nix has files that are called by the number of its process, and takes those that are there for old ones.
 #[test]
 fn no_process_outside_has_the_number_of_one_inside() {

@@ -195,6 +195,13 @@ impl Run {
             }
             None => {}
         }
+        // In the sandbox nobody sees where they are.
+        if let Some(missed) = confined.missed().filter(|_| args.without_sandbox) {
+            terminal.warning(&format!(
+                "builders may reach Unix sockets of this machine that were renamed, or are of another network: {}",
+                line(missed)
+            ));
+        }
         if let Some(why) = confined.untold().filter(|_| !quiet) {
             terminal.warning(&format!(
                 "what goes past the proxy is refused, but not told: {why}"
