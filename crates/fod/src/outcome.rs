@@ -222,22 +222,42 @@ pub enum Attempt {
     Skipped,
 }
 
-/// What follows from the addresses that were tried, none of which had the promised bytes.
+impl Try {
+    /// Whether something came: the fetcher takes that, right or wrong, and asks no other address.
+    pub fn is_taken(&self) -> bool {
+        self.bytes.is_some() || matches!(self.result, Attempt::Ok | Attempt::Mismatch)
+    }
+}
+
+/// What follows from the addresses that were tried, in their order.
 ///
-/// `fetchurl` takes what the first address that answers sends, right or wrong; so a mismatch counts before
-/// all else, then what may yet go well, then what is refused. Only what is nowhere is gone.
+/// `fetchurl` takes what the first address that answers sends, right or wrong. If one that could not be asked here is
+/// before that, or none answers, only a build tells whether it sends something. Else what is refused counts, then what
+/// may yet go well. Only what is nowhere is gone.
 pub fn of_tries(tries: &[Try]) -> (Verdict, String) {
     let order = [
         (Attempt::Ok, Verdict::Ok),
         (Attempt::Mismatch, Verdict::Mismatch),
+        (Attempt::Skipped, Verdict::NeedsBuilder),
         (Attempt::Failed, Verdict::Failed),
         (Attempt::Transient, Verdict::Transient),
         (Attempt::Tls, Verdict::Tls),
         (Attempt::Redirect, Verdict::Redirect),
         (Attempt::Denied, Verdict::Denied),
-        (Attempt::Skipped, Verdict::NeedsBuilder),
         (Attempt::Gone, Verdict::Gone),
     ];
+    let tries = match tries.iter().position(Try::is_taken) {
+        Some(at) => {
+            let mut before = tries[..at].iter();
+            if let Some(skipped) = before.find(|tried| tried.result == Attempt::Skipped) {
+                let (url, why) = (&skipped.url, &skipped.detail);
+                let text = format!("{url} comes before the one that sends something; {why}");
+                return (Verdict::NeedsBuilder, text);
+            }
+            &tries[at..=at]
+        }
+        None => tries,
+    };
     for (attempt, verdict) in order {
         let mut with = tries.iter().filter(|tried| tried.result == attempt);
         if let Some(tried) = with.next() {
@@ -289,6 +309,20 @@ mod tests {
         );
         assert_eq!(told(&[Gone, Transient]), "transient: Transient");
         assert_eq!(told(&[Gone, Skipped]), "needs-builder: Skipped");
+        assert_eq!(told(&[Transient, Skipped]), "needs-builder: Skipped");
+        let before = "https://x.org/x comes before the one that sends something; Skipped";
+        assert_eq!(
+            told(&[Gone, Skipped, Attempt::Ok]),
+            format!("needs-builder: {before}")
+        );
+        // What came was taken, whatever was refused before.
+        assert_eq!(told(&[Attempt::Failed, Attempt::Ok]), "ok: Ok");
+        let came = Try {
+            bytes: Some(3),
+            ..tried(Attempt::Redirect, "a page")
+        };
+        let (verdict, _) = of_tries(&[tried(Attempt::Failed, "403"), came]);
+        assert_eq!(verdict, Verdict::Redirect);
         assert_eq!(told(&[Denied, Tls]), "tls: Tls");
         assert_eq!(told(&[Gone, Mismatch]), "mismatch: Mismatch");
         assert_eq!(

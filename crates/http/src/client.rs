@@ -32,6 +32,9 @@ pub struct Client {
     certificates: Vec<Certificate>,
     following: OnceLock<reqwest::Client>,
     staying: OnceLock<reqwest::Client>,
+    unshared: OnceLock<reqwest::Client>,
+    /// Whether it has asked for anything: from then on a connection may be one that was used before.
+    has_asked: AtomicBool,
     received: AtomicU64,
 }
 
@@ -102,6 +105,8 @@ impl Client {
             certificates,
             following: OnceLock::new(),
             staying: OnceLock::new(),
+            unshared: OnceLock::new(),
+            has_asked: AtomicBool::new(false),
             received: AtomicU64::new(0),
         })
     }
@@ -122,6 +127,8 @@ impl Client {
             certificates: self.certificates.clone(),
             following: OnceLock::new(),
             staying: OnceLock::new(),
+            unshared: OnceLock::new(),
+            has_asked: AtomicBool::new(false),
             received: AtomicU64::new(0),
         }
     }
@@ -211,27 +218,41 @@ impl Client {
         Ok(())
     }
 
+    /// Whether nothing was asked for before.
+    pub(crate) fn is_first(&self) -> bool {
+        !self.has_asked.swap(true, Ordering::Relaxed)
+    }
+
     /// The client that follows redirects.
     pub(crate) fn following(&self) -> Result<&reqwest::Client, HttpError> {
         let public_only = self.settings.public_only;
         let policy = redirect::Policy::custom(move |attempt| follow(attempt, public_only));
-        self.client(&self.following, policy)
+        self.client(&self.following, |builder| builder.redirect(policy))
     }
 
     /// The client that follows none.
     pub(crate) fn staying(&self) -> Result<&reqwest::Client, HttpError> {
-        self.client(&self.staying, redirect::Policy::none())
+        let policy = redirect::Policy::none();
+        self.client(&self.staying, |builder| builder.redirect(policy))
+    }
+
+    /// The client that follows none, with a new connection for each request.
+    pub(crate) fn unshared(&self) -> Result<&reqwest::Client, HttpError> {
+        let policy = redirect::Policy::none();
+        self.client(&self.unshared, |builder| {
+            builder.redirect(policy).pool_max_idle_per_host(0)
+        })
     }
 
     fn client<'s>(
         &self,
         place: &'s OnceLock<reqwest::Client>,
-        policy: redirect::Policy,
+        way: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
     ) -> Result<&'s reqwest::Client, HttpError> {
         if let Some(client) = place.get() {
             return Ok(client);
         }
-        let mut builder = reqwest::Client::builder();
+        let mut builder = way(reqwest::Client::builder());
         if self.settings.public_only {
             // A proxy would resolve names by itself.
             builder = builder.no_proxy().dns_resolver(Arc::new(PublicOnly));
@@ -245,7 +266,6 @@ impl Client {
         let client = builder
             .user_agent(&self.settings.user_agent)
             .connect_timeout(self.settings.connect_timeout)
-            .redirect(policy)
             .referer(false)
             .tls_certs_merge(self.certificates.iter().cloned())
             .build()
@@ -312,6 +332,15 @@ impl Client {
     ) -> Result<Response, Fault> {
         // Bodies are counted, resumed and checked as they are sent.
         let request = request.header(ACCEPT_ENCODING, "identity");
+        self.answer_as_asked(request, address).await
+    }
+
+    /// The same, with no word on how the body may be packed.
+    pub(crate) async fn answer_as_asked(
+        &self,
+        request: RequestBuilder,
+        address: &Address,
+    ) -> Result<Response, Fault> {
         let waiting = tokio::time::timeout(
             self.settings.connect_timeout + self.settings.stall,
             request.send(),
@@ -321,8 +350,7 @@ impl Client {
             Ok(Err(error)) => return Err(fault(address, 0, error)),
             Ok(Ok(response)) => response,
         };
-        let status = response.status();
-        if status.is_client_error() || status.is_server_error() {
+        if response.status().as_u16() >= 400 {
             return Err(refusal(address, &response, self.settings.longest_pause));
         }
         Ok(response)

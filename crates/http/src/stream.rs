@@ -5,9 +5,12 @@
 
 use std::ops::ControlFlow;
 
-use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION};
+use reqwest::Response;
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, LOCATION, TRANSFER_ENCODING,
+};
 
-use crate::address::Address;
+use crate::address::{Address, shown};
 use crate::client::{Client, headers};
 use crate::cookies::Jar;
 use crate::error::HttpError;
@@ -28,6 +31,8 @@ pub struct Stream<'a> {
     pub redirects: usize,
     /// Whether cookies that a redirect sets are sent on the rest of the way, to whom they are for.
     pub cookies: bool,
+    /// Which statuses the document may come with; empty for all below 400, once it leads nowhere else.
+    pub statuses: &'a [u16],
 }
 
 /// What was told by the head of the answer.
@@ -37,10 +42,19 @@ pub struct Told {
     pub length: Option<u64>,
     /// Whether the server says that it is a page for people: HTML.
     pub is_page: bool,
+    /// The status.
+    pub status: u16,
+    /// Whether the server says that it packed the document (`Content-Encoding`). It comes as it was sent.
+    pub is_packed: bool,
+    /// Whether it is packed for the way alone (`Transfer-Encoding`, beside pieces). It comes as it was sent.
+    pub is_wrapped: bool,
 }
 
 impl Client {
-    /// Fetches a document and hands each piece to `each`, which may break off: its length, or none if it did.
+    /// Fetches a document and hands each piece to `each`, which may break off: its length, or none if it did. Before
+    /// anything of it comes, `each` gets an empty piece.
+    ///
+    /// No encoding is asked for, and none refused, as programs do that know nothing of them.
     ///
     /// `hops` gets the address of each redirect that was followed, also where it ends in an error.
     pub fn stream(
@@ -59,19 +73,11 @@ impl Client {
         hops: &mut Vec<Address>,
         each: &mut dyn FnMut(Told, &[u8]) -> ControlFlow<()>,
     ) -> Result<Option<u64>, Fault> {
-        let client = self.staying()?;
         let mut at = stream.address.clone();
         let mut jar = Jar::default();
         let mut response = loop {
             self.check_reach(&at)?;
-            let mut request = client.get(at.url().clone());
-            if at.host() == stream.address.host() {
-                request = request.headers(headers(stream.headers)?);
-            }
-            if let Some(cookies) = jar.header(at.url()) {
-                request = request.header(COOKIE, cookies);
-            }
-            let response = self.answer(request, &at).await?;
+            let response = self.head(stream, &at, &jar).await?;
             if !response.status().is_redirection() {
                 break response;
             }
@@ -79,9 +85,8 @@ impl Client {
                 jar.take(at.url(), response.headers());
             }
             let location = response.headers().get(LOCATION);
-            let location = location.and_then(|location| location.to_str().ok());
-            let Some(location) = location else {
-                return Err(Fault::last(status_error(&at, response.status())));
+            let Some(location) = location.filter(|location| !location.is_empty()) else {
+                break response;
             };
             let refused = |target: String, why| {
                 Fault::last(HttpError::Redirect {
@@ -91,11 +96,14 @@ impl Client {
                     why,
                 })
             };
-            let Ok(next) = at.join(location) else {
-                return Err(refused(
-                    "what is no address".into(),
-                    "which cannot be fetched",
-                ));
+            let next = std::str::from_utf8(location.as_bytes()).unwrap_or_default();
+            let Ok(next) = at.join(next) else {
+                return Err(match at.url().join(next) {
+                    Ok(ftp) if matches!(ftp.scheme(), "ftp" | "ftps") => {
+                        refused(shown(&ftp), "which is not spoken here")
+                    }
+                    _ => refused("what is no address".into(), "which cannot be fetched"),
+                });
             };
             let why = if next.path().is_some() {
                 "which is a file of this machine"
@@ -112,16 +120,23 @@ impl Client {
             };
             return Err(refused(next.to_string(), why));
         };
+        let status = response.status();
+        let is_taken = stream.statuses.is_empty() || stream.statuses.contains(&status.as_u16());
+        if !is_taken {
+            return Err(Fault::last(status_error(&at, status)));
+        }
         let length = response.content_length();
         if length.is_some_and(|length| length > stream.limit) {
             return Err(Fault::last(too_large(&at, stream.limit)));
         }
-        let is_page = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .is_some_and(is_page);
-        let told = Told { length, is_page };
+        let told = Told {
+            length,
+            status: status.as_u16(),
+            ..told(response.headers())
+        };
+        if each(told, &[]).is_break() {
+            return Ok(None);
+        }
         let mut received = 0;
         let mut pace = Pace::new(self.settings().stall);
         while let Some(chunk) = self.chunk(&mut response, &at, received).await? {
@@ -138,6 +153,51 @@ impl Client {
         }
         Ok(Some(received))
     }
+
+    /// The head of the answer of one address.
+    async fn head(&self, stream: &Stream<'_>, at: &Address, jar: &Jar) -> Result<Response, Fault> {
+        let ask = async |client: &reqwest::Client| {
+            let mut request = client.get(at.url().clone());
+            if at.host() == stream.address.host() {
+                request = request.headers(headers(stream.headers)?);
+            }
+            if let Some(cookies) = jar.header(at.url()) {
+                request = request.header(COOKIE, cookies);
+            }
+            self.answer_as_asked(request, at).await
+        };
+        let is_first = self.is_first();
+        match ask(self.staying()?).await {
+            // Something that belonged to another answer may have been left on a connection that was used before.
+            Err(fault) if !is_first && matches!(fault.error, HttpError::Garbled { .. }) => {
+                ask(self.unshared()?).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// What the headers tell.
+fn told(headers: &HeaderMap) -> Told {
+    let words = |name: HeaderName| {
+        let values = headers.get_all(name).into_iter();
+        values
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|word| !word.is_empty())
+    };
+    let kind = headers.get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok());
+    Told {
+        is_page: kind.is_some_and(is_page),
+        is_packed: words(CONTENT_ENCODING).next().is_some(),
+        is_wrapped: words(TRANSFER_ENCODING).any(|word| {
+            !["chunked", "identity"]
+                .iter()
+                .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+        }),
+        ..Told::default()
+    }
 }
 
 /// Whether a media type is one of pages.
@@ -151,6 +211,26 @@ fn is_page(kind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_packed_is_told() {
+        let of = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(name, value.parse().unwrap());
+            let told = told(&headers);
+            (told.is_packed, told.is_wrapped)
+        };
+        for (name, value, expected) in [
+            ("content-encoding", "gzip", (true, false)),
+            ("content-encoding", "identity", (true, false)),
+            ("content-encoding", " ", (false, false)),
+            ("transfer-encoding", "Chunked", (false, false)),
+            ("transfer-encoding", "gzip, chunked", (false, true)),
+            ("content-type", "gzip", (false, false)),
+        ] {
+            assert_eq!(of(name, value), expected, "{name}: {value}");
+        }
+    }
 
     #[test]
     fn pages_are_told_from_files() {

@@ -376,7 +376,7 @@ error: 1 dependencies failed to build
             ),
             way: crate::job::Way::Build(String::new()),
             urls: vec!["https://x.org/a".into()],
-            cookies: false,
+            curl: false,
             described: None,
         };
         let told = |log: &str, job: &Job| {

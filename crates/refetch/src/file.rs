@@ -23,8 +23,24 @@ use crate::tree::Spooled;
 use crate::tried::{self, failed, shown};
 use crate::verify::{Asked, Halt, Verifier};
 
-/// How many redirects `curl` follows for `fetchurl`.
-const REDIRECTS: usize = 20;
+/// What is specific to who fetches.
+struct Fetcher {
+    /// How many redirects it follows.
+    redirects: usize,
+    /// The statuses that it takes; empty for all below 400.
+    statuses: &'static [u16],
+}
+
+/// `curl`, as `fetchurl` calls it.
+const CURL: Fetcher = Fetcher {
+    redirects: 20,
+    statuses: &[],
+};
+/// Nix itself, for `builtin:fetchurl`: so from 2.8 to 2.34.
+const NIX: Fetcher = Fetcher {
+    redirects: 10,
+    statuses: &[200, 201, 204, 206, 304],
+};
 
 /// What came of one address.
 pub(crate) struct Came {
@@ -84,12 +100,14 @@ pub(crate) fn fetch(verifier: &Verifier<'_>, asked: &Asked<'_>, url: &str) -> Re
             .gate
             .enter(&from.host(), verifier.client.interrupted())
             .ok_or(Halt::Interrupted)?;
+        let fetcher = if asked.job.curl { CURL } else { NIX };
         let stream = Stream {
             address: &from,
             limit: verifier.limits.download,
             headers: &[],
-            redirects: REDIRECTS,
-            cookies: asked.job.cookies,
+            redirects: fetcher.redirects,
+            cookies: asked.job.curl,
+            statuses: fetcher.statuses,
         };
         verifier
             .client
@@ -197,6 +215,9 @@ pub(crate) fn is_kept(form: &Form, address: &ContentAddress) -> bool {
 /// Where the pieces go: hashed at once where that is all, else kept.
 struct Sink {
     received: u64,
+    curl: bool,
+    /// Why nothing of it is taken, where the head of the answer tells.
+    unfit: Option<Unmade>,
     /// Whether the server says that it is a page, and it begins like one.
     is_page: bool,
     error: Option<io::Error>,
@@ -244,6 +265,8 @@ impl Sink {
         };
         Ok(Self {
             received: 0,
+            curl: asked.job.curl,
+            unfit: None,
             is_page: false,
             error: None,
             kind,
@@ -251,6 +274,10 @@ impl Sink {
     }
 
     fn take(&mut self, told: Told, piece: &[u8]) -> ControlFlow<()> {
+        self.unfit = unfit(told, self.curl);
+        if self.unfit.is_some() {
+            return ControlFlow::Break(());
+        }
         let length = told.length;
         if self.received == 0 {
             let first = piece.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -288,11 +315,14 @@ impl Sink {
     }
 
     fn finish(
-        self,
+        mut self,
         verifier: &Verifier<'_>,
         asked: &Asked<'_>,
         length: u64,
     ) -> Result<Made, Unmade> {
+        if let Some(unfit) = self.unfit.take() {
+            return Err(unfit);
+        }
         // Whatever went wrong then did so since there was no room.
         self.made(verifier, asked, length).map_err(|unmade| {
             if asked.share.is_refused() {
@@ -337,6 +367,23 @@ impl Sink {
             }
             Form::Git(_) => Err(Unmade::Cannot("a repository is no file".to_owned())),
         }
+    }
+}
+
+/// Whether an answer is one of which the fetcher makes nothing, or what only it can tell.
+fn unfit(told: Told, curl: bool) -> Option<Unmade> {
+    let not_here = |text: &str| Some(Unmade::NotHere(text.to_owned()));
+    if told.is_wrapped {
+        not_here("it comes packed for the way (Transfer-Encoding), which not every fetcher undoes")
+    } else if told.is_packed && !curl {
+        not_here(
+            "it comes packed (Content-Encoding), and whether Nix takes and unpacks that depends on its version",
+        )
+    } else if told.status == 304 && curl {
+        let text = "the server answers 304 to a first question, and curl makes no file of that";
+        Some(Unmade::Cannot(text.to_owned()))
+    } else {
+        None
     }
 }
 
@@ -465,6 +512,18 @@ fn unpack(
         Err(error @ (ArchiveError::Limit(_) | ArchiveError::Unsupported { .. })) => {
             return Err(Unmade::NotHere(tried::text(&error)));
         }
+        // tar follows links that it made, if they lead nowhere else; unzip leaves `..` away.
+        Err(error) if is_refused_here_alone(kind, &error) => {
+            let why = tried::text(&error);
+            return Err(Unmade::NotHere(format!("refused here as hostile: {why}")));
+        }
+        // What `xz` says of it at its end is not looked at, and tar may have got all that it needs.
+        Err(error @ ArchiveError::Packed { .. }) if kind == Packing::TarXz => {
+            let why = tried::text(&error);
+            return Err(Unmade::NotHere(format!(
+                "{why}, which is for tar to judge and not for xz"
+            )));
+        }
         Err(error) if error.is_of_the_archive() => return Err(cannot(error)),
         Err(error) => return Err(Halt::Network(tried::text(&error)).into()),
     };
@@ -472,6 +531,14 @@ fn unpack(
         Root::Kept => Ok(tree),
         Root::Stripped { hidden: true } => tree.strip_root().map_err(cannot),
         Root::Stripped { hidden: false } => tree.without_hidden().strip_root().map_err(cannot),
+    }
+}
+
+/// Whether it is refused as hostile, and its tool would unpack it, in one way or another.
+fn is_refused_here_alone(kind: Packing, error: &ArchiveError) -> bool {
+    match kind {
+        Packing::Tar | Packing::TarXz => matches!(error, ArchiveError::ThroughSymlink { .. }),
+        Packing::Zip => matches!(error, ArchiveError::Name { .. }),
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn told(mut outcome: Outcome, denied: &[Denied], is_git: bool) -> Out
     let mut is_any = false;
     for tried in &mut outcome.tries {
         // What came was allowed.
-        if tried.bytes.is_some() || matches!(tried.result, Attempt::Ok | Attempt::Mismatch) {
+        if tried.is_taken() {
             continue;
         }
         let at = tried.redirects.last().unwrap_or(&tried.url);

@@ -10,7 +10,7 @@ use snowguard_store::ContentAddress;
 
 /// The edition of what decides a verdict: what a fetcher makes of what comes, and what an answer means. Where that
 /// changes, this does, and what was found under other rules is found again.
-const RULES: u32 = 2;
+const RULES: u32 = 3;
 
 /// One fixed-output derivation that is to be verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +25,10 @@ pub struct Job {
     pub way: Way,
     /// From where, mirrors resolved, in the order in which they are tried.
     pub urls: Vec<String>,
-    /// Whether its fetcher keeps the cookies of redirects: `curl` does as `fetchurl` calls it, Nix's own does not.
+    /// Whether it is fetched by `curl` as `fetchurl` calls it, and not by Nix itself. The two follow redirects and take
+    /// answers in different ways.
     #[serde(default)]
-    pub cookies: bool,
+    pub curl: bool,
     /// What its policy is compiled from, where it is to be fetched through a proxy that holds it to that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described: Option<Described>,
@@ -59,7 +60,7 @@ impl Job {
             address: fod.address,
             way,
             urls: urls.to_vec(),
-            cookies: fod.tool.class == Class::Curl,
+            curl: fod.tool.class == Class::Curl,
             described: None,
         }
     }
@@ -84,7 +85,7 @@ impl Job {
             &self.way,
             &self.urls,
             built,
-            self.cookies,
+            self.curl,
         );
         let mut bytes = serde_json::to_vec(&same).unwrap_or_default();
         if self.described.is_some() {

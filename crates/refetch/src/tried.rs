@@ -40,6 +40,7 @@ pub(crate) fn of_error(error: &HttpError) -> Result<(Attempt, String), Halt> {
         }
         HttpError::NotPublic { .. } => Attempt::Denied,
         HttpError::Redirect { why, .. } if why.contains("public") => Attempt::Denied,
+        HttpError::Redirect { why, .. } if why.contains("spoken") => Attempt::Skipped,
         HttpError::Redirect { .. } => Attempt::Redirect,
         HttpError::Certificate { .. } => Attempt::Tls,
         HttpError::Status { status, .. } if matches!(status.as_u16(), 404 | 410) => Attempt::Gone,

@@ -189,7 +189,8 @@ impl Verifier<'_> {
         fetch(&Arc::new(all))
     }
 
-    /// In the order of the addresses. As with `fetchurl`, the first that sends something decides.
+    /// In the order of the addresses. As with `fetchurl`, the first that sends something decides; but if one before it
+    /// could not be asked here, only a build tells whether that sends something.
     fn fetch_within(&self, asked: &Asked<'_>) -> Result<Outcome, Halt> {
         let mut tries: Vec<Try> = Vec::new();
         for url in &asked.job.urls {
@@ -205,10 +206,11 @@ impl Verifier<'_> {
             let is_taken = got.is_some() || tried.bytes.is_some();
             tries.push(tried);
             if is_taken {
-                let (verdict, reason) = of_tries(&tries[tries.len() - 1..]);
+                let (verdict, reason) = of_tries(&tries);
+                let is_decided = verdict != Verdict::NeedsBuilder;
                 return Ok(found(Outcome {
-                    got,
-                    difference,
+                    got: got.filter(|_| is_decided),
+                    difference: difference.filter(|_| is_decided),
                     tries,
                     ..outcome(verdict, reason)
                 }));

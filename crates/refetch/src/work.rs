@@ -325,7 +325,7 @@ mod tests {
             ),
             way: crate::job::Way::Never(String::new()),
             urls: Vec::new(),
-            cookies: false,
+            curl: false,
             described: None,
         };
         let halt = Halt::scratch(std::io::Error::from(std::io::ErrorKind::StorageFull));

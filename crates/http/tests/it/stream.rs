@@ -1,6 +1,9 @@
 //! Documents piece by piece.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use snowguard_http::Stream;
 use snowguard_testkit::web::{Answer, Fault};
@@ -29,6 +32,7 @@ fn stream_with(
         headers: &[],
         redirects: 3,
         cookies,
+        statuses: &[],
     };
     let outcome = client.stream(&wanted, &mut hops, &mut |_, piece| {
         body.extend_from_slice(piece);
@@ -115,4 +119,137 @@ fn nothing_is_tried_again_and_limits_hold() {
     let (outcome, ..) = stream(&client, &web.url("/none"), 50);
     let error = outcome.unwrap_err();
     assert!(error.is_missing() && !error.is_passing());
+}
+
+#[test]
+fn which_statuses_are_the_document_is_for_who_asks() {
+    let (web, client) = (Web::start().unwrap(), client(quick()));
+    let answer = |status, location: Option<&str>| {
+        let location = location.map(|to| ("Location".to_owned(), to.to_owned()));
+        Some(Answer {
+            status,
+            headers: location.into_iter().collect(),
+            body: b"body".to_vec(),
+        })
+    };
+    web.answer_with(move |request| match request.path.as_str() {
+        "/none" => answer(302, None),
+        "/empty" => answer(302, Some("")),
+        "/choices" => answer(300, None),
+        "/other" => answer(203, None),
+        "/odd" => answer(999, None),
+        "/ftp" => answer(302, Some("ftp://x.org/x")),
+        "/away" => answer(305, Some("/other")),
+        _ => None,
+    });
+    let of = |path: &str, statuses: &[u16]| {
+        let address = address(&web.url(path));
+        let wanted = Stream {
+            address: &address,
+            limit: 100,
+            headers: &[],
+            redirects: 3,
+            cookies: false,
+            statuses,
+        };
+        let mut body = Vec::new();
+        let outcome = client.stream(&wanted, &mut Vec::new(), &mut |told, piece| {
+            // The head comes before anything else does.
+            if piece.is_empty() {
+                body.extend_from_slice(format!("{} ", told.status).as_bytes());
+            }
+            body.extend_from_slice(piece);
+            ControlFlow::Continue(())
+        });
+        match outcome {
+            Ok(_) => String::from_utf8(body).unwrap(),
+            Err(error) => error.to_string().replace(&address.host(), "HOST"),
+        }
+    };
+    let all = [
+        "/none", "/empty", "/choices", "/other", "/odd", "/ftp", "/away",
+    ];
+    let told = |statuses: &[u16]| all.map(|path| of(path, statuses)).join("\n");
+    insta::assert_snapshot!(told(&[]), @r"
+    302 body
+    302 body
+    300 body
+    203 body
+    HOST answered 999 <unknown status code> to http://HOST/odd
+    HOST leads from http://HOST/ftp to ftp://x.org/x, which is not spoken here
+    203 body
+    ");
+    insta::assert_snapshot!(told(&[200, 203]), @r"
+    HOST answered 302 Found to http://HOST/none
+    HOST answered 302 Found to http://HOST/empty
+    HOST answered 300 Multiple Choices to http://HOST/choices
+    203 body
+    HOST answered 999 <unknown status code> to http://HOST/odd
+    HOST leads from http://HOST/ftp to ftp://x.org/x, which is not spoken here
+    203 body
+    ");
+    // A program that knows nothing of encodings says nothing of them.
+    assert!(
+        web.seen()
+            .iter()
+            .all(|seen| seen.header("accept-encoding").is_none())
+    );
+}
+
+/// A server that keeps connections, and leaves something behind the first answer of each; how many connections and how
+/// many requests there were.
+fn littering(first: &'static [u8]) -> (String, Arc<(AtomicUsize, AtomicUsize)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    let counts = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let counted = Arc::clone(&counts);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            counted.0.fetch_add(1, Ordering::SeqCst);
+            let counted = Arc::clone(&counted);
+            std::thread::spawn(move || {
+                let mut out = stream.try_clone().unwrap();
+                let mut lines = BufReader::new(stream).lines();
+                let mut answered = 0;
+                while let Some(Ok(line)) = lines.next() {
+                    if !line.is_empty() {
+                        continue;
+                    }
+                    counted.1.fetch_add(1, Ordering::SeqCst);
+                    let right = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright";
+                    // What it leaves behind comes with the next answer, as it may.
+                    let bytes = match answered {
+                        0 => first.to_vec(),
+                        _ => [b"litter", &right[..]].concat(),
+                    };
+                    out.write_all(&bytes).unwrap();
+                    answered += 1;
+                }
+            });
+        }
+    });
+    (url, counts)
+}
+
+#[test]
+fn what_an_answer_left_on_a_connection_is_not_the_next_ones() {
+    let (url, counts) = littering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright");
+    let client = client(quick());
+    for _ in 0..3 {
+        let (outcome, body, _) = stream(&client, &url, 100);
+        assert_eq!(outcome.unwrap(), Some(5));
+        assert_eq!(body, b"right");
+    }
+    // The second request met what the first answer left, and was made once more on a connection of its own.
+    assert!(counts.0.load(Ordering::SeqCst) >= 2);
+    assert!(counts.1.load(Ordering::SeqCst) >= 4);
+}
+
+#[test]
+fn what_makes_no_sense_on_a_new_connection_is_not_asked_for_again() {
+    let (url, counts) = littering(b"litter");
+    let client = client(quick());
+    let (outcome, ..) = stream(&client, &url, 100);
+    assert!(matches!(outcome, Err(HttpError::Garbled { .. })));
+    assert_eq!(counts.1.load(Ordering::SeqCst), 1);
 }

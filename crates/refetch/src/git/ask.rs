@@ -41,6 +41,7 @@ impl Fetch<'_> {
             headers: &[("Git-Protocol", "version=2")],
             redirects: 20,
             cookies: false,
+            statuses: &[],
         };
         let (mut hops, mut received) = (Vec::new(), 0);
         let outcome = self

@@ -20,11 +20,12 @@ if [ -n "$downloadToTemp" ]; then downloadedFile=$TMPDIR/file; fi
 unpackFile() {
   case "$1" in
     *.zip) unzip -qq "$1" ;;
+    *.tar.xz) (xz -d < "$1"; true) | tar xf - ;;
     *) tar xf "$1" ;;
   esac
 }
 for url in $urls; do
-  if curl --silent --fail --location --output "$downloadedFile" "$url"; then
+  if curl --silent --fail --location --max-redirs 20 --output "$downloadedFile" "$url"; then
     if [ "$executable" = 1 ]; then chmod +x "$downloadedFile"; fi
     eval "$postFetch"
     exit 0
@@ -105,14 +106,14 @@ impl Corpus {
         (n % 3 != 1, n % 7 != 6)
     }
 
-    fn add(&mut self, name: &str, hash: &str, mode: &str, args: &str) {
+    pub(crate) fn add(&mut self, name: &str, hash: &str, mode: &str, args: &str) {
         let _ = writeln!(
             self.expression,
             "(fixed \"{name}\" \"{hash}\" \"{mode}\" {{ {args} }})"
         );
     }
 
-    fn directory(&self, name: &str) -> PathBuf {
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
         let directory = self.store.scratch().join("made").join(name);
         std::fs::create_dir_all(&directory).unwrap();
         directory
@@ -212,7 +213,7 @@ impl Corpus {
         }
     }
 
-    fn hash_of(&self, path: &Path, is_right: bool) -> String {
+    pub(crate) fn hash_of(&self, path: &Path, is_right: bool) -> String {
         if is_right {
             self.nix_hash(path)
         } else {
@@ -266,23 +267,36 @@ impl Corpus {
                 }
                 self.web.put(&path, bytes);
             }
-            let mut program = UNPACK.replace("@NAME@", &format!("v{n}.{end}"));
-            if kind == 1 {
-                program += "mv \"$unpackDir\" \"$out\"\n";
-            } else {
+            let strip = (kind != 1).then_some((ls, names));
+            self.archive((&format!("{end}-{n}"), &path), &hash, strip);
+        }
+    }
+
+    /// One that unpacks what is at a path, and strips its root as it is told.
+    pub(crate) fn archive(
+        &mut self,
+        (name, path): (&str, &str),
+        hash: &str,
+        strip: Option<(&str, &str)>,
+    ) {
+        let base = path.rsplit('/').next().unwrap();
+        let mut program = UNPACK.replace("@NAME@", base);
+        match strip {
+            None => program += "mv \"$unpackDir\" \"$out\"\n",
+            Some((ls, names)) => {
                 program += &STRIP.replace("@LS@", ls).replace("@NAMES@", names);
             }
-            program += "chmod 755 \"$out\"\n";
-            let args = format!(
-                "{CURL_ARGS} urls = \"{}\"; downloadToTemp = true; postFetch = builtins.readFile {};",
-                self.web.url(&path),
-                self.store
-                    .write(&format!("{end}-{n}.sh"), program)
-                    .unwrap()
-                    .display()
-            );
-            self.add(&format!("{end}-{n}"), &hash, "recursive", &args);
         }
+        program += "chmod 755 \"$out\"\n";
+        let args = format!(
+            "{CURL_ARGS} urls = \"{}\"; downloadToTemp = true; postFetch = builtins.readFile {};",
+            self.web.url(path),
+            self.store
+                .write(&format!("{name}.sh"), program)
+                .unwrap()
+                .display()
+        );
+        self.add(name, hash, "recursive", &args);
     }
 
     /// Repositories, half of them over the protocol that has no shallow part.
@@ -482,7 +496,7 @@ in [
     }
 }
 
-const CURL_ARGS: &str = "args = [ \"-e\" curlScript ];";
+pub(crate) const CURL_ARGS: &str = "args = [ \"-e\" curlScript ];";
 const GIT_ARGS: &str = "args = [ \"-e\" gitScript ]; nativeBuildInputs = [ git ];";
 
 /// Something of everything that a tree can hold.

@@ -6,6 +6,7 @@
     reason = "tests start programs and servers, write scratch files, and fail where they cannot go on"
 )]
 
+mod answers;
 mod builds;
 mod corpus;
 mod fetched;

@@ -148,6 +148,49 @@ fn files() {
     assert_eq!(all.len(), 4 * EACH);
 }
 
+/// As Nix says, or left to a build where these names say so; how many were told without one.
+fn agrees_or_leaves(corpus: &Corpus, only_a_build: &BTreeSet<String>) -> BTreeSet<String> {
+    corpus.instantiate();
+    let all = fods(&corpus.store);
+    let said = built(corpus, &all);
+    let place = Place::private();
+    let (mut left, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    for (drv, fod) in &all {
+        assert!(matches!(fod.plan, Plan::Fetch(_)), "{}", fod.name);
+        let outcome = place.verify(&job(drv, fod));
+        let ours = match outcome.verdict {
+            Verdict::Ok => Said::Ok,
+            Verdict::Mismatch => Said::Mismatch,
+            Verdict::Gone | Verdict::Failed | Verdict::Redirect => Said::Failed,
+            Verdict::NeedsBuilder => {
+                left.insert(fod.name.to_string());
+                continue;
+            }
+            other => panic!("{}: {other}: {outcome:?}", fod.name),
+        };
+        assert_eq!(ours, said[drv], "{}: {outcome:?}", fod.name);
+        seen.insert(format!("{ours:?}"));
+    }
+    assert_eq!(&left, only_a_build);
+    seen
+}
+
+#[test]
+fn answers_of_all_kinds() {
+    let mut corpus = Corpus::new();
+    let only_a_build = corpus.answers();
+    let seen = agrees_or_leaves(&corpus, &only_a_build);
+    assert_eq!(seen.len(), 3, "{seen:?}");
+}
+
+#[test]
+fn archives_that_are_odd() {
+    let mut corpus = Corpus::new();
+    let only_a_build = corpus.odd_archives();
+    let seen = agrees_or_leaves(&corpus, &only_a_build);
+    assert_eq!(seen, BTreeSet::from(["Failed".to_owned(), "Ok".to_owned()]));
+}
+
 #[test]
 fn a_build_is_told_as_nix_tells_it() {
     let mut corpus = Corpus::new();
