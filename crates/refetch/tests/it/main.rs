@@ -11,5 +11,6 @@ mod builds;
 mod corpus;
 mod fetched;
 mod oracle;
+mod queue;
 mod repositories;
 mod support;
