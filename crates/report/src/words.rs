@@ -1,5 +1,7 @@
 //! Sentences that several faces say, each in one place, and how numbers, ages and times are written.
 
+pub use snowguard_inventory::number;
+
 use crate::model::{Exploited, Finding, Package, Patch, Place, Severity, SubjectInfo};
 
 /// The file in which something is declared, as people write it: members of archives after `!/`.
@@ -179,19 +181,6 @@ pub fn moment(time: &str) -> String {
     }
 }
 
-/// A number with its thousands apart: `1,650`.
-pub fn number(number: impl std::fmt::Display) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + 2);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// An age: `of today`, `1 day old`, `92 days old`.
 pub fn days_old(days: i32) -> String {
     match days {
@@ -215,18 +204,6 @@ mod tests {
         assert_eq!(sentence("records agree"), "Records agree");
         for text in ["backport.patch is applied", "", "3 inputs", "écru"] {
             assert_eq!(sentence(text), text);
-        }
-    }
-
-    #[test]
-    fn numbers_are_read_at_a_glance() {
-        for (given, shown) in [
-            (0, "0"),
-            (999, "999"),
-            (1_650, "1,650"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(number(given), shown);
         }
     }
 

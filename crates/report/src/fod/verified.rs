@@ -359,7 +359,10 @@ fn one(out: &mut String, fod: &Verified, paint: Paint, width: usize) {
         say("found on", &day(checked));
     }
     if outcome.tries.len() > TRIES {
-        say("", &format!("and {} more", outcome.tries.len() - TRIES));
+        say(
+            "",
+            &format!("and {} more", number(outcome.tries.len() - TRIES)),
+        );
     }
     let mut whom: Vec<String> = Vec::new();
     if let Some(first) = fod.attributes.first().or(fod.needed_by.first()) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::paint::{Paint, row, wrap};
+use super::paint::{Paint, number, row, wrap};
 use super::scan::decision;
 use crate::escape::line;
 use crate::explain::{Explained, Explanation};
@@ -56,7 +56,11 @@ pub fn explain(explanation: &Explanation, paint: Paint, width: usize) -> String 
             wrap(&mut out, 2, &line(about), width);
         }
         if explanation.about.len() > SHOWN {
-            let _ = writeln!(out, "  and {} more", explanation.about.len() - SHOWN);
+            let _ = writeln!(
+                out,
+                "  and {} more",
+                number(explanation.about.len() - SHOWN)
+            );
         }
     }
     out
@@ -155,7 +159,7 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
             let _ = writeln!(
                 out,
                 "    and {} more records",
-                package.evidence.len() - SHOWN
+                number(package.evidence.len() - SHOWN)
             );
         }
     }
@@ -218,7 +222,7 @@ fn one(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         let _ = writeln!(
             out,
             "    and {} more names",
-            package.identities.len() - SHOWN
+            number(package.identities.len() - SHOWN)
         );
     }
 }
@@ -248,7 +252,11 @@ fn places(out: &mut String, package: &Explained, paint: Paint, width: usize) {
         }
     }
     if package.places.len() > SHOWN {
-        let _ = writeln!(out, "    and {} more places", package.places.len() - SHOWN);
+        let _ = writeln!(
+            out,
+            "    and {} more places",
+            number(package.places.len() - SHOWN)
+        );
     }
     for other in &package.other_versions {
         let text = format!(

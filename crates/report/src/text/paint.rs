@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
+pub use crate::words::number;
+
 /// How text is styled; or not at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
@@ -67,19 +69,6 @@ impl Paint {
             text.to_owned()
         }
     }
-}
-
-/// A number as people read it: `1,650`.
-pub fn number(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// `1 package`, `2 packages`.
@@ -156,13 +145,6 @@ pub(crate) fn wrap(out: &mut String, indent: usize, text: &str, width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_commas() {
-        assert_eq!(number(7), "7");
-        assert_eq!(number(1_650), "1,650");
-        assert_eq!(number(79_799_000), "79,799,000");
-    }
 
     #[test]
     fn colour_can_be_off() {

@@ -396,7 +396,7 @@ impl View<'_> {
                 let _ = writeln!(
                     self.out,
                     "    and {} more",
-                    number(reasons[shown..].iter().map(|(_, f)| f.len()).sum())
+                    number(reasons[shown..].iter().map(|(_, f)| f.len()).sum::<usize>())
                 );
             }
         }
