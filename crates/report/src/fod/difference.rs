@@ -1,10 +1,12 @@
 //! What differs between the fixed-output derivations of two subjects.
 
 use serde::Serialize;
+use snowguard_fod::Fod;
+use snowguard_fod::shown::shown;
 use snowguard_fod::stale::{Kind, compare};
 use snowguard_inventory::{Gap, Subject};
 
-use super::listing::{Row, listing_with_facts};
+use super::listing::{Row, listing_with_facts, with_revision};
 use crate::build;
 
 /// What differs.
@@ -45,12 +47,23 @@ pub struct Unchanged {
     pub base: Row,
     /// After.
     pub head: Row,
+    /// From where it was fetched, as it is written down: a mirror by its name, and without credentials.
+    #[serde(skip)]
+    pub was: Vec<String>,
+    /// From where it is.
+    #[serde(skip)]
+    pub is: Vec<String>,
 }
 
 impl Unchanged {
     /// Whether it is most likely a mistake.
     pub fn is_stale(&self) -> bool {
         self.kind == Kind::Stale.as_str()
+    }
+
+    /// Whether nothing but the place is another.
+    pub fn is_moved(&self) -> bool {
+        self.kind == Kind::Moved.as_str()
     }
 }
 
@@ -102,6 +115,8 @@ pub fn difference(base: &Subject, head: &Subject) -> Difference {
                 },
                 base: old(unchanged.base),
                 head: new(unchanged.head),
+                was: written(base_fods[unchanged.base]),
+                is: written(head_fods[unchanged.head]),
             })
             .collect(),
         changed_hash: found
@@ -118,6 +133,15 @@ pub fn difference(base: &Subject, head: &Subject) -> Difference {
         incomplete_base: incomplete(base),
         incomplete_head: incomplete(head),
     }
+}
+
+/// From where one is fetched: its URLs, or what it is fetched for.
+fn written(fod: &Fod) -> Vec<String> {
+    if fod.urls.is_empty() {
+        return fod.sources.iter().map(ToString::to_string).collect();
+    }
+    let urls: Vec<String> = fod.urls.iter().map(|url| shown(url)).collect();
+    with_revision(&urls, fod.rev.as_deref())
 }
 
 /// What of a subject was not read, and may be fixed-output derivations.

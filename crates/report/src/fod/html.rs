@@ -27,9 +27,9 @@ pub fn page(listing: &Listing) -> String {
         include_str!("../../templates/html/fod.css")
     );
     let rows = if listing.fods.len() <= ROWS {
-        worst_first(listing)
+        worst_first(&listing.fods)
     } else {
-        some_of_each(listing, OF_EACH, ROWS)
+        some_of_each(&listing.fods, OF_EACH, ROWS)
     };
     let mut seen = BTreeSet::new();
     let mut rows: Vec<Shown<'_>> = rows.into_iter().map(Shown::of).collect();
@@ -41,7 +41,7 @@ pub fn page(listing: &Listing) -> String {
         style_hash: hash(&style),
         style,
         listing,
-        rules: by_rule(listing)
+        rules: by_rule(listing.fods.iter())
             .into_iter()
             .map(|(finding, count)| (finding, count, seen.contains(&finding.rule)))
             .collect(),

@@ -332,17 +332,26 @@ impl<'s> Attributes<'s> {
     }
 }
 
+/// URLs, with the revision where it is not in them.
+pub(super) fn with_revision(urls: &[String], rev: Option<&str>) -> Vec<String> {
+    let told = |url: &String| match rev {
+        Some(rev) if !url.contains(rev) => format!("{url} at {rev}"),
+        _ => url.clone(),
+    };
+    urls.iter().map(told).collect()
+}
+
 /// Rows by what speaks against them, and then by how many depend on them.
-pub(super) fn worst_first(listing: &Listing) -> Vec<&Row> {
-    let mut rows: Vec<&Row> = listing.fods.iter().collect();
+pub(super) fn worst_first(rows: &[Row]) -> Vec<&Row> {
+    let mut rows: Vec<&Row> = rows.iter().collect();
     rows.sort_by_key(|row| (Reverse(worst(row)), Reverse(row.dependents), &row.name));
     rows
 }
 
 /// The first few of each rule, in that order: of one rule there may be thousands. What room these leave is for
 /// the others.
-pub(super) fn some_of_each(listing: &Listing, each: usize, all: usize) -> Vec<&Row> {
-    let rows = worst_first(listing);
+pub(super) fn some_of_each(rows: &[Row], each: usize, all: usize) -> Vec<&Row> {
+    let rows = worst_first(rows);
     let mut taken: BTreeMap<Option<Rule>, usize> = BTreeMap::new();
     let mut left = all;
     let mut is_taken: Vec<bool> = rows
@@ -368,9 +377,9 @@ pub(super) fn some_of_each(listing: &Listing, each: usize, all: usize) -> Vec<&R
 }
 
 /// How often each rule applies, the worst first.
-pub(super) fn by_rule(listing: &Listing) -> Vec<(Finding, usize)> {
+pub(super) fn by_rule<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<(Finding, usize)> {
     let mut counts: BTreeMap<(Reverse<Level>, Rule), usize> = BTreeMap::new();
-    for finding in listing.fods.iter().flat_map(|row| &row.findings) {
+    for finding in rows.flat_map(|row| &row.findings) {
         *counts
             .entry((Reverse(finding.level), finding.rule))
             .or_default() += 1;
@@ -451,16 +460,8 @@ mod tests {
             .map(|at| of(&format!("tag-{at}"), tag, &none))
             .collect();
         fods.push(of("plain", "http://x.org/x", &none));
-        let listing = Listing {
-            schema: "",
-            subject: String::new(),
-            derivations: 10,
-            fixed_output: 10,
-            fods,
-            gaps: Vec::new(),
-        };
         let names = |each, all| -> Vec<&str> {
-            let rows = some_of_each(&listing, each, all).into_iter();
+            let rows = some_of_each(&fods, each, all).into_iter();
             rows.map(|row| row.name.as_str()).collect()
         };
         assert_eq!(names(2, 3), ["plain", "tag-0", "tag-1"]);

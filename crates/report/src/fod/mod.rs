@@ -5,6 +5,7 @@
 
 mod column;
 mod difference;
+mod differing;
 mod egress;
 pub mod gate;
 mod html;
@@ -19,5 +20,6 @@ pub use self::html::page;
 pub use self::listing::{Finding, Listing, Row, listing, listing_with_facts};
 pub use snowguard_fod::rule::{Level, Rule};
 
-pub use self::text::{counted, differing, listed};
+pub use self::differing::differing;
+pub use self::text::{counted, listed};
 pub use self::verified::{Verification, Verified, verified, verified_page};

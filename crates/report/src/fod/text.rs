@@ -6,7 +6,6 @@ use snowguard_fod::rule::Level;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::column::{Column, Count, counts};
-use super::difference::Difference;
 use super::listing::{Finding, Listing, Row, by_rule, some_of_each, worst_first};
 use crate::escape::{fit, line};
 use crate::text::{Paint, number, wrap};
@@ -59,11 +58,16 @@ pub fn listed(listing: &Listing, paint: Paint, width: usize, all: bool) -> Strin
             values(listing, column, width - 13)
         );
     }
-    out.push_str(&findings(listing, paint, width));
+    out.push_str(&findings(
+        "WHAT SPEAKS AGAINST THEM",
+        listing.fods.iter(),
+        paint,
+        width,
+    ));
     let shown = if all || listing.fods.len() <= FIRST {
-        worst_first(listing)
+        worst_first(&listing.fods)
     } else {
-        some_of_each(listing, OF_EACH, FIRST)
+        some_of_each(&listing.fods, OF_EACH, FIRST)
     };
     let some = shown.len() < listing.fods.len();
     let heading = if some {
@@ -148,12 +152,18 @@ fn values(listing: &Listing, column: Column, width: usize) -> String {
     text
 }
 
-fn findings(listing: &Listing, paint: Paint, width: usize) -> String {
-    let found = by_rule(listing);
+/// How often each rule applies, under a heading; nothing where none does.
+pub(super) fn findings<'r>(
+    heading: &str,
+    rows: impl Iterator<Item = &'r Row>,
+    paint: Paint,
+    width: usize,
+) -> String {
+    let found = by_rule(rows);
     if found.is_empty() {
         return String::new();
     }
-    let mut out = format!("\n{}\n", paint.heading("WHAT SPEAKS AGAINST THEM"));
+    let mut out = format!("\n{}\n", paint.heading(heading));
     for (Finding { rule, level, .. }, count) in found {
         let left = format!("  {:<7} {:>7}  ", level.as_str(), number(count));
         let left = left.replacen(level.as_str(), &painted(level, paint), 1);
@@ -175,23 +185,32 @@ fn painted(level: Level, paint: Paint) -> String {
 
 /// One, in two lines or three.
 fn one(row: &Row, paint: Paint, width: usize) -> String {
-    let mut out = String::new();
+    let mut out = named(row, paint, width);
+    let _ = writeln!(out, "    {}", fit(&place(row), width - 4));
+    out + &notes(row, paint, width)
+}
+
+/// Its name, and with what it is fetched.
+pub(super) fn named(row: &Row, paint: Paint, width: usize) -> String {
     let what = if row.tool.is_empty() {
         row.class
     } else {
         row.tool
     };
     let right = format!("{what}, {} {}", row.algo, row.mode);
-    let name = fit(&row.name, width.saturating_sub(right.width() + 4)).into_owned();
+    let shown = line(&row.name);
+    let name = fit(&shown, width.saturating_sub(right.width() + 4));
     let space = width.saturating_sub(2 + name.width() + right.width());
-    let _ = writeln!(
-        out,
-        "  {}{}{}",
+    format!(
+        "  {}{}{}\n",
         paint.name(&name),
         " ".repeat(space.max(2)),
         paint.quiet(&right)
-    );
-    let _ = writeln!(out, "    {}", fit(&place(row), width - 4));
+    )
+}
+
+/// What speaks against it, and whom it is for.
+pub(super) fn notes(row: &Row, paint: Paint, width: usize) -> String {
     let mut notes: Vec<String> = Vec::new();
     let rules = row.findings.iter().map(|finding| finding.rule.as_str());
     let rules: Vec<&str> = rules.collect();
@@ -201,7 +220,7 @@ fn one(row: &Row, paint: Paint, width: usize) -> String {
     if let Some(attribute) = row.attributes.first() {
         let more = match row.attributes.len() {
             1 => String::new(),
-            many => format!(" (+{})", many - 1),
+            many => format!(" (+{})", number(many - 1)),
         };
         notes.push(format!("for {}{more}", line(attribute)));
     } else if let Some(name) = row.needed_by.first() {
@@ -215,18 +234,15 @@ fn one(row: &Row, paint: Paint, width: usize) -> String {
         };
         notes.push(format!("{} {verb} on it", number(row.dependents)));
     }
-    if !notes.is_empty() {
-        let _ = writeln!(
-            out,
-            "    {}",
-            paint.quiet(&fit(&notes.join("; "), width - 4))
-        );
+    if notes.is_empty() {
+        return String::new();
     }
-    out
+    let text = notes.join("; ");
+    format!("    {}\n", paint.quiet(&fit(&text, width - 4)))
 }
 
 /// Where it is fetched from, in a line: the address that a rule speaks against, before the first.
-fn place(row: &Row) -> String {
+pub(super) fn place(row: &Row) -> String {
     let mut place = match (row.telling_url(), row.sources.first()) {
         (Some(url), _) => line(url).into_owned(),
         (None, Some(source)) => format!("for {}", line(object_name(source))),
@@ -236,7 +252,7 @@ fn place(row: &Row) -> String {
         let _ = write!(place, " at {}", line(rev));
     }
     if row.urls.len() > 1 {
-        let _ = write!(place, " (+{})", row.urls.len() - 1);
+        let _ = write!(place, " (+{})", number(row.urls.len() - 1));
     }
     place
 }
@@ -247,84 +263,7 @@ fn object_name(path: &str) -> &str {
     base.split_once('-').map_or(base, |(_, name)| name)
 }
 
-/// What differs.
-pub fn differing(difference: &Difference, paint: Paint, width: usize, all: bool) -> String {
-    let width = width.clamp(60, 160);
-    let mut out = String::new();
-    let title = format!("{} → {}", line(&difference.base), line(&difference.head));
-    let _ = writeln!(out, "{}", paint.heading(&fit(&title, width)));
-    let stale = difference
-        .unchanged_hash
-        .iter()
-        .filter(|found| found.is_stale());
-    let summary = format!(
-        "{} with another source and the same hash, {} of them stale; {} with another hash; {} added, {} removed, {} the same",
-        number(difference.unchanged_hash.len()),
-        number(stale.count()),
-        number(difference.changed_hash.len()),
-        number(difference.added.len()),
-        number(difference.removed.len()),
-        number(difference.same),
-    );
-    wrap(&mut out, 0, &summary, width);
-    if !difference.unchanged_hash.is_empty() {
-        let _ = writeln!(out, "\n{}", paint.heading("ANOTHER SOURCE, THE SAME HASH"));
-        for found in &difference.unchanged_hash {
-            let kind = if found.is_stale() {
-                paint.rating("high", found.kind)
-            } else {
-                paint.quiet(found.kind)
-            };
-            let name = fit(&found.head.name, width - 12).into_owned();
-            let _ = writeln!(out, "  {kind} {}", paint.name(&name));
-            wrap(&mut out, 4, found.meaning, width);
-            let _ = writeln!(out, "    was {}", fit(&place(&found.base), width - 8));
-            let _ = writeln!(out, "    is  {}", fit(&place(&found.head), width - 8));
-            let _ = writeln!(
-                out,
-                "    {}",
-                paint.quiet(&fit(&found.head.hash, width - 4))
-            );
-        }
-    }
-    if !difference.changed_hash.is_empty() {
-        let _ = writeln!(out, "\n{}", paint.heading("THE SAME SOURCE, ANOTHER HASH"));
-        for found in &difference.changed_hash {
-            let name = fit(&found.head.name, width - 2).into_owned();
-            let _ = writeln!(out, "  {}", paint.name(&name));
-            let _ = writeln!(out, "    {}", fit(&place(&found.head), width - 4));
-            let _ = writeln!(out, "    was {}", fit(&found.base.hash, width - 8));
-            let _ = writeln!(out, "    is  {}", fit(&found.head.hash, width - 8));
-        }
-    }
-    for (heading, rows) in [
-        ("ADDED", &difference.added),
-        ("REMOVED", &difference.removed),
-    ] {
-        if rows.is_empty() {
-            continue;
-        }
-        let _ = writeln!(out, "\n{}", paint.heading(heading));
-        let shown = if all {
-            rows.len()
-        } else {
-            rows.len().min(FIRST)
-        };
-        for row in rows.iter().take(shown) {
-            out.push_str(&one(row, paint, width));
-        }
-        if shown < rows.len() {
-            let more = format!(
-                "  and {} more (--all shows them)",
-                number(rows.len() - shown)
-            );
-            let _ = writeln!(out, "{}", paint.quiet(&more));
-        }
-    }
-    out + &gaps(&difference.gaps, paint)
-}
-
-fn gaps(gaps: &[String], paint: Paint) -> String {
+pub(super) fn gaps(gaps: &[String], paint: Paint) -> String {
     let mut out = String::new();
     for gap in gaps {
         let _ = writeln!(out, "{}", paint.quiet(&format!("note: {}", line(gap))));
