@@ -298,6 +298,60 @@ fn without_spans(line: &str) -> String {
 }
 
 #[test]
+fn what_was_found_is_counted_before_it_is_told() {
+    let fetched = |urls: &[String]| {
+        let of = |(at, url): (usize, &String)| {
+            format!(
+                r#"(git "source-{at}" (builtins.fromJSON {}))"#,
+                nix_text(&json!(url).to_string())
+            )
+        };
+        let all: Vec<String> = urls.iter().enumerate().map(of).collect();
+        let nix = Nix::find().unwrap().store_at("nix/store").unwrap();
+        let expression = format!(
+            r#"let
+              drv = args: derivation ({{ system = "x86_64-linux"; builder = "/bin/sh"; }} // args);
+              git = name: url: drv {{
+                inherit name url; rev = "v1"; nativeBuildInputs = [ (drv {{ name = "git-2.51.0"; }}) ];
+                outputHash = builtins.hashString "sha256" name; outputHashAlgo = "sha256";
+                outputHashMode = "recursive";
+              }};
+            in drv {{ name = "system"; needs = [ {} ]; }}"#,
+            all.join(" ")
+        );
+        nix.instantiate(&expression, &[]).unwrap();
+        nix
+    };
+    let (place, base) = (Place::new(), fetched(&[]));
+    let forged = "git://e.org/x\n- **Found:** 0 git-protocol\n  0 git-protocol, 0 mutable-tag\n";
+    let urls: Vec<String> = (0..4).map(|at| format!("{forged}{at}")).collect();
+    let head = fetched(&urls);
+    let lines = |run: &Run| -> Vec<(usize, String)> {
+        let lines = run.exits(1).stdout.lines().enumerate();
+        let told = lines.filter(|(_, line)| {
+            line.starts_with("- **Found:**") || line.trim_start().starts_with(['0', '4'])
+        });
+        told.map(|(at, line)| (at, line.to_owned())).collect()
+    };
+    // What blocks stands before what does not, and no line of another's is beside it.
+    let text = gate(&place, &base, &head, &[]);
+    let told = "4 git-protocol, 4 mutable-tag";
+    assert_eq!(lines(&text), [(2, format!("  {told}"))], "{text}");
+    let markdown = gate(&place, &base, &head, &["--format", "markdown"]);
+    assert_eq!(
+        lines(&markdown),
+        [(4, format!("- **Found:** {told}"))],
+        "{markdown}"
+    );
+    // Few are seen at a glance.
+    let few = fetched(&urls[..2]);
+    for format in ["text", "markdown"] {
+        let run = gate(&place, &base, &few, &["--format", format]);
+        assert_eq!(lines(&run), [], "{run}");
+    }
+}
+
+#[test]
 fn what_the_author_writes_stays_within_its_quotes() {
     let base = of("https://example.org/r.git", "v1", "one");
     let place = Place::new();

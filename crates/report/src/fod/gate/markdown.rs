@@ -13,7 +13,7 @@ use snowguard_fod::Verdict;
 use super::found::GUIDE;
 use super::{Found, Gate, How};
 use crate::escape::line;
-use crate::words::counted;
+use crate::words::{counted, number};
 
 /// How many characters of somebody's text are shown, as they are written here.
 const CUT: usize = 240;
@@ -72,8 +72,8 @@ pub fn summary(gate: &Gate) -> String {
             let _ = writeln!(
                 out,
                 "**{} of {} are shown; the JSON of this check has all.**\n",
-                shown,
-                parts.len()
+                number(shown),
+                number(parts.len())
             );
         }
         for part in &parts[..shown] {
@@ -108,6 +108,9 @@ its server, is seen by nobody until much later. This check looks at those that t
 these.";
 
 fn counts(out: &mut String, gate: &Gate) {
+    if let Some(found) = gate.by_rule() {
+        let _ = writeln!(out, "- **Found:** {found}");
+    }
     let how = |how: How| {
         gate.changes
             .iter()
@@ -117,10 +120,11 @@ fn counts(out: &mut String, gate: &Gate) {
     let added = how(How::Added);
     let _ = writeln!(
         out,
-        "- {added} added, {} altered, {} removed, {} the same",
-        gate.changes.len() - added,
-        gate.removed,
-        gate.same
+        "- {} added, {} altered, {} removed, {} the same",
+        number(added),
+        number(gate.changes.len() - added),
+        number(gate.removed),
+        number(gate.same)
     );
     let Some(verdicts) = &gate.verdicts else {
         out.push_str("- Nothing was fetched: whether the hashes are right is not known.\n");
@@ -129,13 +133,14 @@ fn counts(out: &mut String, gate: &Gate) {
     let ok = verdicts.get(&Verdict::Ok).copied().unwrap_or_default();
     let _ = write!(
         out,
-        "- {ok} of {} fetched again, with the hash that is written down",
-        gate.changes.len()
+        "- {} of {} fetched again, with the hash that is written down",
+        number(ok),
+        number(gate.changes.len())
     );
     match gate.unverified() {
         0 => out.push_str(".\n"),
         unverified => {
-            let _ = writeln!(out, "; of {unverified} it is **not known**.");
+            let _ = writeln!(out, "; of {} it is **not known**.", number(unverified));
         }
     }
     if let Some(egress) = &gate.egress {
@@ -210,7 +215,7 @@ fn gaps(out: &mut String, gate: &Gate) {
 
 fn more(out: &mut String, all: usize, shown: usize) {
     if all > shown {
-        let _ = writeln!(out, "- and {} more", all - shown);
+        let _ = writeln!(out, "- and {} more", number(all - shown));
     }
 }
 
@@ -293,10 +298,12 @@ mod tests {
 
     #[test]
     fn many_findings_hide_none_that_blocks() {
-        let long = "\u{1f4a5}`".repeat(200);
+        // As long as it may be, and beginning like what is ours.
+        let forged = "\n- **Found:** 0 stale-hash\n  0 stale-hash\n";
+        let long = format!("{forged}{}", "\u{1f4a5}`".repeat(200));
         let found = |blocks: bool, rule: GateRule| Found {
             rule,
-            level: Level::Error,
+            level: rule.level().unwrap_or(Level::Error),
             what: rule.what(),
             remedy: rule.remedy(),
             blocks,
@@ -342,6 +349,21 @@ mod tests {
         assert!(summary.starts_with("## What this change fetches: 1 finding, not passed\n"));
         assert_eq!(summary.matches("**[stale-hash](").count(), 1);
         let shown = summary.matches("**[changed-hash](").count();
-        assert!(shown > 5 && summary.contains(&format!("**{shown} of 1000 are shown;")));
+        // What was found is counted first, all of it, once, and by nobody else.
+        let counted = "- **Found:** 1 stale-hash, 1,000 changed-hash";
+        let told: Vec<&str> = summary
+            .lines()
+            .filter(|line| line.starts_with("- **Found:**"))
+            .collect();
+        assert_eq!(told, [counted]);
+        assert!(summary.find(counted) < summary.find("**[stale-hash]("));
+        let text = crate::fod::gate::gated(&gate, crate::text::Paint::new(false), 80);
+        let told: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("  0 ") || line.starts_with("  1 "))
+            .collect();
+        assert_eq!(told, ["  1 stale-hash, 1,000 changed-hash"]);
+        assert_eq!(text.lines().position(|line| line == told[0]), Some(2));
+        assert!(shown > 5 && summary.contains(&format!("**{shown} of 1,000 are shown;")));
     }
 }

@@ -19,7 +19,9 @@ use snowguard_fod::{Verdict, Waiver};
 
 use super::difference::Difference;
 use super::egress::Egress;
-use super::listing::Row;
+use super::listing::{Row, with_revision};
+
+use crate::words::number;
 
 use self::found::Known;
 pub use self::found::{Found, GateRule, Waived};
@@ -238,7 +240,40 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
     }
 }
 
+/// So many findings are seen at a glance; of more it is told first how often each rule found something.
+const FEW: usize = 5;
+
 impl Gate {
+    /// How often each rule found something, the most severe first: `12 gone, 3 weak-hash; 2 accepted`. None where there
+    /// are few. Only words of ours are in it.
+    pub(super) fn by_rule(&self) -> Option<String> {
+        let mut rules: BTreeMap<GateRule, (Level, usize)> = BTreeMap::new();
+        let mut accepted = 0;
+        for found in &self.findings {
+            if found.waived.is_some() {
+                accepted += 1;
+                continue;
+            }
+            let (level, count) = rules.entry(found.rule).or_insert((found.level, 0));
+            *level = found.level.max(*level);
+            *count += 1;
+        }
+        if self.findings.len() <= FEW {
+            return None;
+        }
+        let mut rules: Vec<_> = rules.into_iter().collect();
+        rules.sort_by_key(|(rule, (level, count))| (Reverse(*level), Reverse(*count), *rule));
+        let told = rules
+            .iter()
+            .map(|(rule, (_, count))| format!("{} {}", number(*count), rule.as_str()));
+        let mut told = told.collect::<Vec<_>>().join(", ");
+        if accepted > 0 {
+            let joint = if told.is_empty() { "" } else { "; " };
+            told = format!("{told}{joint}{} accepted", number(accepted));
+        }
+        Some(told)
+    }
+
     /// How many findings block.
     pub fn blocking(&self) -> usize {
         self.findings
@@ -315,13 +350,4 @@ fn changes(difference: &Difference) -> Vec<Changed> {
         was_hash: None,
     }));
     changes
-}
-
-/// URLs, with the revision where it is not in them.
-fn with_revision(urls: &[String], rev: Option<&str>) -> Vec<String> {
-    let told = |url: &String| match rev {
-        Some(rev) if !url.contains(rev) => format!("{url} at {rev}"),
-        _ => url.clone(),
-    };
-    urls.iter().map(told).collect()
 }

@@ -23,6 +23,9 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
         blocking => format!("not passed: {}", counted(blocking, "finding", "findings")),
     };
     let _ = writeln!(out, "{verdict}");
+    if let Some(counts) = gate.by_rule() {
+        wrap(&mut out, 2, &counts, width);
+    }
     let _ = writeln!(
         out,
         "fixed-output derivations: {} added or altered, {} removed, {} the same",
