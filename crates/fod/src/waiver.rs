@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::nearest::did_you_mean;
 use crate::place::Place;
 use crate::stale::is_same_file;
 
@@ -82,9 +83,9 @@ fn is_only<'a>(url: &str, mut urls: impl Iterator<Item = &'a str>) -> bool {
 pub struct Waivers(Vec<Waiver>);
 
 impl Waivers {
-    /// Reads a file. `is_rule` says which rules there are. One waiver that is wrong makes the whole file
+    /// Reads a file. `rules` are those that can be waived. One waiver that is wrong makes the whole file
     /// wrong: what is reviewed is what holds.
-    pub fn parse(text: &str, is_rule: impl Fn(&str) -> bool) -> Result<Self, WaiversError> {
+    pub fn parse(text: &str, rules: &[&str]) -> Result<Self, WaiversError> {
         if text.len() > MOST_BYTES {
             return Err(WaiversError::TooLarge);
         }
@@ -99,7 +100,7 @@ impl Waivers {
                 .map_or(0, |before| before.matches('\n').count());
             let entry = entry.into_inner();
             entry
-                .check(line, &is_rule)
+                .check(line, rules)
                 .map_err(|what| WaiversError::Wrong { line, what })
         });
         Ok(Self(all.collect::<Result<_, _>>()?))
@@ -123,7 +124,7 @@ pub enum WaiversError {
         /// Where it begins.
         line: usize,
         /// What is wrong.
-        what: &'static str,
+        what: String,
     },
     /// Nobody reviews that much.
     #[error("the file of waivers is larger than {MOST_BYTES} bytes, or has more than {MOST}")]
@@ -149,22 +150,23 @@ struct Entry {
 }
 
 impl Entry {
-    fn check(self, line: usize, is_rule: impl Fn(&str) -> bool) -> Result<Waiver, &'static str> {
-        if !is_rule(&self.rule) {
-            return Err("there is no such rule");
+    fn check(self, line: usize, rules: &[&str]) -> Result<Waiver, String> {
+        if !rules.contains(&&*self.rule) {
+            let meant = did_you_mean(&self.rule, rules.iter().copied());
+            return Err(format!("there is no such rule{meant}"));
         }
         let is_path = self
             .output
             .rsplit_once('/')
             .is_some_and(|(dir, name)| dir.starts_with('/') && name.contains('-'));
         if !is_path {
-            return Err("`output` is the store path of the output, as the finding names it");
+            return Err("`output` is the store path of the output, as the finding names it".into());
         }
         if self.reason.trim().is_empty() {
-            return Err("it has no reason");
+            return Err("it has no reason".into());
         }
         let (Some(day), None) = (self.expires.date, self.expires.time) else {
-            return Err("`expires` is a day, as in 2027-01-31");
+            return Err("`expires` is a day, as in 2027-01-31".into());
         };
         let whole = (
             i16::try_from(day.year),
@@ -203,7 +205,7 @@ expires = 2026-12-31
 "#;
 
     fn parse(text: &str) -> Result<Waivers, WaiversError> {
-        Waivers::parse(text, |rule| rule == "stale-hash")
+        Waivers::parse(text, &["stale-hash", "weak-hash"])
     }
 
     #[test]
@@ -245,7 +247,8 @@ expires = 2026-12-31
             parse(&text).unwrap_err().to_string()
         };
         let all = [
-            told("stale-hash", "stale"),
+            told("stale-hash", "stale-hsh"),
+            told("stale-hash", "other"),
             told("/nix/store/", ""),
             told(" because ", " "),
             told("2026-12-31", "2026-12-31T00:00:00"),
@@ -255,6 +258,7 @@ expires = 2026-12-31
             told("expires = 2026-12-31\n", ""),
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
+        the waiver in line 2: there is no such rule (did you mean `stale-hash`?)
         the waiver in line 2: there is no such rule
         the waiver in line 2: `output` is the store path of the output, as the finding names it
         the waiver in line 2: it has no reason

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use snowguard_fod::rule::{Level, Rule};
-use snowguard_fod::{After, Class, Proxy, Reference, Scheme, Tls};
+use snowguard_fod::{After, Class, Proxy, Reference, Scheme, Tls, did_you_mean};
 use snowguard_store::{ContentAddressMethod, HashAlgo};
 
 use super::listing::{Finding, Listing, Row};
@@ -180,13 +180,21 @@ pub struct Condition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
     /// There is no such column.
-    #[error("there is no column `{0}`; columns are {all}", all = Column::ALL.map(Column::as_str).join(", "))]
+    #[error(
+        "there is no column `{0}`{meant}; columns are {all}",
+        meant = did_you_mean(.0, Column::ALL.map(Column::as_str)),
+        all = Column::ALL.map(Column::as_str).join(", ")
+    )]
     Column(String),
     /// It has no `=`.
     #[error("`{0}` is no condition: write COLUMN=VALUE or COLUMN!=VALUE, as in class=git,vcs")]
     Form(String),
     /// Nothing has that there.
-    #[error("no {column} is `{value}`; it is one of {}", words.join(", "))]
+    #[error(
+        "no {column} is `{value}`{meant}; it is one of {}",
+        words.join(", "),
+        meant = did_you_mean(value.trim_matches('*'), words.iter().copied())
+    )]
     Value {
         /// Where.
         column: Column,

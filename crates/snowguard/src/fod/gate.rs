@@ -139,11 +139,8 @@ fn level(on: FailOn) -> Option<Level> {
 fn waivers(path: &Utf8Path) -> Result<Waivers, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Failure::cannot_read_settings(path, source))?;
-    Waivers::parse(&text, GateRule::can_be_waived).map_err(|error| {
-        let rules: Vec<&str> = GateRule::all()
-            .map(GateRule::as_str)
-            .filter(|word| GateRule::can_be_waived(word))
-            .collect();
+    let rules: Vec<&str> = GateRule::waivable().map(GateRule::as_str).collect();
+    Waivers::parse(&text, &rules).map_err(|error| {
         Failure::new(error)
             .context(format!("cannot use {path}"))
             .hint("a waiver has rule, output, reason and expires, and may have url and rev")

@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use snowguard_db::DbError;
 use snowguard_db::refetch::{NewTask, RefetchQueue};
-use snowguard_fod::Fod;
 use snowguard_fod::outcome::{Outcome, Verdict};
+use snowguard_fod::{Fod, did_you_mean};
 use snowguard_http::{Client, Settings};
 use snowguard_refetch::{
     Alone, Builder, Gate, Git, Guard, HostLimits, Job, Limits, Notice, Scratch, Space, Verifier,
@@ -167,14 +167,22 @@ fn fail_on(words: &[String]) -> Result<Vec<Verdict>, Failure> {
     if words == ["never"] {
         return Ok(Vec::new());
     }
-    let known = |word: &String| {
-        Verdict::of(word).ok_or_else(|| {
-            let all = Verdict::ALL.map(Verdict::as_str).join(", ");
-            Failure::message(format!("there is no verdict `{word}`"))
-                .hint(format!("--fail-on takes never, or some of {all}"))
-        })
-    };
-    words.iter().map(known).collect()
+    words
+        .iter()
+        .map(|word| verdict(word, "--fail-on", "never"))
+        .collect()
+}
+
+/// The verdict of a word; one of an option that takes another word as well.
+fn verdict(word: &str, option: &str, other: &str) -> Result<Verdict, Failure> {
+    Verdict::of(word).ok_or_else(|| {
+        let all = Verdict::ALL.map(Verdict::as_str);
+        let meant = did_you_mean(word, all.into_iter().chain([other]));
+        Failure::message(format!("there is no verdict `{word}`{meant}")).hint(format!(
+            "{option} takes {other}, or some of {}",
+            all.join(", ")
+        ))
+    })
 }
 
 fn keys(args: &Verify) -> Result<Vec<SecretKey>, Failure> {
@@ -205,13 +213,7 @@ fn verdicts(words: &[String]) -> Result<Option<Vec<&'static str>>, Failure> {
     if words == ["all"] {
         return Ok(Some(Vec::new()));
     }
-    let known = |word: &String| {
-        Verdict::of(word).map(Verdict::as_str).ok_or_else(|| {
-            let all = Verdict::ALL.map(Verdict::as_str).join(", ");
-            Failure::message(format!("there is no verdict `{word}`"))
-                .hint(format!("--again takes all, or some of {all}"))
-        })
-    };
+    let known = |word: &String| verdict(word, "--again", "all").map(Verdict::as_str);
     words.iter().map(known).collect::<Result<_, _>>().map(Some)
 }
 

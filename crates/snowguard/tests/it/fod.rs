@@ -193,7 +193,16 @@ fn some_of_them_counts_and_the_exit_status() {
     );
     place
         .run(&["fod", "list", dir, "--where", "colour=red"])
-        .fails_with("there is no column `colour`");
+        .fails_with("there is no column `colour`; columns are class, tool");
+    place
+        .run(&["fod", "list", dir, "--where", "calss=curl"])
+        .fails_with("there is no column `calss` (did you mean `class`?); columns are");
+    place
+        .run(&["fod", "list", dir, "--count-by", "class,schema"])
+        .fails_with("there is no column `schema` (did you mean `scheme`?); columns are");
+    place
+        .run(&["fod", "list", dir, "--where", "rule=weak-hahs"])
+        .fails_with("no rule is `weak-hahs` (did you mean `weak-hash`?); it is one of");
     place
         .run(&["fod", "list", dir, "--where", "class"])
         .fails_with("write COLUMN=VALUE");
@@ -201,7 +210,7 @@ fn some_of_them_counts_and_the_exit_status() {
         let (_, value) = misspelt.split_once('=').unwrap();
         place
             .run(&["fod", "list", dir, "--where", misspelt])
-            .fails_with(&format!("is `{value}`; it is one of "));
+            .fails_with(&format!("is `{value}`"));
     }
     // Each finding has one level, whatever else speaks against the same derivation.
     let run = place.run(&["fod", "list", dir, "--count-by", "rule,level"]);

@@ -212,6 +212,10 @@ fn waivers_cover_what_they_name_and_no_more() {
             "line 1: there is no such rule",
         ),
         (
+            waiver("stale", output, url, "2999-01-01"),
+            "line 1: there is no such rule (did you mean `stale-hash`?)",
+        ),
+        (
             waiver("expired-waiver", output, url, "2999-01-01"),
             "there is no such rule",
         ),

@@ -133,6 +133,12 @@ fn what_was_done_is_kept_and_done_again_on_demand() {
     assert_eq!(asked.len(), 2, "{asked:?}");
     verify(&place, &store, &[&queue[..], &["--again", "fine"]].concat())
         .fails_with("there is no verdict `fine`");
+    verify(
+        &place,
+        &store,
+        &[&queue[..], &["--again", "redirekt"]].concat(),
+    )
+    .fails_with("there is no verdict `redirekt` (did you mean `redirect`?)");
     verify(&place, &store, &["--again", "all"]).fails_with("--queue");
 }
 
@@ -207,6 +213,8 @@ fn nothing_verified_is_not_success() {
     verify(&place, &store, &only).exits(0);
     verify(&place, &store, &["--fail-on", "never"]).exits(0);
     verify(&place, &store, &["--fail-on", "bad"]).fails_with("there is no verdict `bad`");
+    verify(&place, &store, &["--fail-on", "gone,mismach"])
+        .fails_with("there is no verdict `mismach` (did you mean `mismatch`?)");
     verify(&place, &store, &["--where", "name=vendored"]).exits(1);
     verify(&place, &store, &["--where", "name=nobody"])
         .fails_with("--where takes none of 6 fixed-output derivations");
