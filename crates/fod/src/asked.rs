@@ -50,23 +50,30 @@ const OTHERS: [&str; 35] = [
     "hardeningDisable",
 ];
 
-/// The text. `sources` are the addresses, revisions and store paths by which it is compared already.
+/// The text. `sources` are the addresses, revisions and store paths by which it is compared already; `more` are
+/// addresses that are not kept, and of which it must still be seen that they are others.
 pub(crate) fn of(
     drv: &Derivation,
     attrs: Option<&Attrs<'_>>,
     dir: &StoreDir,
     plan: &Plan,
     sources: &[&str],
+    more: &[Box<str>],
 ) -> Box<str> {
-    match plan {
-        Plan::Fetch(Form::Git(tree)) => format!("git {} {:?}", tree.submodules, tree.sparse).into(),
-        Plan::Fetch(form) => format!("{form:?}").into(),
-        Plan::Build(_) | Plan::Nothing | Plan::Manual => {
-            let text = all(drv, attrs, dir, sources);
-            let hash = Hash::of(HashAlgo::Sha256, text.as_bytes());
-            hash.map_or(text, |hash| hash.to_string()).into()
-        }
+    let text = match plan {
+        Plan::Fetch(Form::Git(tree)) => format!("git {} {:?}", tree.submodules, tree.sparse),
+        Plan::Fetch(form) => format!("{form:?}"),
+        Plan::Build(_) | Plan::Nothing | Plan::Manual => digest(all(drv, attrs, dir, sources)),
+    };
+    if more.is_empty() {
+        return text.into();
     }
+    format!("{text} {}", digest(more.join(" "))).into()
+}
+
+fn digest(text: String) -> String {
+    let hash = Hash::of(HashAlgo::Sha256, text.as_bytes());
+    hash.map_or(text, |hash| hash.to_string())
 }
 
 /// All that is written in it.

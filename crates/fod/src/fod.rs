@@ -10,8 +10,8 @@ use crate::place::{Place, Scheme};
 use crate::plan::Plan;
 use crate::reference::{self, Reference};
 
-/// So many URLs of one are kept; `fetchurl` tries them in turn.
-const MOST_URLS: usize = 64;
+/// So many URLs of one are kept; `fetchurl` tries them in turn. Nixpkgs gives five at most.
+pub const MOST_URLS: usize = 64;
 
 /// A fixed-output derivation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Fod {
     /// The URLs as they are written; those of mirrors are not resolved. Where others are given up on, the
     /// next is tried.
     pub urls: Vec<Box<str>>,
+    /// How many more it names: nothing is known of these but that they are there.
+    pub more_urls: usize,
     /// The revision that it asks for: a commit, a tag, a branch. Where files are fetched it is told only if it
     /// stands in an address: nobody else reads it.
     pub rev: Option<Box<str>>,
@@ -174,12 +176,13 @@ impl Fod {
         let tool = class::of(drv, attrs);
         let list = |name: &str| -> Vec<Box<str>> {
             let words = attrs.into_iter().flat_map(|attrs| attrs.list(name));
-            words.take(MOST_URLS).map(Box::from).collect()
+            words.map(Box::from).collect()
         };
         let mut urls = list("urls");
         if urls.is_empty() {
             urls = list("url");
         }
+        let more = urls.split_off(urls.len().min(MOST_URLS));
         let text = |name| text(attrs, name);
         let rev = text("rev").or_else(|| text("tag").filter(|_| tool.class == Class::Git));
         let rev =
@@ -189,6 +192,7 @@ impl Fod {
             for name in ["src", "srcs"] {
                 sources.extend(list(name));
             }
+            sources.truncate(MOST_URLS);
         }
         let asks_for_network = attrs.is_some_and(class::asks_for_network);
         let places: Vec<Place<'_>> = urls.iter().map(|url| Place::of(url)).collect();
@@ -206,7 +210,7 @@ impl Fod {
             .chain(&rev)
             .map(|text| &**text)
             .collect();
-        let asked = asked::of(drv, attrs, dir, &plan, &known);
+        let asked = asked::of(drv, attrs, dir, &plan, &known, &more);
         Some(Self {
             asked,
             name: drv.name().as_str().into(),
@@ -222,6 +226,7 @@ impl Fod {
             sources,
             asks_for_network,
             urls,
+            more_urls: more.len(),
         })
     }
 

@@ -277,6 +277,23 @@ fn what_may_fetch_is_not_said_to_fetch_nothing() {
 }
 
 #[test]
+fn urls_beyond_the_limit_are_counted_and_change_what_it_is() {
+    let of = |last: &str| {
+        let urls: Vec<String> = (0..MOST_URLS)
+            .map(|at| format!("https://x.org/{at}"))
+            .collect();
+        let urls = format!("{} {last}", urls.join(" "));
+        fod("x", &["curl-8.1"], &[("urls", urls.trim_end())])
+    };
+    let (none, one, other) = (of(""), of("https://y.org/x"), of("https://z.org/x"));
+    let count = |fod: &Fod| (fod.urls.len(), fod.more_urls);
+    assert_eq!((count(&none), count(&one)), ((64, 0), (64, 1)));
+    assert_eq!(one.urls, other.urls);
+    assert_ne!(one.asked, other.asked);
+    assert_ne!(one.asked, none.asked);
+}
+
+#[test]
 fn what_is_not_fixed_is_none() {
     let mut drv = DerivationBuilder::new(snowguard_store::StoreName::new("x").unwrap());
     drv.output(OutputName::new("out").unwrap(), Output::Deferred);

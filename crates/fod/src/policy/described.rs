@@ -25,8 +25,16 @@ pub struct Described {
     pub tool: Box<str>,
     /// Its URLs, mirrors resolved; a mirror that is not known stays as it is written.
     pub urls: Vec<Box<str>>,
+    /// How many more it names, which were not kept.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more_urls: usize,
     /// Whether what is promised is of what comes, as it comes.
     pub as_it_comes: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Described {
@@ -40,6 +48,7 @@ impl Described {
             class: fod.tool.class.as_str().into(),
             tool: fod.tool.name.into(),
             urls: urls.iter().map(|url| url.as_str().into()).collect(),
+            more_urls: fod.more_urls,
             as_it_comes: fod.after == After::Nothing,
         }
     }
@@ -52,6 +61,7 @@ impl Described {
             address: self.address,
             tool: Tool::named(&self.class, &self.tool)?,
             urls: self.urls.clone(),
+            more_urls: self.more_urls,
             after: if self.as_it_comes {
                 After::Nothing
             } else {

@@ -20,7 +20,7 @@ pub use self::exceptions::{Exception, Exceptions, ExceptionsError, Proposal, pro
 pub use self::host::HostPattern;
 
 use crate::class::Class;
-use crate::fod::Fod;
+use crate::fod::{Fod, MOST_URLS};
 use crate::mirrors::Mirrors;
 use crate::place::{Place, Scheme};
 
@@ -142,6 +142,8 @@ pub enum Denial {
     NoNetwork(Class),
     /// Nothing names that host.
     Host,
+    /// The same, as far as it was looked at: so many of its URLs were not.
+    Unread(usize),
     /// An address in place of a name, which nothing names.
     Literal,
     /// The host is allowed at other ports only.
@@ -169,7 +171,7 @@ impl Denial {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::NoNetwork(_) => "no-network",
-            Self::Host => "other-host",
+            Self::Host | Self::Unread(_) => "other-host",
             Self::Literal => "address-literal",
             Self::Port => "other-port",
             Self::GitProtocol => "git-protocol",
@@ -190,6 +192,7 @@ impl Denial {
             Self::Host => {
                 "if it belongs to this source, name it in an exception, or in the derivation's urls"
             }
+            Self::Unread(_) => "have it name fewer URLs, or name the host in an exception",
             Self::Literal => "name the host and not its address",
             Self::Port => "name the port in an exception",
             Self::GitProtocol => "use https:// in place of git://",
@@ -208,6 +211,10 @@ impl fmt::Display for Denial {
         match self {
             Self::NoNetwork(class) => write!(f, "its class is `{class}`, which fetches nothing"),
             Self::Host => f.write_str("nothing that it says names that host"),
+            Self::Unread(more) => write!(
+                f,
+                "its first {MOST_URLS} URLs do not name that host, and {more} more were not looked at"
+            ),
             Self::Literal => f.write_str("nothing that it says names that address"),
             Self::Port => f.write_str("the host is allowed at another port only"),
             Self::GitProtocol => f.write_str("git:// is protected by nothing"),
@@ -259,6 +266,7 @@ impl Uncarried {
 pub struct Policy {
     class: Class,
     weak: bool,
+    more_urls: usize,
     routes: Vec<Route>,
     uncarried: Vec<Uncarried>,
     limits: Limits,
@@ -276,6 +284,7 @@ impl Policy {
         let mut policy = Self {
             class: fod.tool.class,
             weak: fod.is_weak(),
+            more_urls: fod.more_urls,
             routes: Vec::new(),
             uncarried: Vec::new(),
             limits,
@@ -319,6 +328,8 @@ impl Policy {
                 Denial::GitProtocol
             } else if wanted.host.parse::<IpAddr>().is_ok() {
                 Denial::Literal
+            } else if self.more_urls > 0 {
+                Denial::Unread(self.more_urls)
             } else {
                 Denial::Host
             });
@@ -589,6 +600,21 @@ mod tests {
         assert_eq!(without.uncarried().len(), 1);
         // The hashed mirror of Nixpkgs would answer for a source that is gone.
         assert!(judged(&policy, "https://tarballs.nixos.org/sha256/x").starts_with("other-host"));
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_no_silence() {
+        let urls: Vec<String> = (0..65).map(|at| format!("https://h{at}.org/x")).collect();
+        let fod = fod("x", &["curl-8.1"], &[("urls", &urls.join(" "))]);
+        let told = |fod: &Fod| judged(&of(fod), "https://h64.org/x");
+        assert!(judged(&of(&fod), "https://h63.org/x").starts_with("allowed"));
+        assert_eq!(
+            told(&fod),
+            "other-host: its first 64 URLs do not name that host, and 1 more were not looked at"
+        );
+        // Who is told of it in another process knows it, too.
+        let described = Described::of(&fod, "/nix/store/x.drv", &urls[..64]);
+        assert_eq!(told(&described.fod().unwrap()), told(&fod));
     }
 
     #[test]

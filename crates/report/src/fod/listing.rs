@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 use snowguard_closure::NodeId;
+use snowguard_fod::fod::MOST_URLS;
 use snowguard_fod::place::Place;
 use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::shown::shown;
@@ -14,6 +15,7 @@ use snowguard_fod::{Fod, Mirrors, Scheme, rule};
 use snowguard_inventory::{Gap, Subject};
 
 use crate::build;
+use crate::words::counted;
 
 /// How many dependents and attributes of one are named.
 const NAMED: usize = 8;
@@ -61,6 +63,9 @@ pub struct Row {
     pub hash: String,
     /// Where it is fetched from, mirrors resolved, in the order in which they are tried; without credentials.
     pub urls: Vec<String>,
+    /// How many more it names, of which nothing is known.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_urls: usize,
     /// The same as they are, to be asked and not to be shown.
     #[serde(skip)]
     pub addresses: Vec<String>,
@@ -178,21 +183,41 @@ pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
             row
         })
         .collect();
+    let gaps = subject.gaps.iter();
+    // What patches say is nobody's question here.
+    let gaps = gaps.filter(|gap| !matches!(gap, Gap::UnreadPatches { .. }));
+    let gaps = gaps.map(build::gap).chain(unread(&fods)).collect();
     let listing = Listing {
         schema: "snowguard-fod-list/1",
         subject: subject.title.clone(),
         derivations,
         fixed_output: fods.len(),
         fods,
-        gaps: subject
-            .gaps
-            .iter()
-            // What patches say is nobody's question here.
-            .filter(|gap| !matches!(gap, Gap::UnreadPatches { .. }))
-            .map(build::gap)
-            .collect(),
+        gaps,
     };
     (listing, nodes.into_iter().map(|(_, fod)| fod).collect())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
+/// That some name more URLs than are looked at.
+fn unread(fods: &[Row]) -> Option<String> {
+    let mut those = fods.iter().filter(|row| row.more_urls > 0);
+    let first = those.next()?;
+    let (mut count, mut more) = (1, first.more_urls);
+    for row in those {
+        count += 1;
+        more += row.more_urls;
+    }
+    Some(format!(
+        "{} more than {MOST_URLS} URLs, {} among them: {} not looked at",
+        counted(count, "derivation names", "derivations name"),
+        first.name,
+        counted(more, "URL was", "URLs were"),
+    ))
 }
 
 /// The list of mirrors that one goes by.
@@ -239,6 +264,7 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
         host,
         scheme,
         urls: urls.iter().map(|url| shown(url)).collect(),
+        more_urls: fod.more_urls,
         mirrors: written,
         reference: fod.reference(&places).as_str(),
         rev: fod.rev.as_deref().map(str::to_owned),
@@ -450,6 +476,29 @@ mod tests {
         assert_eq!(row.telling_url(), Some("http://10.0.0.1/x"));
         let row = of("x", "https://x.org/x", &mirrors);
         assert_eq!(row.telling_url(), Some("https://x.org/x"));
+    }
+
+    #[test]
+    fn urls_that_are_not_looked_at_are_told() {
+        let none = Mirrors::default();
+        let urls = |count: usize| -> String {
+            let urls: Vec<String> = (0..count).map(|at| format!("https://x.org/{at}")).collect();
+            urls.join(" ")
+        };
+        let rows: Vec<Row> = [1, 64, 65, 1_300]
+            .map(|count| of(&format!("has-{count}"), &urls(count), &none))
+            .into();
+        assert_eq!(rows[1].urls.len(), 64);
+        assert_eq!(rows[3].urls.len(), 64);
+        assert_eq!(unread(&rows[..2]), None);
+        assert_eq!(
+            unread(&rows[..3]).unwrap(),
+            "1 derivation names more than 64 URLs, has-65 among them: 1 URL was not looked at"
+        );
+        assert_eq!(
+            unread(&rows).unwrap(),
+            "2 derivations name more than 64 URLs, has-65 among them: 1,237 URLs were not looked at"
+        );
     }
 
     #[test]

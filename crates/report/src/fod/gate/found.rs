@@ -7,6 +7,7 @@ use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::{Outcome, Verdict, Waiver};
 
 use super::{Changed, Difference, How, ToldWaiver, with_revision};
+use crate::words::number;
 
 /// The page for whoever made the change, with a paragraph for each rule under its word.
 pub(super) const GUIDE: &str = concat!(
@@ -414,6 +415,30 @@ pub(super) fn incomplete(difference: &Difference, is_allowed: bool) -> Vec<Found
         &difference.incomplete_base,
         Level::Warning,
     ));
+    // What is the same on both sides stops nobody.
+    all.extend(
+        difference
+            .changed()
+            .filter(|row| row.more_urls > 0)
+            .map(|row| Found {
+                name: row.name.clone(),
+                drv: row.drv.clone(),
+                output: row.output.clone(),
+                detail: Some(format!(
+                    "it names {} URLs more than the {} that are looked at",
+                    number(row.more_urls),
+                    number(row.urls.len())
+                )),
+                ..of_none(
+                    GateRule::Incomplete,
+                    if is_allowed {
+                        Level::Note
+                    } else {
+                        Level::Error
+                    },
+                )
+            }),
+    );
     all
 }
 
