@@ -239,6 +239,14 @@ const TOOLS: &[Known] = &[
     known(&["deno"], "deno", Class::Vendor, true),
     known(&["zig"], "zig", Class::Vendor, true),
     known(&["elm"], "elm", Class::Vendor, true),
+    known(&["stack"], "stack", Class::Vendor, true),
+    known(&["cabal-install"], "cabal", Class::Vendor, true),
+    known(&["dub", "dub-to-nix"], "dub", Class::Vendor, true),
+    known(&["nimble"], "nimble", Class::Vendor, true),
+    known(&["julia", "julia-bin"], "julia", Class::Vendor, true),
+    known(&["luarocks"], "luarocks", Class::Vendor, true),
+    known(&["conan"], "conan", Class::Vendor, true),
+    known(&["clojure"], "clojure", Class::Vendor, false),
     known(&["skopeo"], "skopeo", Class::Vendor, true),
     known(&["gx", "gx-go"], "gx", Class::Vendor, false),
     known(&["git-repo"], "repo", Class::Vcs, true),
@@ -264,8 +272,22 @@ const TOOLS: &[Known] = &[
     ),
     known(&["awscli", "awscli2"], "aws", Class::Unknown, true),
     known(&["transmission", "rqbit"], "torrent", Class::Unknown, false),
-    known(&["wget"], "wget", Class::Curl, true),
+    known(&["wget", "wget2"], "wget", Class::Curl, true),
     known(&["curl", "curl-minimal"], "curl", Class::Curl, true),
+    // Node.js has npm with it; where another tool is there as well, that one is told.
+    known(&["nodejs"], "npm", Class::Vendor, true),
+    known(&["aria2"], "aria2", Class::Unknown, true),
+    known(&["lftp"], "lftp", Class::Unknown, true),
+    known(&["rclone"], "rclone", Class::Unknown, true),
+    known(&["yt-dlp", "youtube-dl"], "yt-dlp", Class::Unknown, true),
+    known(&["rsync"], "rsync", Class::Unknown, false),
+    known(&["kubo", "ipfs"], "ipfs", Class::Unknown, false),
+    known(
+        &["depotdownloader"],
+        "depotdownloader",
+        Class::Unknown,
+        false,
+    ),
 ];
 
 /// Tells the class of a fixed-output derivation.

@@ -257,6 +257,8 @@ fn kind_of(fact: &Value) -> Option<Vec<String>> {
         ("git", "git")
     } else if let Some(tool) = one_of(&[("wget", "wget"), ("curl", "curl")]) {
         ("curl", tool)
+    } else if has(&names, &["nodejs"]) {
+        ("vendor", "npm")
     } else if names.iter().all(|name| is_unpacked(name)) {
         ("nothing", "")
     } else {
@@ -461,6 +463,7 @@ mod tests {
             ("x-1.tar.xz", "nothing "),
             ("x-1.ttf", "nothing "),
             ("python3-3.8", "unknown "),
+            ("nodejs-12.18.3", "vendor npm"),
             ("python3.8-mercurial-5.4", "vcs hg"),
         ] {
             let path = format!("/nix/store/91nazxhnmv39p5p128znvfnh5nmlmfhh-{input}.drv");

@@ -277,6 +277,39 @@ fn what_may_fetch_is_not_said_to_fetch_nothing() {
 }
 
 #[test]
+fn downloaders_are_known_by_name() {
+    let told = |inputs: &[&str]| {
+        let fod = fod("x", inputs, &[("buildCommand", "fetch")]);
+        format!(
+            "{} {} {}",
+            fod.tool.class,
+            fod.tool.name,
+            fod.proxy.as_str()
+        )
+    };
+    // As `node_modules` of sr.ht had it: Node.js and nothing else that fetches.
+    assert_eq!(
+        told(&["stdenv-linux", "jq-1.6", "nodejs-12.18.3"]),
+        "vendor npm no"
+    );
+    // What calls for others decides before Node.js.
+    for (input, expected) in [
+        ("git-2.51.0", "git git no"),
+        ("pnpm-10.1", "vendor pnpm no"),
+        ("yarn-berry-4-fetcher-1.0.1", "vendor yarn no"),
+        ("curl-8.1", "curl curl no"),
+    ] {
+        assert_eq!(told(&["nodejs-22.1", input]), expected);
+    }
+    assert_eq!(told(&["nodejs-slim-22.1"]), "unknown  no");
+    assert_eq!(told(&["aria2-1.37.0"]), "unknown aria2 no");
+    assert_eq!(told(&["rsync-3.4.1", "git-2.51.0"]), "git git no");
+    // A build system may fetch subprojects, and a source has a Makefile: neither is one that only unpacks.
+    assert_eq!(told(&["meson-0.54.2", "ninja-1.10.0"]), "unknown  no");
+    assert_eq!(told(&["linux-firmware-2020051"]), "unknown  no");
+}
+
+#[test]
 fn urls_beyond_the_limit_are_counted_and_change_what_it_is() {
     let of = |last: &str| {
         let urls: Vec<String> = (0..MOST_URLS)

@@ -63,10 +63,12 @@ const TOOLS: &[(&str, &[&str])] = &[
     ("bower", &["registry.bower.io"]),
     ("bun", &["registry.npmjs.org"]),
     ("bundler", &["rubygems.org", "index.rubygems.org"]),
+    ("cabal", &["hackage.haskell.org"]),
     (
         "cargo",
         &["crates.io", "static.crates.io", "index.crates.io"],
     ),
+    ("clojure", &["repo1.maven.org", "repo.clojars.org"]),
     (
         "composer",
         &[
@@ -76,11 +78,13 @@ const TOOLS: &[(&str, &[&str])] = &[
             "codeload.github.com",
         ],
     ),
+    ("conan", &["center2.conan.io"]),
     ("coursier", MAVEN),
     (
         "deno",
         &["deno.land", "jsr.io", "npm.jsr.io", "registry.npmjs.org"],
     ),
+    ("dub", &["code.dlang.org"]),
     (
         "elm",
         &["package.elm-lang.org", "github.com", "codeload.github.com"],
@@ -103,7 +107,9 @@ const TOOLS: &[(&str, &[&str])] = &[
         ],
     ),
     ("hex", &["repo.hex.pm", "hex.pm", "builds.hex.pm"]),
+    ("julia", &["pkg.julialang.org", "*.pkg.julialang.org"]),
     ("leiningen", &["repo1.maven.org", "repo.clojars.org"]),
+    ("luarocks", &["luarocks.org"]),
     ("maven", MAVEN),
     ("mill", MAVEN),
     ("npm", &["registry.npmjs.org"]),
@@ -123,6 +129,7 @@ const TOOLS: &[(&str, &[&str])] = &[
         &["repo1.maven.org", "repo.scala-sbt.org", "repo.typesafe.com"],
     ),
     ("scala-cli", MAVEN),
+    ("stack", &["hackage.haskell.org", "casa.stackage.org"]),
     ("yarn", &["registry.yarnpkg.com", "registry.npmjs.org"]),
 ];
 
