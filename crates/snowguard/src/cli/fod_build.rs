@@ -13,7 +13,8 @@ goes past the proxy is refused and told. Remote builders are not used.
 It needs a store that you may write to: one of your own, or that of the machine
 as root. Nix's sandbox must be on, and root needs build users: that keeps
 builders from asking services of this machine through Unix sockets, and in the
-network. Builders are given little of the environment; see --pass-env.
+network. Builders, and what evaluates, are given little of the environment; see
+--pass-env.
 
 Examples:
   snowguard fod build -- nix-build '<nixpkgs>' -A hello
@@ -38,7 +39,7 @@ pub(crate) struct Build {
     /// Where to write what came of each derivation, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<Utf8PathBuf>,
-    /// A variable that builders may ask for, beside the proxy's and those of Nix itself; may be repeated
+    /// A variable that expressions and builders may read, beside the proxy's and those of Nix itself; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) pass_env: Vec<String>,
     /// Builds without Nix's sandbox and, as root, without build users: then builders can get past the proxy through

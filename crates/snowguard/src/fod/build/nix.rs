@@ -4,12 +4,14 @@
     reason = "the face knows the environment, and starts what it is given"
 )]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{PipeReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::io::FdFlags;
 use snowguard_confine::Stdout;
 use snowguard_report::escape::line;
 
@@ -48,6 +50,17 @@ const PASSED: &[&str] = &[
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 ];
+/// What evaluation is started with beside these; more by `--pass-env`. An expression may read any variable
+/// (`builtins.getEnv`), write it into a URL, and have it sent, so that an evaluator is to have no secrets either.
+const EVALUATED: &[&str] = &[
+    "GIT_SSL_CAINFO",
+    "NIX_GIT_SSL_CAINFO",
+    "NIX_PATH",
+    // Where an agent listens is no secret, and Git asks it.
+    "SSH_AUTH_SOCK",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+];
 /// Variables by which Nix is told of other machines and programs that build.
 const BUILDERS: &[&str] = &["NIX_BUILD_HOOK", "NIX_REMOTE_SYSTEMS"];
 /// What no program outside of the network may do.
@@ -75,6 +88,14 @@ pub(super) struct Nix {
     data: Utf8PathBuf,
     /// The proxy of what evaluates, which writes down what is fetched.
     watched_at: Option<String>,
+}
+
+/// A program of Nix that evaluates.
+pub(super) struct Evaluator {
+    pub(super) command: Command,
+    /// The caller's settings, which it reads once, when it starts. They may hold tokens, and no expression can read
+    /// them: neither a variable nor a file has them.
+    _settings: Option<PipeReader>,
 }
 
 /// What a build can reach.
@@ -176,6 +197,16 @@ impl Nix {
 
     /// A program of Nix outside of the network, which may not build.
     pub(super) fn outside(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.tell_outside(&mut command, program, variable("NIX_CONFIG"));
+        for name in BUILDERS {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// What every program outside of the network is told, after the settings that were there before.
+    fn tell_outside(&self, command: &mut Command, program: &str, before: Option<String>) {
         let mut config = format!("{MAY_NOT_BUILD}store = {}\n", self.store.name);
         // The programs of old know none, unless settings say so.
         let is_old = Utf8Path::new(program)
@@ -186,18 +217,13 @@ impl Nix {
         } else {
             NO_FLAKE_CONFIG
         });
-        let mut command = Command::new(program);
         command
-            .env("NIX_CONFIG", with(variable("NIX_CONFIG"), &config))
+            .env("NIX_CONFIG", with(before, &config))
             .env("NIX_REMOTE", &self.store.name)
             // What was once said about settings of flakes is not said about these.
             .env("XDG_DATA_HOME", &self.data)
             .env("NIX_DATA_HOME", &self.data)
             .stdin(Stdio::null());
-        for name in BUILDERS {
-            command.env_remove(name);
-        }
-        command
     }
 
     /// Lets what evaluates go through a proxy from now on.
@@ -205,18 +231,47 @@ impl Nix {
         self.watched_at = Some(proxy);
     }
 
-    /// As `outside`, for what evaluates, and fetches what expressions say while it does.
-    pub(super) fn evaluating(&self, program: &str) -> Command {
-        let mut command = self.outside(program);
-        for name in UNSET {
-            command.env_remove(name);
-        }
+    /// As `outside`, for what evaluates, and fetches what expressions say while it does: with few variables, and its
+    /// settings aside.
+    pub(super) fn evaluating(&self, program: &str) -> Result<Evaluator, Failure> {
+        let mut command = Command::new(program);
+        let known = std::env::vars_os().filter(|(name, _)| self.evaluates_with(name));
+        command.env_clear().envs(known);
+        let settings = match variable("NIX_CONFIG") {
+            Some(settings) => Some(read_once(settings)?),
+            None => None,
+        };
+        let before = settings.as_ref().map(|pipe| {
+            // What it starts itself finds nothing there, and is not to fail.
+            format!("!include /proc/self/fd/{}", pipe.as_raw_fd())
+        });
+        self.tell_outside(&mut command, program, before);
         if let Some(proxy) = &self.watched_at {
             for name in PROXIES {
                 command.env(name, proxy).env(name.to_uppercase(), proxy);
             }
         }
-        command
+        Ok(Evaluator {
+            command,
+            _settings: settings,
+        })
+    }
+
+    /// Whether a variable of the caller is one that an evaluation may read.
+    fn evaluates_with(&self, name: &OsStr) -> bool {
+        let is_more = |name: &str| EVALUATED.contains(&name) || name.starts_with("NIXPKGS_");
+        (self.is_passed(name) || name.to_str().is_some_and(is_more)) && name != "NIX_CONFIG"
+    }
+
+    /// Whether a variable of the caller is one that a build may read.
+    fn is_passed(&self, name: &OsStr) -> bool {
+        let is_out = UNSET.iter().chain(BUILDERS).any(|out| name == *out);
+        let is_known = name.to_str().is_some_and(|name| {
+            PASSED.contains(&name)
+                || name.starts_with("LC_")
+                || self.pass.iter().any(|pass| pass == name)
+        });
+        is_known && !is_out
     }
 
     /// Runs the command that was given, which finds all that it needs in the store.
@@ -224,7 +279,8 @@ impl Nix {
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| Failure::message("there is no command"))?;
-        let status = self.evaluating(program).args(arguments).status();
+        let mut evaluator = self.evaluating(program)?;
+        let status = evaluator.command.args(arguments).status();
         let status = status.map_err(|source| cannot_run(program, source))?;
         if status.success() {
             return Ok(());
@@ -284,16 +340,8 @@ impl Nix {
         let before = variable("NIX_CONFIG").map(|before| without_tokens(&before));
         ours.push(("NIX_CONFIG".to_owned(), with(before, &config)));
         ours.push(("NIX_REMOTE".to_owned(), self.store.name.clone()));
-        let kept = all.filter(|(name, _)| {
-            let is = |other: &str| name == other;
-            let is_known = name.to_str().is_some_and(|name| {
-                PASSED.contains(&name)
-                    || name.starts_with("LC_")
-                    || self.pass.iter().any(|pass| pass == name)
-            });
-            let is_out = UNSET.iter().chain(BUILDERS).any(|name| is(name));
-            is_known && !is_out && !ours.iter().any(|(name, _)| is(name))
-        });
+        let is_ours = |name: &OsStr| ours.iter().any(|(is, _)| name == is.as_str());
+        let kept = all.filter(|(name, _)| self.is_passed(name) && !is_ours(name));
         let mut all: Vec<_> = kept.collect();
         all.extend(
             ours.into_iter()
@@ -381,6 +429,19 @@ fn with(before: Option<String>, settings: &str) -> String {
         || settings.to_owned(),
         |before| format!("{before}\n{settings}"),
     )
+}
+
+/// A pipe with a text, for the next program that is started.
+fn read_once(text: String) -> Result<PipeReader, Failure> {
+    let piped = std::io::pipe().and_then(|(reader, writer)| {
+        rustix::io::fcntl_setfd(&reader, FdFlags::empty())?;
+        Ok((reader, writer))
+    });
+    let (reader, mut writer) = piped
+        .map_err(|source| Failure::new(anyhow::Error::new(source).context("cannot make a pipe")))?;
+    // Of a program that does not start nobody reads it; then it fails, and ends with the reader.
+    std::thread::spawn(move || writer.write_all(text.as_bytes()));
+    Ok(reader)
 }
 
 /// Settings without secrets: a builder may ask for the variable that holds them.
@@ -510,6 +571,29 @@ mod tests {
             "extra-sandbox-paths = /scratch/trust.pem",
         ] {
             assert!(config.lines().any(|is| is == line), "{line}: {config}");
+        }
+    }
+
+    #[test]
+    fn an_evaluation_is_given_what_is_known_and_what_was_said() {
+        let nix = nix();
+        for name in [
+            "PATH",
+            "LC_ALL",
+            "NIX_PATH",
+            "NIXPKGS_ALLOW_UNFREE",
+            "NIX_NPM_TOKENS",
+        ] {
+            assert!(nix.evaluates_with(OsStr::new(name)), "{name}");
+        }
+        for name in [
+            "GITHUB_TOKEN",
+            "NIX_CONFIG",
+            "no_proxy",
+            "NIX_BUILD_HOOK",
+            "AWS_PROFILE",
+        ] {
+            assert!(!nix.evaluates_with(OsStr::new(name)), "{name}");
         }
     }
 

@@ -111,20 +111,17 @@ fn roots(nix: &Nix, command: &[String], place: &Utf8Path) -> Result<Vec<String>,
             let mut roots: Vec<String> = drvs.iter().map(|drv| plain(drv).to_owned()).collect();
             if roots.is_empty() || !rest.is_empty() {
                 let link = place.join("root");
-                let mut command = nix.evaluating("nix-instantiate");
-                command
-                    .args(["--add-root", link.as_str(), "--indirect"])
-                    .args(rest);
-                roots.extend(resolved(&output(&mut command)?)?);
+                let mut evaluator = nix.evaluating("nix-instantiate")?;
+                let command = evaluator.command.args(["--add-root", link.as_str()]);
+                roots.extend(resolved(&output(command.arg("--indirect").args(rest))?)?);
             }
             Ok(roots)
         }
         ("nix", Some("build")) => {
             let rest = without(&arguments[1..], &["-o", "--out-link", "--profile"], SILENT);
-            let mut command = nix.evaluating(program);
-            resolved(&output(
-                command.args(["path-info", "--derivation"]).args(rest),
-            )?)
+            let mut evaluator = nix.evaluating(program)?;
+            let command = evaluator.command.args(["path-info", "--derivation"]);
+            resolved(&output(command.args(rest))?)
         }
         _ => refused(format!(
             "`{}` is no command that builds",

@@ -93,6 +93,35 @@ fn builders_get_no_secret_of_who_builds() {
 }
 
 #[test]
+fn an_evaluation_gets_no_secret_of_who_builds() {
+    let Some(place) = Place::new() else { return };
+    // An expression writes into a URL what it finds; tokens would make more than one piece of the settings.
+    let found = "${builtins.getEnv \"SAID\"}${builtins.getEnv \"SECRET_OF_CI\"}\
+                 ${toString (builtins.length (builtins.split \"hunter\" (builtins.getEnv \"NIX_CONFIG\")))}";
+    place.http.put("/file?yes1", BODY);
+    let url = place.http.url(&format!("/file?{found}"));
+    let file = place.system(&[place.fetchurl("curious", &url)]);
+    let file = file.to_str().unwrap();
+    for command in [
+        &["nix-build", file][..],
+        &["nix", "build", "--impure", "--no-link", "--file", file, ""],
+    ] {
+        let mut command = place.command(&["--pass-env", "SAID"], command);
+        let config = command.get_envs().find(|(name, _)| *name == "NIX_CONFIG");
+        let config = config.unwrap().1.unwrap().to_str().unwrap();
+        // That they are read all the same is what lets this Nix build, without a sandbox and as root.
+        let config = format!(
+            "experimental-features = nix-command\naccess-tokens = example.org=hunter2\n{config}"
+        );
+        command.env("NIX_CONFIG", config);
+        command.env("SECRET_OF_CI", "hunter3").env("SAID", "yes");
+        place.left(command.output().unwrap()).ends(0);
+        let paths: Vec<_> = place.http.seen().into_iter().map(|r| r.path).collect();
+        assert!(paths.iter().all(|path| path == "/file?yes1"), "{paths:?}");
+    }
+}
+
+#[test]
 fn what_an_evaluation_fetches_is_told_and_written_down() {
     let Some(place) = Place::new() else { return };
     let source = place.fetchurl("http", &place.http.url("/file"));
