@@ -34,27 +34,28 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
     let evidence = evidence(args)?;
     let daemon = program(args.daemon.as_deref(), "snowguardd")?;
     let (mut watcher, at) = Proxy::watch(&daemon, &evidence, place)?;
+    // Before anything is fetched, also by an evaluation or a substituter: what protects must be there.
+    let run = Run::start(
+        args,
+        &nix,
+        &daemon,
+        &evidence,
+        place,
+        terminal,
+        global.quiet,
+    )?;
     nix.watch_at(at);
     let plan = Plan::ask(&nix, &args.command, place)?;
     let evaluated = watcher.requests()?;
     tell_of_evaluation(evaluated, terminal);
-    // Before anything is fetched, also by a substituter: what protects must be there.
-    let confined = if plan.built.is_empty() {
-        None
-    } else {
-        Some(Run::start(
-            args,
-            &nix,
-            &daemon,
-            &evidence,
-            place,
-            terminal,
-            global.quiet,
-        )?)
-    };
+    if !plan.built.is_empty() {
+        // Who interrupts this wants all of it to end, and what protects to end last.
+        let stopper = run.confined.stopper()?;
+        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::new)?;
+    }
     plan.substitute(&nix, place)?;
     let mut report = Report::default();
-    if let Some(run) = confined {
+    if !plan.built.is_empty() {
         report = run.build(&nix, &plan, terminal, global.quiet)?;
         report.evaluation.requests = evaluated;
         if let Some(path) = &args.report {
@@ -208,9 +209,6 @@ impl Run {
             ));
             terminal.hint("install nftables' `nft`");
         }
-        // Who interrupts this wants all of it to end, and what protects to end last.
-        let stopper = confined.stopper()?;
-        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::new)?;
         let port = sockets.proxy.local_addr().map_err(Failure::new)?.port();
         let mut proxy = Proxy::start(daemon, sockets.proxy, args, evidence, place)?;
         let trust = match args.mode {

@@ -7,7 +7,7 @@ use super::place::{Place, run};
 #[test]
 fn without_what_protects_nothing_is_fetched() {
     let Some(place) = Place::new() else { return };
-    let sources = [place.fetchurl("http", &place.http.url("/file"))];
+    let sources = [fetched_early(&place)];
     for options in [
         ["--helper", "/bin/false"],
         ["--helper", "/no/such/program"],
@@ -145,7 +145,7 @@ fn a_store_of_a_daemon_is_refused_whoever_names_it() {
 #[test]
 fn without_the_sandbox_nothing_is_fetched_unless_it_is_said() {
     let Some(place) = Place::new() else { return };
-    let file = place.system(&[place.fetchurl("http", &place.http.url("/file"))]);
+    let file = place.system(&[fetched_early(&place)]);
     let command = ["nix-build", file.to_str().unwrap()];
     let mut off = place.command_in_sandbox(&[], &command);
     let run = place.left(off.output().unwrap());
@@ -170,4 +170,11 @@ fn without_the_sandbox_nothing_is_fetched_unless_it_is_said() {
         );
     }
     assert_eq!(place.asked(), 0);
+}
+
+/// A source for which an evaluation fetches too, before anything is built.
+fn fetched_early(place: &Place) -> String {
+    let source = place.fetchurl("http", &place.http.url("/file"));
+    let url = place.http.url("/tree.tar");
+    format!("(builtins.seq (builtins.readFile (builtins.fetchurl \"{url}\")) {source})")
 }
