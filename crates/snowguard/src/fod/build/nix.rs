@@ -69,6 +69,7 @@ const MAY_NOT_BUILD: &str = "max-jobs = 0\nbuilders =\n";
 const NO_FLAKE_CONFIG: &str = "accept-flake-config = false\n";
 /// What no program inside of it may do: it could reach neither.
 const BUILDS_HERE: &str = "substitute = false\nbuilders =\nfallback = false\n";
+const CERTIFICATES: &str = "ssl-cert-file";
 const SANDBOX: &str = "sandbox = true\nsandbox-fallback = false\n";
 const NO_SANDBOX: &str = "sandbox = false\n";
 
@@ -82,6 +83,10 @@ pub(super) struct Nix {
     without_sandbox: bool,
     /// What programs that may know no flakes are told of these: nothing, unless settings let them know some.
     of_flakes: &'static str,
+    /// Its setting for certificates, which comes before every variable; none where it is too old.
+    certificates: Option<&'static str>,
+    /// What settings let builders ask for, which comes before every variable too.
+    impure: String,
     /// Variables that are passed on beside the known ones.
     pass: Vec<String>,
     /// Where nothing is noted about settings that flakes may make.
@@ -128,11 +133,12 @@ impl Nix {
                 .args(["--extra-experimental-features", "nix-command"])
                 .args(word),
         )?;
-        let setting = |wanted: &str| {
-            let mut lines = settings.lines().filter_map(|line| line.split_once(" = "));
+        let found = |wanted: &str| {
+            let mut lines = settings.lines().filter_map(|line| line.split_once(" ="));
             let found = lines.find(|(name, _)| *name == wanted);
-            found.map_or("", |(_, value)| value.trim())
+            found.map(|(_, value)| value.trim())
         };
+        let setting = |wanted: &str| found(wanted).unwrap_or_default();
         let has_users = !rustix::process::geteuid().is_root()
             || !setting("build-users-group").is_empty()
             || setting("auto-allocate-uids") == "true";
@@ -149,6 +155,8 @@ impl Nix {
             } else {
                 ""
             },
+            certificates: found(CERTIFICATES).map(|_| CERTIFICATES),
+            impure: setting("impure-env").to_owned(),
             pass: args.pass_env.clone(),
             data: place.join("data"),
             watched_at: None,
@@ -333,9 +341,22 @@ impl Nix {
         if let Some(trust) = reach.trust {
             // At the same place in the sandbox, so that every program can be told of it.
             let _ = writeln!(config, "extra-sandbox-paths = {trust}");
+            if let Some(setting) = self.certificates {
+                let _ = writeln!(config, "{setting} = {trust}");
+            }
             for name in ["NIX_SSL_CERT_FILE", "NIX_GIT_SSL_CAINFO"] {
                 ours.push((name.to_owned(), trust.to_string()));
             }
+        }
+        if !self.impure.is_empty() {
+            // Another proxy may be among them, or a secret. What is left out is taken from the environment.
+            let said = self.impure.split_whitespace().filter(|variable| {
+                let name = variable.split('=').next().unwrap_or_default();
+                let is_ours = ours.iter().any(|(is, _)| is == name);
+                self.pass.iter().any(|pass| pass == name) && !is_ours
+            });
+            let said: Vec<&str> = said.collect();
+            let _ = writeln!(config, "impure-env = {}", said.join(" "));
         }
         let before = variable("NIX_CONFIG").map(|before| without_tokens(&before));
         ours.push(("NIX_CONFIG".to_owned(), with(before, &config)));
@@ -523,6 +544,9 @@ mod tests {
             has_users: true,
             without_sandbox: false,
             of_flakes: "",
+            certificates: Some(CERTIFICATES),
+            impure: "https_proxy=http://elsewhere NIX_NPM_TOKENS=said GITHUB_TOKEN=secret"
+                .to_owned(),
             pass: vec!["NIX_NPM_TOKENS".to_owned(), "no_proxy".to_owned()],
             data: "/scratch/data".into(),
             watched_at: None,
@@ -569,9 +593,18 @@ mod tests {
             "sandbox = true",
             "sandbox-fallback = false",
             "extra-sandbox-paths = /scratch/trust.pem",
+            "ssl-cert-file = /scratch/trust.pem",
+            "impure-env = NIX_NPM_TOKENS=said",
         ] {
             assert!(config.lines().any(|is| is == line), "{line}: {config}");
         }
+        // A Nix that does not know them is not told.
+        let mut old = nix();
+        (old.certificates, old.impure) = (None, String::new());
+        let made = old.environment(std::iter::empty(), &reach);
+        let config = made.iter().find(|(name, _)| name == "NIX_CONFIG").unwrap();
+        let config = config.1.to_str().unwrap();
+        assert!(!config.contains("ssl-cert-file") && !config.contains("impure-env"));
     }
 
     #[test]
