@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
@@ -32,8 +32,9 @@ pub struct Sockets {
     pub proxy: TcpListener,
     /// Connections that were meant for elsewhere come here; the original destination can be asked for.
     pub strays: [TcpListener; 2],
-    /// Questions to name servers come here.
-    pub names: UdpSocket,
+    /// Datagrams that were meant for anywhere are seen here, and nobody else takes them: whole packets, with the head of
+    /// IPv4 and IPv6 respectively. Of the latter all are seen, also those that are no datagrams.
+    pub datagrams: [OwnedFd; 2],
 }
 
 /// A program to run.
@@ -207,7 +208,7 @@ impl Drop for Confined {
 /// The sockets that come first, or why none do.
 fn sockets(channel: &UnixStream) -> Result<Sockets, ConfineError> {
     let mut byte = [0; 1];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(5))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let got = recvmsg(
         channel,
@@ -236,12 +237,12 @@ fn sockets(channel: &UnixStream) -> Result<Sockets, ConfineError> {
         }
         return Err(ConfineError::Gone);
     }
-    let files: [OwnedFd; 4] = files.try_into().map_err(|_| ConfineError::Gone)?;
-    let [proxy, four, six, names] = files;
+    let files: [OwnedFd; 5] = files.try_into().map_err(|_| ConfineError::Gone)?;
+    let [proxy, four, six, raw, packets] = files;
     Ok(Sockets {
         proxy: proxy.into(),
         strays: [four.into(), six.into()],
-        names: names.into(),
+        datagrams: [raw, packets],
     })
 }
 

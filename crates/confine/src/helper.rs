@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg,
+    AddressFamily, Protocol, RawProtocol, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, ipproto, recv, sendmsg, socket_with,
 };
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getgid, getppid, getuid, kill_process_group, wait,
@@ -27,6 +28,8 @@ use rustix::thread::UnshareFlags;
 use crate::within::{self, As, Kept};
 use crate::{channel, files, netlink};
 
+/// What a packet of IPv6 is called at the link (`linux/if_ether.h`).
+const ETH_P_IPV6: u16 = 0x86dd;
 /// How long a program may take to end once it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often the helper looks whether a program has ended.
@@ -99,7 +102,11 @@ fn serve(channel: &mut UnixStream) -> Result<(), Failed> {
     // Without the sixth version nothing can be reached over it.
     let _ = netlink::all_is_local(AddressFamily::INET6);
     let sockets = Made::new().map_err(at("make the sockets"))?;
-    let untold = sockets.lead_to().err();
+    let unseen = sockets.unseen.as_ref().map(ToString::to_string);
+    let unled = sockets.lead_to().err().map(|why| why.to_string());
+    let untold = [("connections", unled), ("datagrams", unseen)];
+    let untold = untold.map(|(what, why)| why.map(|why| format!("{what}: {why}")));
+    let untold: Vec<String> = untold.into_iter().flatten().collect();
     let who = As {
         user: user.as_raw(),
         group: group.as_raw(),
@@ -117,11 +124,7 @@ fn serve(channel: &mut UnixStream) -> Result<(), Failed> {
     sockets
         .hand_out(
             channel,
-            &[
-                why(untold.map(|error| error.to_string())),
-                why(together),
-                why(trial.missed),
-            ],
+            &[untold.join(", "), why(together), why(trial.missed)],
         )
         .map_err(at("hand the sockets out"))?;
     drop(sockets);
@@ -209,7 +212,9 @@ pub(crate) fn map(user: (u32, u32), group: (u32, u32)) -> io::Result<()> {
 struct Made {
     proxy: TcpListener,
     strays: [TcpListener; 2],
-    names: UdpSocket,
+    datagrams: [OwnedFd; 2],
+    /// Why nothing comes to one of these, if that is so.
+    unseen: Option<io::Error>,
 }
 
 impl Made {
@@ -217,11 +222,35 @@ impl Made {
         let four = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let six = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
         let stray = TcpListener::bind(four)?;
+        // Of the fourth version, what is delivered here by UDP, with its head.
+        let raw = socket_with(
+            AddressFamily::INET,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            Some(ipproto::UDP),
+        );
+        // Such a socket would not tell where to in the sixth: all packets of it, and there is little else.
+        let packets = RawProtocol::new(u32::from(ETH_P_IPV6.to_be())).map(Protocol::from_raw);
+        let packets = socket_with(
+            AddressFamily::PACKET,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            packets,
+        );
+        let mut unseen = None;
+        let [raw, packets] = [raw, packets].map(|made| {
+            made.or_else(|error| {
+                unseen.get_or_insert(error);
+                // Nothing comes here.
+                UdpSocket::bind(four).map(OwnedFd::from)
+            })
+        });
         Ok(Self {
             proxy: TcpListener::bind(four)?,
             // Where there is no sixth version, nothing comes over it.
             strays: [stray.try_clone()?, TcpListener::bind(six).unwrap_or(stray)],
-            names: UdpSocket::bind(four)?,
+            datagrams: [raw?, packets?],
+            unseen: unseen.map(io::Error::from),
         })
     }
 
@@ -233,12 +262,10 @@ impl Made {
              chain output {{\n\
              type nat hook output priority -100; policy accept;\n\
              ip daddr 127.0.0.1 tcp dport {proxy} accept\n\
-             meta nfproto ipv4 udp dport 53 redirect to :{names}\n\
              meta nfproto ipv4 meta l4proto tcp redirect to :{four}\n\
              meta nfproto ipv6 meta l4proto tcp redirect to :{six}\n\
              }}\n}}\n",
             proxy = self.proxy.local_addr()?.port(),
-            names = self.names.local_addr()?.port(),
             four = four.local_addr()?.port(),
             six = six.local_addr()?.port(),
         );
@@ -263,13 +290,15 @@ impl Made {
     /// The sockets, and what cannot be done here; empty if it can.
     fn hand_out(&self, channel: &UnixStream, missing: &[String; 3]) -> io::Result<()> {
         let [four, six] = &self.strays;
-        let files: [BorrowedFd<'_>; 4] = [
+        let [raw, packets] = &self.datagrams;
+        let files: [BorrowedFd<'_>; 5] = [
             self.proxy.as_fd(),
             four.as_fd(),
             six.as_fd(),
-            self.names.as_fd(),
+            raw.as_fd(),
+            packets.as_fd(),
         ];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(5))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !ancillary.push(SendAncillaryMessage::ScmRights(&files)) {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));

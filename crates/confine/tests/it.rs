@@ -83,6 +83,45 @@ fn the_proxy_is_reached_and_this_machine_is_not() {
     assert!(service.accept().is_err());
 }
 
+/// Where datagrams were meant to go is in their heads; nobody takes them, which is told at once.
+#[test]
+fn datagrams_are_seen_and_go_nowhere() {
+    let Some((confined, sockets)) = start() else {
+        return;
+    };
+    let service = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    service.set_nonblocking(true).unwrap();
+    let port = service.local_addr().unwrap().port();
+    let send = |to: &str, port: u16| {
+        let script =
+            format!("exec 3<>/dev/udp/{to}/{port}; echo x >&3; read -t 60 line <&3; [ $? = 1 ]");
+        assert_eq!(confined.run(&shell(&script)).unwrap(), Ended::Exit(0));
+    };
+    let read = |from: &OwnedFd| {
+        let mut bytes = [0; 99];
+        let (length, _) =
+            rustix::net::recv(from, &mut bytes[..], rustix::net::RecvFlags::DONTWAIT).unwrap();
+        bytes[..length].to_vec()
+    };
+    let [four, six] = &sockets.datagrams;
+    for (to, port) in [("127.0.0.1", port), ("198.51.100.7", 53), ("10.0.0.1", 443)] {
+        send(to, port);
+        let packet = read(four);
+        let meant: std::net::Ipv4Addr = to.parse().unwrap();
+        assert_eq!(packet[16..20], meant.octets());
+        assert_eq!(packet[22..24], port.to_be_bytes());
+        assert!(packet.ends_with(b"x\n"));
+    }
+    assert!(service.recv(&mut [0; 9]).is_err());
+    if Path::new("/proc/sys/net/ipv6").exists() {
+        send("2001:db8::1", 443);
+        let packet = read(six);
+        let meant: std::net::Ipv6Addr = "2001:db8::1".parse().unwrap();
+        assert_eq!(packet[24..40], meant.octets());
+        assert_eq!(packet[42..44], 443_u16.to_be_bytes());
+    }
+}
+
 #[test]
 fn what_it_runs_is_told_as_it_ended() {
     let Some((confined, _sockets)) = start() else {

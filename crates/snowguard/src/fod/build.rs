@@ -5,6 +5,7 @@
 //! substituters have, and in the end the command itself, which finds everything there.
 
 mod nix;
+mod packets;
 mod plan;
 pub(super) mod proxy;
 mod strays;
@@ -33,7 +34,6 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
     let mut nix = Nix::find(args, place)?;
     let evidence = evidence(args)?;
     let daemon = program(args.daemon.as_deref(), "snowguardd")?;
-    let (mut watcher, at) = Proxy::watch(&daemon, &evidence, place)?;
     // Before anything is fetched, also by an evaluation or a substituter: what protects must be there.
     let run = Run::start(
         args,
@@ -44,6 +44,7 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
         terminal,
         global.quiet,
     )?;
+    let (mut watcher, at) = Proxy::watch(&daemon, &evidence, place)?;
     nix.watch_at(at);
     let plan = Plan::ask(&nix, &args.command, place)?;
     let evaluated = watcher.requests()?;
@@ -207,7 +208,7 @@ impl Run {
             terminal.warning(&format!(
                 "what goes past the proxy is refused, but not told: {why}"
             ));
-            terminal.hint("install nftables' `nft`");
+            terminal.hint("connections are told with nftables' `nft`, datagrams with the right to open raw sockets");
         }
         let port = sockets.proxy.local_addr().map_err(Failure::new)?.port();
         let mut proxy = Proxy::start(daemon, sockets.proxy, args, evidence, place)?;
@@ -216,7 +217,7 @@ impl Run {
             Mode::Audit | Mode::Tunnel => None,
         };
         Ok(Self {
-            strays: Strays::watch(sockets.strays, sockets.names),
+            strays: Strays::watch(sockets.strays, sockets.datagrams),
             confined,
             proxy,
             port,

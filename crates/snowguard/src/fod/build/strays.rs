@@ -1,17 +1,23 @@
-//! What goes past the proxy: connections to elsewhere, and questions to name servers. Each is told with the
-//! derivation that was built meanwhile, and answered by its end.
+//! What goes past the proxy: connections to elsewhere, datagrams, and among these questions to name servers. Each is told
+//! with the derivation that was built meanwhile. The end of a connection is all the answer that there is; nobody takes
+//! datagrams, which the kernel tells who sent them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{ip_original_dst, ipv6_original_dst};
+use rustix::net::{RecvFlags, recv};
 use serde::Serialize;
 
+use super::packets::{Datagram, datagram, name};
+
+/// Where name servers listen.
+const NAMES: u16 = 53;
 /// So many different ones are told of, of each derivation.
 const MOST: usize = 20;
 /// How long is waited after a failure.
@@ -37,6 +43,8 @@ pub(super) struct Stray {
 pub(super) enum To {
     /// A connection.
     Address(SocketAddr),
+    /// A datagram, of UDP.
+    Datagram(SocketAddr),
     /// The address of a name was asked for.
     Name(String),
 }
@@ -55,9 +63,9 @@ struct Seen {
 pub(super) struct Strays(Arc<Mutex<Seen>>);
 
 impl Strays {
-    pub(super) fn watch(listeners: [TcpListener; 2], names: UdpSocket) -> Self {
+    pub(super) fn watch(listeners: [TcpListener; 2], datagrams: [OwnedFd; 2]) -> Self {
         let seen = Self(Arc::default());
-        let own = own_names();
+        let own = Arc::new(own_names());
         for listener in listeners {
             let seen = Self(Arc::clone(&seen.0));
             let mut own = seen.seen();
@@ -65,7 +73,6 @@ impl Strays {
             drop(own);
             let _ = listener.set_nonblocking(true);
             std::thread::spawn(move || {
-                // The end of the connection is all the answer that there is.
                 loop {
                     wait_for(&listener);
                     let mut seen = seen.seen();
@@ -83,32 +90,29 @@ impl Strays {
                 }
             });
         }
-        let asked = Self(Arc::clone(&seen.0));
-        let mut of_names = seen.seen();
-        of_names
-            .sockets
-            .extend(names.try_clone().map(OwnedFd::from));
-        drop(of_names);
-        let _ = names.set_nonblocking(true);
-        std::thread::spawn(move || {
-            let mut bytes = [0; 512];
-            loop {
-                wait_for(&names);
-                let mut seen = asked.seen();
-                let Ok((length, from)) = names.recv_from(&mut bytes) else {
-                    drop(seen);
-                    std::thread::sleep(PAUSE);
-                    continue;
-                };
-                if let Some(name) = name(&bytes[..length]) {
-                    // Git looks up what this machine is called, and goes on without an answer.
-                    if !own.contains(&name) {
-                        seen.add(To::Name(name));
+        for socket in datagrams {
+            let seen = Self(Arc::clone(&seen.0));
+            let mut of_datagrams = seen.seen();
+            of_datagrams.sockets.extend(socket.try_clone());
+            drop(of_datagrams);
+            let own = Arc::clone(&own);
+            std::thread::spawn(move || {
+                // The rest of a longer one says nothing of where it goes.
+                let mut bytes = [0; 1024];
+                loop {
+                    wait_for(&socket);
+                    let mut seen = seen.seen();
+                    let Ok((length, _)) = recv(&socket, &mut bytes[..], RecvFlags::DONTWAIT) else {
+                        drop(seen);
+                        std::thread::sleep(PAUSE);
+                        continue;
+                    };
+                    if let Some(datagram) = datagram(&bytes[..length]) {
+                        seen.add_datagram(&datagram, &own);
                     }
-                    let _ = names.send_to(&refused(&bytes[..length]), from);
                 }
-            }
-        });
+            });
+        }
         seen
     }
 
@@ -155,6 +159,16 @@ fn is_ready(socket: &impl AsFd, time: Option<&Timespec>) -> bool {
 }
 
 impl Seen {
+    fn add_datagram(&mut self, datagram: &Datagram<'_>, own: &BTreeSet<String>) {
+        let asked = name(datagram.payload).filter(|_| datagram.to.port() == NAMES);
+        match asked {
+            // Git looks up what this machine is called, and goes on without an answer.
+            Some(name) if own.contains(&name) => {}
+            Some(name) => self.add(To::Name(name)),
+            None => self.add(To::Datagram(datagram.to)),
+        }
+    }
+
     fn add(&mut self, to: To) {
         let own = self.strays.entry(self.building.clone()).or_default();
         if own.len() < MOST {
@@ -173,6 +187,10 @@ impl fmt::Display for Stray {
             To::Address(to) => write!(
                 f,
                 " tried to connect to {to} past the proxy, and was stopped"
+            ),
+            To::Datagram(to) => write!(
+                f,
+                " sent {to} a datagram past the proxy (UDP), and was stopped"
             ),
             To::Name(name) => write!(f, " asked a name server for {name}, and was not answered"),
         }
@@ -193,7 +211,16 @@ impl Stray {
                     "a tool that ignores https_proxy must be told of the proxy by its own options, or it fetches what nobody checks"
                 }
             },
-            To::Name(_) => {
+            To::Datagram(to) if to.ip().is_loopback() => {
+                "a fixed-output derivation has no business with services of this machine"
+            }
+            To::Datagram(to) if to.port() == 443 => {
+                "HTTP/3 is carried by no proxy: a tool that uses https_proxy takes what is"
+            }
+            To::Datagram(to) if !matches!(to.port(), NAMES | 853) => {
+                "no proxy carries UDP: fetch it by https://"
+            }
+            To::Datagram(_) | To::Name(_) => {
                 "a tool that uses the proxy lets it look up names: this one ignores https_proxy"
             }
         }
@@ -227,76 +254,22 @@ fn names_of(hostname: &str, resolver: &str) -> BTreeSet<String> {
     all
 }
 
-/// The name of a question (RFC 1035, section 4.1), if it is one.
-fn name(query: &[u8]) -> Option<String> {
-    let header = query.get(..12)?;
-    // A question, and one.
-    if header[2] & 0x80 != 0 || header[4..6] != [0, 1] {
-        return None;
-    }
-    let mut name = String::new();
-    let mut rest = &query[12..];
-    loop {
-        let (&length, after) = rest.split_first()?;
-        match usize::from(length) {
-            0 => {
-                return Some(if name.is_empty() {
-                    ".".to_owned()
-                } else {
-                    name
-                });
-            }
-            length @ 1..=63 => {
-                let (label, after) = after.split_at_checked(length)?;
-                if !name.is_empty() {
-                    name.push('.');
-                }
-                // A builder chooses the bytes: what no host has is written as zone files have it.
-                for &byte in label {
-                    if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
-                        name.push(char::from(byte));
-                    } else {
-                        let _ = write!(name, "\\{byte:03}");
-                    }
-                }
-                if name.len() > 1023 {
-                    return None;
-                }
-                rest = after;
-            }
-            _ => return None,
-        }
-    }
-}
-
-/// The same question back, refused.
-fn refused(query: &[u8]) -> Vec<u8> {
-    let mut answer = query.to_vec();
-    if let Some(flags) = answer.get_mut(2..4) {
-        flags[0] |= 0x80;
-        flags[1] = 5;
-    }
-    answer
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What `dig example.org` asks, without EDNS.
-    const QUERY: &[u8] =
-        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
-
     #[test]
     fn what_came_is_told_of_the_one_that_was_built_then() {
-        let udp = || UdpSocket::bind("127.0.0.1:0").unwrap();
         let tcp = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let (names, client) = (udp(), udp());
-        let to = names.local_addr().unwrap();
-        let strays = Strays::watch([tcp(), tcp()], names);
+        let pair = || std::os::unix::net::UnixDatagram::pair().unwrap();
+        let ((client, packets), (_other, others)) = (pair(), pair());
+        let strays = Strays::watch([tcp(), tcp()], [packets.into(), others.into()]);
+        // Of IPv4, UDP, to a port of this machine.
+        let mut packet = [0; 28];
+        (packet[0], packet[9], packet[16]) = (0x45, 17, 127);
         for drv in ["/a.drv", "/b.drv", "/c.drv"] {
             strays.building(Some(drv));
-            client.send_to(QUERY, to).unwrap();
+            client.send(&packet).unwrap();
         }
         strays.building(None);
         let all = strays
@@ -324,27 +297,6 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_from_questions() {
-        assert_eq!(name(QUERY).as_deref(), Some("example.org"));
-        assert_eq!(refused(QUERY)[..4], [0x12, 0x34, 0x81, 5]);
-        for end in 0..QUERY.len() - 5 {
-            assert_eq!(name(&QUERY[..end]), None, "{end}");
-        }
-        let mut answer = QUERY.to_vec();
-        answer[2] |= 0x80;
-        assert_eq!(name(&answer), None);
-        // What a builder asks for is no text for a terminal.
-        let mut line = QUERY.to_vec();
-        line[13..20].copy_from_slice(b"x\n::a.\xff");
-        let shown = r"x\010\058\058a\046\255.org";
-        assert_eq!(name(&line).as_deref(), Some(shown));
-        // A pointer is for answers.
-        let mut pointer = QUERY.to_vec();
-        pointer[12] = 0xc0;
-        assert_eq!(name(&pointer), None);
-    }
-
-    #[test]
     fn this_machine_has_a_name_in_each_domain() {
         let all = names_of(
             "vm\n",
@@ -369,6 +321,7 @@ mod tests {
             told(&drv, to("127.0.0.1:631")),
             told(&drv, to("10.0.0.1:443")),
             told(&drv, to("[2001:db8::1]:9418")),
+            told(&drv, To::Datagram("198.51.100.7:443".parse().unwrap())),
             told(&None, To::Name("example.org".into())),
         ].join("\n"), @"
         /nix/store/x.drv tried to connect to 127.0.0.1:631 past the proxy, and was stopped
@@ -377,6 +330,8 @@ mod tests {
         a tool that ignores https_proxy must be told of the proxy by its own options, or it fetches what nobody checks
         /nix/store/x.drv tried to connect to [2001:db8::1]:9418 past the proxy, and was stopped
         git:// is carried by no proxy, and proves nothing: take https://
+        /nix/store/x.drv sent 198.51.100.7:443 a datagram past the proxy (UDP), and was stopped
+        HTTP/3 is carried by no proxy: a tool that uses https_proxy takes what is
         a derivation whose output is not fixed asked a name server for example.org, and was not answered
         a tool that uses the proxy lets it look up names: this one ignores https_proxy
         ");

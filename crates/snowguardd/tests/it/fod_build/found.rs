@@ -62,6 +62,38 @@ fn what_goes_past_the_proxy_is_stopped_and_told() {
 }
 
 #[test]
+fn datagrams_past_the_proxy_are_stopped_and_told() {
+    let Some(place) = Place::new() else { return };
+    // A service of this machine.
+    let service = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    service.set_nonblocking(true).unwrap();
+    let here = service.local_addr().unwrap().to_string();
+    let question = r"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07example\x03org\0\0\x01\0\x01";
+    let cases = [
+        ("here", here.as_str(), "x", here.as_str()),
+        ("quic", "198.51.100.7:443", "x", "198.51.100.7:443"),
+        ("over-tls", "198.51.100.7:853", "x", "198.51.100.7:853"),
+        ("no-question", "198.51.100.7:53", "x", "198.51.100.7:53"),
+        ("six", "[2001:db8::1]:443", "x", "[2001:db8::1]:443"),
+        ("question", "198.51.100.7:53", question, "example.org"),
+        ("question-six", "[2001:db8::1]:53", question, "example.org"),
+    ];
+    for (name, to, bytes, told) in cases {
+        let (ip, port) = to.rsplit_once(':').unwrap();
+        let ip = ip.trim_matches(['[', ']']);
+        let script = format!("printf '{bytes}' > /dev/udp/{ip}/{port}; false");
+        let run = place.build(&[], &[place.shell(name, "/", &script, &flat(BODY))]);
+        run.ends(1);
+        let strays = run.report["strays"].as_array().unwrap();
+        assert_eq!(strays.len(), 1, "{name}: {}", run.report);
+        let kind = if told == to { "datagram" } else { "name" };
+        assert_eq!(strays[0]["to"][kind], told, "{name}: {}", run.report);
+        assert!(run.stderr.contains(told), "{}", run.stderr);
+    }
+    assert!(service.recv(&mut [0; 9]).is_err());
+}
+
+#[test]
 fn what_the_policy_does_not_have_is_denied() {
     let Some(place) = Place::new() else { return };
     let other = Web::start().unwrap();
