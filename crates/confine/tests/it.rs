@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use snowguard_confine::{Command, ConfineError, Confined, Ended, Sockets, Stdout};
@@ -300,6 +301,35 @@ fn sockets_are_not_there_whatever_they_are_called() {
         place.path().display()
     );
     assert_eq!(confined.run(&shell(&looks)).unwrap(), Ended::Exit(0));
+}
+
+/// Other programs make and remove theirs all the time.
+#[test]
+fn sockets_may_come_and_go_while_they_are_covered() {
+    let Some((confined, _sockets)) = start() else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let paths = (0..50).map(|number| place.path().join(format!("s{number}")));
+                let made = paths.map(|path| {
+                    let socket = std::os::unix::net::UnixListener::bind(&path);
+                    (socket.unwrap(), path)
+                });
+                for (_socket, path) in made.collect::<Vec<_>>() {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+        });
+        let ended: Vec<_> = (0..20).map(|_| confined.run(&shell("true"))).collect();
+        is_over.store(true, Ordering::Relaxed);
+        for ended in ended {
+            assert_eq!(ended.unwrap(), Ended::Exit(0));
+        }
+    });
 }
 
 /// Nix has files that are called by the number of its process, and takes those that are there for old ones.
