@@ -1,7 +1,8 @@
 //! What was verified, as signed statements: one file for each derivation, as `snowguard attest verify` reads it.
 //!
-//! Nothing is claimed of what was not decided: where only a build could tell, or where the server refused; and nothing of
-//! what this process did not find itself: whoever can write into a queue would have its signature.
+//! Nothing is claimed of what was not decided: where only a build could tell, or where the server refused; nothing where
+//! nothing was fetched and nothing built, nor of an address that was not asked; and nothing of what this process did not
+//! find itself: whoever can write into a queue would have its signature.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,18 @@ use snowguard_store::{ContentAddressMethod, DrvPath, Hash, OutputName, SecretKey
 
 use crate::error::Failure;
 
-/// Signs what is known of each, into a directory; how many statements that are.
+/// How many statements there are of what this process was to find.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// So many were signed.
+    pub(super) signed: usize,
+    /// Of so many nothing was fetched and nothing built.
+    pub(super) not_done: usize,
+    /// Of so many nothing was decided.
+    pub(super) undecided: usize,
+}
+
+/// Signs what was found of each, into a directory.
 #[expect(
     clippy::disallowed_methods,
     reason = "the face writes what it was asked to write"
@@ -25,12 +37,20 @@ pub(super) fn write(
     fods: &[Verified],
     keys: &[SecretKey],
     directory: &Utf8Path,
-) -> Result<usize, Failure> {
+) -> Result<Written, Failure> {
     std::fs::create_dir_all(directory).map_err(|error| Failure::cannot_write(directory, error))?;
     let keys: Vec<&SecretKey> = keys.iter().collect();
-    let mut written = 0;
+    let mut written = Written::default();
     for fod in fods.iter().filter(|fod| !fod.earlier) {
-        let Some(statement) = statement(fod) else {
+        let Some(outcome) = &fod.outcome else {
+            continue;
+        };
+        let Some(means) = outcome.found_by.map(means) else {
+            written.not_done += 1;
+            continue;
+        };
+        let Some(statement) = statement(fod, outcome, means) else {
+            written.undecided += 1;
             continue;
         };
         let envelope = snowguard_attest::sign(&statement, &keys).map_err(Failure::new)?;
@@ -41,14 +61,13 @@ pub(super) fn write(
         std::fs::write(&beside, bytes)
             .and_then(|()| std::fs::rename(&beside, &file))
             .map_err(|error| Failure::cannot_write(&file, error))?;
-        written += 1;
+        written.signed += 1;
     }
     Ok(written)
 }
 
 /// What is stated of one; none where nothing was decided.
-fn statement(fod: &Verified) -> Option<Statement> {
-    let outcome = fod.outcome.as_ref()?;
+fn statement(fod: &Verified, outcome: &Outcome, means: Means) -> Option<Statement> {
     let (store_dir, path) = StoreDir::split(&fod.output).ok()?;
     let derivation = fod.drv.rsplit('/').next()?.parse::<DrvPath>().ok()?;
     let declared = Content {
@@ -63,15 +82,12 @@ fn statement(fod: &Verified) -> Option<Statement> {
         derivation,
         output: OutputName::new("out").ok()?,
         declared,
-        means: match outcome.found_by {
-            Some(FoundBy::Build) => Means::Build,
-            Some(FoundBy::Fetch) | None => Means::Refetch,
-        },
+        means,
         outcome: said(outcome, &declared)?,
         sources: outcome
             .tries
             .iter()
-            .filter(|tried| tried.url.len() <= MAX_URL)
+            .filter(|tried| tried.url.len() <= MAX_URL && tried.result != Attempt::Skipped)
             .take(MAX_SOURCES)
             .map(|tried| source(tried, outcome, &declared))
             .collect(),
@@ -94,6 +110,13 @@ fn statement(fod: &Verified) -> Option<Statement> {
         },
         claim: Claim::FodVerification(claim),
     })
+}
+
+const fn means(found_by: FoundBy) -> Means {
+    match found_by {
+        FoundBy::Build => Means::Build,
+        FoundBy::Fetch => Means::Refetch,
+    }
 }
 
 fn said(outcome: &Outcome, declared: &Content) -> Option<Said> {

@@ -124,9 +124,18 @@ pub(super) fn run(
         if !global.quiet {
             let text = format!(
                 "{} statements were signed into {directory}",
-                number(written)
+                number(written.signed)
             );
             terminal.note(&text);
+            for (count, why) in [
+                (written.not_done, "nothing was fetched"),
+                (written.undecided, "nothing was decided"),
+            ] {
+                if count > 0 {
+                    let text = format!("{} are not signed, since {why}", number(count));
+                    terminal.note(&text);
+                }
+            }
             let left = verification.fods.iter().filter(|fod| fod.earlier).count();
             if left > 0 {
                 let text = format!(
