@@ -11,7 +11,8 @@
 #   POLICY       with VERIFY, exceptions of the proxy; take it from the base     [default: none]
 #   DIRECT       true: with VERIFY, without the proxy; the summary says so       [default: false]
 #   BUILD        true: with VERIFY, build with Nix what only a build can tell     [default: false]
-#   QUEUE        with VERIFY, keeps what was done: a file or the URL of a database [default: nothing is kept]
+#   QUEUE        with VERIFY, keeps what was done: a file or the URL of a database [default: nothing is kept];
+#                whoever makes the change must not be able to write into it
 #   CA_FILE      with VERIFY, authorities that are trusted beside the system's   [default: none]
 #   INCOMPLETE   true: derivations that could not be read are only noted         [default: false]
 #   FAIL_ON      error, warning, note or never                                   [default: warning]

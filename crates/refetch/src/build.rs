@@ -377,6 +377,7 @@ error: 1 dependencies failed to build
             way: crate::job::Way::Build(String::new()),
             urls: vec!["https://x.org/a".into()],
             curl: false,
+            terms: String::new(),
             described: None,
         };
         let told = |log: &str, job: &Job| {

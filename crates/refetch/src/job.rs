@@ -29,6 +29,10 @@ pub struct Job {
     /// answers in different ways.
     #[serde(default)]
     pub curl: bool,
+    /// What else than its recipe allows it to be fetched, in words; empty where that is nothing unusual. What was found
+    /// under other terms says nothing of these.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub terms: String,
     /// What its policy is compiled from, where it is to be fetched through a proxy that holds it to that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described: Option<Described>,
@@ -61,6 +65,7 @@ impl Job {
             way,
             urls: urls.to_vec(),
             curl: fod.tool.class == Class::Curl,
+            terms: String::new(),
             described: None,
         }
     }
@@ -74,9 +79,9 @@ impl Job {
         }
     }
 
-    /// What is the same, also under which rules it is judged, for those that fetch the same from the same place and
-    /// promise the same. What is built is the same only if it is one derivation. What was fetched directly says nothing
-    /// of what a proxy would allow.
+    /// What is the same, also under which rules and terms it is judged, for those that fetch the same from the same place
+    /// and promise the same. What is built is the same only if it is one derivation. What was fetched directly says
+    /// nothing of what a proxy would allow.
     pub fn key(&self) -> String {
         let built = matches!(self.way, Way::Build(_)).then_some(&self.drv);
         let same = (
@@ -86,6 +91,7 @@ impl Job {
             &self.urls,
             built,
             self.curl,
+            &self.terms,
         );
         let mut bytes = serde_json::to_vec(&same).unwrap_or_default();
         if self.described.is_some() {

@@ -326,6 +326,7 @@ mod tests {
             way: crate::job::Way::Never(String::new()),
             urls: Vec::new(),
             curl: false,
+            terms: String::new(),
             described: None,
         };
         let halt = Halt::scratch(std::io::Error::from(std::io::ErrorKind::StorageFull));

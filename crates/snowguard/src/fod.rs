@@ -4,6 +4,7 @@ mod build;
 mod egress;
 mod gate;
 mod statements;
+mod terms;
 mod verify;
 
 use camino::Utf8PathBuf;

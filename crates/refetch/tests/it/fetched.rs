@@ -25,6 +25,7 @@ pub(crate) fn flat(urls: &[String], content: &[u8]) -> Job {
         way: Way::Fetch(Form::File { executable: false }),
         urls: urls.to_vec(),
         curl: true,
+        terms: String::new(),
         described: None,
     }
 }

@@ -106,17 +106,19 @@ fn again(
         output: None,
         all: true,
     };
+    let terms = super::terms::Terms::of(&asked)?;
     let jobs: Vec<Job> = listing
         .fods
         .iter()
         .zip(fods)
         .filter(|(row, _)| changed.contains(row.drv.as_str()))
-        .map(|(row, fod)| verify::job(&asked, fod, row))
+        .map(|(row, fod)| verify::job(&asked, &terms, fod, row))
         .collect();
     let (outcomes, egress) = verify::outcomes(global, &asked, None, &jobs, terminal)?;
     let told = jobs.iter().filter_map(|job| {
-        let (outcome, _) = outcomes.get(&job.key())?;
-        Some((job.drv.clone(), outcome.clone()))
+        let key = job.key();
+        let (outcome, _) = outcomes.get(&key)?;
+        Some((job.drv.clone(), outcome.clone(), outcomes.is_earlier(&key)))
     });
     Ok((Verified::new(told), egress))
 }

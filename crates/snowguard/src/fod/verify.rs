@@ -25,6 +25,7 @@ use snowguard_secrets::KeyDirectory;
 use snowguard_store::SecretKey;
 
 use super::egress::Egress;
+use super::terms::Terms;
 use super::{derivations, lines};
 use crate::Findings;
 use crate::cli::Global;
@@ -54,6 +55,11 @@ pub(super) struct Outcomes {
 impl Outcomes {
     pub(super) fn get(&self, key: &str) -> Option<&(Outcome, Option<String>)> {
         self.found.get(key)
+    }
+
+    /// Whether an earlier run found it, or another worker.
+    pub(super) fn is_earlier(&self, key: &str) -> bool {
+        self.earlier.contains(key)
     }
 }
 
@@ -89,11 +95,12 @@ pub(super) fn run(
         ))
         .hint("`snowguard fod list --count-by COLUMN` tells which values there are"));
     }
+    let terms = Terms::of(args)?;
     let jobs: Vec<Job> = taken
         .iter()
         .map(|at| {
             let row = &listing.fods[*at];
-            job(args, fods[*at], row)
+            job(args, &terms, fods[*at], row)
         })
         .collect();
     let (outcomes, egress) = if args.plan {
@@ -108,7 +115,7 @@ pub(super) fn run(
         let (outcome, checked) = found.cloned().unzip();
         let is_earlier = outcomes
             .as_ref()
-            .is_some_and(|found| found.earlier.contains(&key));
+            .is_some_and(|found| found.is_earlier(&key));
         let when = (checked.flatten(), is_earlier);
         Verified::of(&listing.fods[*at], fods[*at], outcome, when)
     });
@@ -162,8 +169,11 @@ pub(super) fn check_way(is_proxied: bool, through: &Through, option: &str) -> Re
 }
 
 /// What is to be done for one.
-pub(super) fn job(args: &Verify, fod: &Fod, row: &Row) -> Job {
-    let job = Job::of(fod, &row.drv, &row.addresses);
+pub(super) fn job(args: &Verify, terms: &Terms, fod: &Fod, row: &Row) -> Job {
+    let job = Job {
+        terms: terms.text(fod),
+        ..Job::of(fod, &row.drv, &row.addresses)
+    };
     if args.proxy {
         job.through_proxy(fod)
     } else {

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::process::Stdio;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -16,8 +13,41 @@ use snowguard_testkit::web::{Fault, Web};
 use crate::support::{Place, Run};
 
 /// A store with derivations of Nix's own fetcher: name, URL, and the content that is promised.
-fn store(fods: &[(String, String, String)]) -> NixStore {
+pub(crate) fn store(fods: &[(String, String, String)]) -> NixStore {
     let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    fill(&store, fods, "");
+    store
+}
+
+/// What `fetchzip` runs after `curl`.
+const UNPACK: &str = r#"
+unpackDir="$TMPDIR/unpack"
+mkdir "$unpackDir"
+cd "$unpackDir"
+renamed="$TMPDIR/x.tar"
+mv "$downloadedFile" "$renamed"
+unpackFile "$renamed"
+if [ $(ls -A "$unpackDir" | wc -l) != 1 ]; then
+  echo "more than one"
+  exit 1
+fi
+fn=$(cd "$unpackDir" && ls -A)
+if [ -f "$unpackDir/$fn" ]; then
+  mkdir $out
+fi
+mv "$unpackDir/$fn" "$out"
+chmod 755 "$out"
+"#;
+
+/// Puts derivations into a store: those of Nix's own fetcher, and more that are written with `archive` and `commit`.
+pub(crate) fn fill(store: &NixStore, fods: &[(String, String, String)], more: &str) {
+    let scripts = store.scratch().join("scripts");
+    for directory in ["curl", "git"] {
+        std::fs::create_dir_all(scripts.join(directory)).unwrap();
+        std::fs::write(scripts.join(directory).join("builder.sh"), "exit 1\n").unwrap();
+    }
+    let unpack = store.write("unpack.sh", UNPACK).unwrap();
+    let (scripts, unpack) = (scripts.display(), unpack.display());
     let mut all = String::new();
     for (name, url, content) in fods {
         let hash = Hash::of(HashAlgo::Sha256, content.as_bytes()).unwrap();
@@ -32,8 +62,20 @@ let
     system = "x86_64-linux"; builder = "builtin:fetchurl";
   }};
   other = name: args: derivation ({{ inherit name; system = "x86_64-linux"; builder = "/bin/sh"; }} // args);
+  tree = name: outputHash: args: other name ({{
+    inherit outputHash; outputHashAlgo = "sha256"; outputHashMode = "recursive";
+  }} // args);
+  archive = name: url: hash: tree name hash {{
+    args = [ "-e" {scripts}/curl/builder.sh ]; urls = url; downloadToTemp = true;
+    postFetch = builtins.readFile {unpack};
+  }};
+  commit = name: url: rev: hash: tree name hash {{
+    args = [ "-e" {scripts}/git/builder.sh ]; inherit url rev;
+    nativeBuildInputs = [ (other "git-2.51.0" {{ }}) ];
+  }};
 in [
 {all}
+{more}
 (other "vendored" {{
   tool = other "cargo-1.80" {{ }}; outputHash = builtins.hashString "sha256" "x";
   outputHashAlgo = "sha256"; outputHashMode = "recursive";
@@ -46,7 +88,6 @@ in [
 "#
     );
     store.instantiate(&expression, &[]).unwrap();
-    store
 }
 
 fn verify(place: &Place, store: &NixStore, args: &[&str]) -> Run {
@@ -325,141 +366,4 @@ fn what_was_found_earlier_is_told_and_not_signed() {
     let told: Value = serde_json::from_str(&json.exits(1).stdout).unwrap();
     assert_eq!(told["fods"][0]["earlier"], true);
     assert_eq!(told["fods"][0]["found_by"], "fetch");
-}
-
-/// Lets a server answer so many requests in each round, and no more.
-#[derive(Default)]
-struct Toll {
-    round: Mutex<Round>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Round {
-    number: usize,
-    /// How many may still be answered.
-    left: usize,
-    /// Whether somebody wanted more.
-    is_used_up: bool,
-}
-
-impl Toll {
-    /// Waits until this one may be answered, or nobody wants that any more.
-    fn pay(&self) {
-        let mut round = self.round.lock().unwrap();
-        let number = round.number;
-        while round.number == number && round.left == 0 {
-            round.is_used_up = true;
-            self.changed.notify_all();
-            round = self.changed.wait(round).unwrap();
-        }
-        if round.number == number {
-            round.left -= 1;
-        }
-    }
-
-    /// Begins a round.
-    fn grant(&self, count: usize) {
-        let mut round = self.round.lock().unwrap();
-        *round = Round {
-            number: round.number + 1,
-            left: count,
-            is_used_up: false,
-        };
-        self.changed.notify_all();
-    }
-
-    /// Waits until all that was granted is used up and somebody wants more; whether that came.
-    fn is_used_up(&self) -> bool {
-        let round = self.round.lock().unwrap();
-        let longest = Duration::from_mins(2);
-        let waited = self
-            .changed
-            .wait_timeout_while(round, longest, |round| !round.is_used_up);
-        !waited.unwrap().1.timed_out()
-    }
-}
-
-/// Killed a hundred times, each time with work under way, it loses nothing and repeats no more than that.
-#[test]
-fn killed_it_loses_nothing() {
-    const JOBS: usize = 4;
-    const KILLS: usize = 100;
-    // Each is answered some, at most three, and killed while it waits for the next.
-    let count = 60 + 3 * KILLS;
-    let web = Web::start().unwrap();
-    let toll = Arc::new(Toll::default());
-    let at_door = Arc::clone(&toll);
-    web.answer_with(move |_| {
-        at_door.pay();
-        None
-    });
-    let fods: Vec<(String, String, String)> = (0..count)
-        .map(|n| {
-            let path = format!("/{n}");
-            web.put(&path, format!("body {n}"));
-            let promised = if n % 10 == 3 {
-                "other".to_owned()
-            } else {
-                format!("body {n}")
-            };
-            (format!("fod-{n}"), web.url(&path), promised)
-        })
-        .collect();
-    let (place, store) = (Place::new(), store(&fods));
-    let jobs = JOBS.to_string();
-    let directory = store.dir().to_str().unwrap();
-    let args = [
-        "fod",
-        "verify",
-        "--allow-private",
-        directory,
-        "--queue",
-        "fods.db",
-        "--jobs",
-        &jobs,
-        "--per-host",
-        &jobs,
-        "--pace",
-        "3",
-        "--format",
-        "json",
-    ];
-    let mut state: u64 = 42;
-    for kill in 0..KILLS {
-        // Knuth's numbers: the same in every run, wherever they lead.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        toll.grant(usize::try_from((state >> 33) % 4).unwrap());
-        let mut running = place
-            .command(&args)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        assert!(toll.is_used_up(), "kill {kill} of {KILLS} met no work");
-        running.kill().unwrap();
-        let ended = running.wait().unwrap();
-        assert_eq!(ended.code(), None, "it was done before kill {kill}");
-    }
-    // Of those that nobody waits for any more, and of all that is left.
-    toll.grant(usize::MAX);
-    let run = place.run(&args);
-    let told: Value = serde_json::from_str(&run.exits(1).stdout).unwrap();
-    assert_eq!(told["fods"].as_array().unwrap().len(), count + 2);
-    let wrong = (0..count).filter(|n| n % 10 == 3).count();
-    assert_eq!(told["verdicts"]["mismatch"], wrong);
-    assert_eq!(told["verdicts"]["ok"], count - wrong);
-    let mut asked: BTreeMap<String, usize> = BTreeMap::new();
-    for request in web.seen() {
-        *asked.entry(request.path).or_default() += 1;
-    }
-    assert_eq!(asked.len(), count);
-    let repeated: usize = asked.values().map(|times| times - 1).sum();
-    assert!(repeated <= JOBS * KILLS, "{repeated} of {KILLS} kills");
-    assert!(repeated > 0);
-    // Nobody holds anything any more.
-    let queue = RefetchQueue::open(place.path("fods.db").to_str().unwrap()).unwrap();
-    assert_eq!(queue.results().unwrap().len(), count);
 }

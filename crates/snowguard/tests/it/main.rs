@@ -18,6 +18,7 @@ mod diff;
 mod explain;
 mod fod;
 mod fod_gate;
+mod fod_queue;
 mod fod_verify;
 mod formats;
 mod hostile;

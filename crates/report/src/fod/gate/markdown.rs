@@ -143,6 +143,12 @@ fn counts(out: &mut String, gate: &Gate) {
             let _ = writeln!(out, "; of {} it is **not known**.", number(unverified));
         }
     }
+    if let earlier @ 1.. = gate.found_earlier() {
+        let _ = writeln!(
+            out,
+            "- Not found now, but by an earlier run or another worker of the queue: {earlier}."
+        );
+    }
     if let Some(egress) = &gate.egress {
         let _ = write!(out, "- {}", crate::words::sentence(&egress.sentence()));
         if let Some(evidence) = egress.evidence() {

@@ -73,6 +73,9 @@ pub struct Changed {
     /// What became of verifying it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// Whether an earlier run found that, or another worker of the same queue.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub earlier: bool,
     /// The derivation as it is now.
     #[serde(flatten)]
     pub row: Row,
@@ -180,6 +183,9 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
         if let Known::Is(outcome) = known {
             *verdicts.entry(outcome.verdict).or_default() += 1;
             change.verdict = Some(outcome.verdict);
+            change.earlier = terms
+                .verified
+                .is_some_and(|verified| verified.is_earlier(&change.row));
         }
         findings.extend(found::of(change, known));
     }
@@ -294,6 +300,11 @@ impl Gate {
         }
     }
 
+    /// How many verdicts were found earlier, and not by this run.
+    pub(crate) fn found_earlier(&self) -> usize {
+        self.changes.iter().filter(|change| change.earlier).count()
+    }
+
     /// The changed ones of which nobody knows whether they can be fetched.
     pub(crate) fn unverified(&self) -> usize {
         let known = |change: &&Changed| match change.verdict {
@@ -325,6 +336,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
         changes.push(Changed {
             how,
             verdict: None,
+            earlier: false,
             row: unchanged.head.clone(),
             same_output: was.name == unchanged.head.name,
             was_urls: with_revision(sources, was.rev.as_deref()),
@@ -335,6 +347,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
         changes.push(Changed {
             how: How::Rehashed,
             verdict: None,
+            earlier: false,
             row: rehashed.head.clone(),
             same_output: false,
             was_urls: Vec::new(),
@@ -344,6 +357,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
     changes.extend(difference.added.iter().map(|row| Changed {
         how: How::Added,
         verdict: None,
+        earlier: false,
         row: row.clone(),
         same_output: false,
         was_urls: Vec::new(),

@@ -41,6 +41,13 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
                 .map(|(verdict, count)| format!("{verdict} {}", number(*count)))
                 .collect();
             let _ = writeln!(out, "fetched again: {}", told.join(", "));
+            if let earlier @ 1.. = gate.found_earlier() {
+                let told = format!(
+                    "{} of these found by an earlier run or another worker of the queue",
+                    number(earlier)
+                );
+                wrap(&mut out, 0, &told, width);
+            }
         }
     }
     if let Some(egress) = &gate.egress {

@@ -10,14 +10,18 @@ use crate::fod::Row;
 /// Outcomes, by derivation.
 #[derive(Clone, Debug, Default)]
 pub struct Verified {
-    by_drv: HashMap<String, Outcome>,
+    by_drv: HashMap<String, (Outcome, bool)>,
 }
 
 impl Verified {
-    /// Takes outcomes, each with the store path of its derivation. The later of two is the one that counts.
-    pub fn new(outcomes: impl IntoIterator<Item = (String, Outcome)>) -> Self {
+    /// Takes outcomes, each with the store path of its derivation, and whether an earlier run found it, or another worker
+    /// of the same queue. The later of two is the one that counts.
+    pub fn new(outcomes: impl IntoIterator<Item = (String, Outcome, bool)>) -> Self {
+        let outcomes = outcomes.into_iter();
         Self {
-            by_drv: outcomes.into_iter().collect(),
+            by_drv: outcomes
+                .map(|(drv, outcome, is_earlier)| (drv, (outcome, is_earlier)))
+                .collect(),
         }
     }
 
@@ -28,7 +32,9 @@ impl Verified {
             return Err(VerifiedError::Schema);
         }
         let rows = document.fods.into_iter();
-        Ok(Self::new(rows.map(|row| (row.drv, row.outcome))))
+        Ok(Self::new(
+            rows.map(|row| (row.drv, row.outcome, row.earlier)),
+        ))
     }
 
     /// The outcome of a derivation.
@@ -36,7 +42,14 @@ impl Verified {
     /// It is the derivation that counts and not its output: another source that promises the same bytes is
     /// another derivation with the same output, and that it was once verified says nothing of the other.
     pub(super) fn of(&self, row: &Row) -> Option<&Outcome> {
-        self.by_drv.get(&row.drv)
+        self.by_drv.get(&row.drv).map(|(outcome, _)| outcome)
+    }
+
+    /// Whether that was found earlier.
+    pub(super) fn is_earlier(&self, row: &Row) -> bool {
+        self.by_drv
+            .get(&row.drv)
+            .is_some_and(|(_, earlier)| *earlier)
     }
 }
 
@@ -62,6 +75,8 @@ struct Document {
 #[derive(Deserialize)]
 struct Entry {
     drv: String,
+    #[serde(default)]
+    earlier: bool,
     #[serde(flatten)]
     outcome: Outcome,
 }

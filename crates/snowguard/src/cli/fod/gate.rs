@@ -71,7 +71,8 @@ pub(crate) struct Gate {
     /// With --verify: how often what fails for now is tried, with longer and longer pauses
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) tries: u32,
-    /// With --verify: keeps what was done, so that it is not done again
+    /// With --verify: keeps what was done for 7 days, so that it is not done again. Keep it from who
+    /// makes the change
     #[arg(long, value_name = "FILE|URL", requires = "verify")]
     pub(crate) queue: Option<String>,
     /// With --direct: hosts of private networks may be asked as well, and proxies of the environment

@@ -28,7 +28,8 @@ not-fetchable.
 A run with --queue does what it was asked for, and nothing else that waits there. What was
 transient is tried again by every run; what needs a builder by one with --build, what was
 denied by one with --allow-private, and what was tls by one with --ca-file. What was
-fetched directly is fetched again where it is to go through the proxy.
+fetched directly is fetched again where it is to go through the proxy, and what was found under
+other exceptions of --policy, --allow-private or --ca-file is found anew.
 
 Exit status: 0 verified, 1 some have a verdict of --fail-on, 2 failure.")]
 #[expect(

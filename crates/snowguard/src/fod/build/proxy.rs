@@ -243,9 +243,13 @@ impl Proxy {
 }
 
 /// The exceptions that are named, else the usual ones if they are there.
-fn with_policy(command: &mut Command, named: Option<&Utf8Path>) {
+pub(in crate::fod) fn policy(named: Option<&Utf8Path>) -> Option<&Utf8Path> {
     let usual = Utf8Path::new(POLICY);
-    if let Some(policy) = named.or(usual.exists().then_some(usual)) {
+    named.or(usual.exists().then_some(usual))
+}
+
+fn with_policy(command: &mut Command, named: Option<&Utf8Path>) {
+    if let Some(policy) = policy(named) {
         command.args(["--policy", policy.as_str()]);
     }
 }
