@@ -5,6 +5,8 @@
 #
 # Everything comes in by the environment, so that no text of whoever makes the change becomes code:
 #   BASE, HEAD   derivations before and after, in any form that `snowguard fod list` reads
+#   BASE_DERIVATIONS, HEAD_DERIVATIONS  where these are package sets: all of their derivations, a directory
+#                or tar of .drv files, or their JSON                              [default: none]
 #   WAIVERS      what is accepted; take it from the base, not from the change    [default: none]
 #   VERIFIED     results of fetching again, snowguard-fod-verify/1               [default: none]
 #   VERIFY       true: fetch again what the change adds or alters, through the proxy [default: false]
@@ -37,6 +39,8 @@ arguments=(
   --fail-on "${FAIL_ON:-warning}"
   --summary "$reports/summary.md" --sarif "$reports/gate.sarif" --json "$reports/gate.json"
 )
+[ -z "${BASE_DERIVATIONS:-}" ] || arguments+=(--base-derivations "$BASE_DERIVATIONS")
+[ -z "${HEAD_DERIVATIONS:-}" ] || arguments+=(--head-derivations "$HEAD_DERIVATIONS")
 [ -z "${WAIVERS:-}" ] || arguments+=(--waivers "$WAIVERS")
 [ -z "${VERIFIED:-}" ] || arguments+=(--verified "$VERIFIED")
 [ -z "${QUEUE:-}" ] || arguments+=(--queue "$QUEUE")

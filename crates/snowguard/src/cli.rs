@@ -130,6 +130,9 @@ pub(crate) struct Reading {
     /// Derivations beside a package set: a directory or tar of .drv files, or their JSON
     #[arg(long, value_name = "PATH")]
     pub(crate) derivations: Vec<Utf8PathBuf>,
+    /// Takes derivations of a package set from there alone, and not from a live store as well
+    #[arg(skip)]
+    pub(crate) only_beside: bool,
     /// Statements about which product a package is, before the built-in ones
     #[arg(long, value_name = "FILE")]
     pub(crate) identities: Vec<Utf8PathBuf>,

@@ -12,11 +12,11 @@ use snowguard_inventory::Subject;
 use snowguard_report::escape;
 use snowguard_report::fod::Level;
 use snowguard_report::fod::{
-    Listing, Unchanged, counted, counts, difference, differing, listed, listing,
+    Listing, Unchanged, counted, counts, difference, differing, has_derivations, listed, listing,
 };
 
 use crate::Findings;
-use crate::cli::fod::{Diff, FailOn, Fod, From, List, ListFormat};
+use crate::cli::fod::{Diff, FailOn, Fod, From, List, ListFormat, Sides};
 use crate::cli::{Global, PlainFormat, Reading};
 use crate::deep::Look;
 use crate::error::Failure;
@@ -71,8 +71,7 @@ fn list(args: &List, terminal: &Terminal) -> Result<Findings, Failure> {
 }
 
 fn diff(args: &Diff, terminal: &Terminal) -> Result<Findings, Failure> {
-    let base = derivations(std::slice::from_ref(&args.base), &args.from, terminal)?;
-    let head = derivations(std::slice::from_ref(&args.head), &args.from, terminal)?;
+    let [base, head] = both(&args.base, &args.head, &args.from, terminal)?;
     let difference = difference(&base, &head);
     let bytes = match args.format {
         PlainFormat::Text => {
@@ -86,6 +85,17 @@ fn diff(args: &Diff, terminal: &Terminal) -> Result<Findings, Failure> {
     Ok(unchanged.any(Unchanged::is_stale).into())
 }
 
+/// Reads what is before a change and what is after it.
+fn both(
+    base: &Utf8PathBuf,
+    head: &Utf8PathBuf,
+    from: &Sides,
+    terminal: &Terminal,
+) -> Result<[Subject; 2], Failure> {
+    let read = |input, from: From| derivations(std::slice::from_ref(input), &from, terminal);
+    Ok([read(base, from.base())?, read(head, from.head())?])
+}
+
 /// Reads a subject that has derivations.
 fn derivations(
     inputs: &[Utf8PathBuf],
@@ -95,17 +105,18 @@ fn derivations(
     let reading = Reading {
         store: from.store.clone(),
         derivations: from.derivations.clone(),
+        only_beside: true,
         no_deep: true,
         ..Reading::default()
     };
     let subject = crate::read::subject(inputs, &reading, &Look::off(terminal))?;
-    if subject.objects.iter().any(|object| object.recipe.is_some()) {
+    if has_derivations(&subject) {
         return Ok(subject);
     }
     Err(
         Failure::message(format!("no derivation of {} could be read", subject.title)).hint(
             "give its .drv: `nix path-info --derivation INSTALLABLE`, or `nix derivation show -r`; \
-             beside a package set, --derivations",
+             beside a package set, --derivations with those of its packages",
         ),
     )
 }

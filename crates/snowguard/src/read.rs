@@ -22,6 +22,7 @@ pub(crate) fn subject(
     let options = Options {
         store: reading.store.as_deref().map(store).transpose()?,
         deep: deep.settings(),
+        only_beside: reading.only_beside,
         ..Options::default()
     };
     let inputs = if inputs.is_empty() {

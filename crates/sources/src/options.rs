@@ -9,6 +9,9 @@ pub struct Options {
     /// The store that store paths are looked up in. Unset, the path itself says: the database is
     /// looked for where Nix would keep it beside the path's store directory.
     pub store: Option<Store>,
+    /// Derivations of a package set are taken from what is given beside it, and not from a live store as well: of
+    /// these only what a package is made of is read, and nothing tells what it needs besides.
+    pub only_beside: bool,
     /// When reading stops being reasonable.
     pub limits: Limits,
     /// Whether the files of objects are looked into.

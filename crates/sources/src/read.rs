@@ -348,7 +348,9 @@ fn read_packages(
         packages::add(&mut builder, set.packages);
         titles.push(title);
     }
-    packages::add_live_derivations(&mut builder, options, &mut skipped);
+    if !options.only_beside {
+        packages::add_live_derivations(&mut builder, options, &mut skipped);
+    }
     packages::tell_missing_derivations(&mut builder);
     tell_unread_patches(&mut builder);
     skipped.tell(&mut builder);

@@ -12,7 +12,7 @@ use snowguard_fod::place::Place;
 use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::shown::shown;
 use snowguard_fod::{Fod, Mirrors, Scheme, rule};
-use snowguard_inventory::{Gap, Subject};
+use snowguard_inventory::{Gap, Nature, Subject};
 
 use crate::build;
 use crate::words::counted;
@@ -153,7 +153,7 @@ pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
     let none = Mirrors::default();
     let mut nodes: Vec<(NodeId, &Fod)> = Vec::new();
     let mut derivations = 0;
-    for node in subject.graph.nodes() {
+    for node in own(subject) {
         let Some(recipe) = subject.object(node).and_then(|o| o.recipe.as_deref()) else {
             continue;
         };
@@ -218,6 +218,22 @@ fn unread(fods: &[Row]) -> Option<String> {
         first.name,
         counted(more, "URL was", "URLs were"),
     ))
+}
+
+/// The nodes that a subject is about. Beside a package set lie derivations of whatever else; what none of its
+/// packages needs is not its own. Of derivations alone each one that was given counts.
+fn own(subject: &Subject) -> impl Iterator<Item = NodeId> {
+    let graph = &subject.graph;
+    let reached =
+        (subject.nature == Nature::PackageSet).then(|| graph.reachable(graph.roots()));
+    let is_own = move |node: &NodeId| reached.as_ref().is_none_or(|set| set.contains(*node));
+    graph.nodes().filter(is_own)
+}
+
+/// Whether any derivation of what a subject is about was read.
+pub fn has_derivations(subject: &Subject) -> bool {
+    let mut objects = own(subject).filter_map(|node| subject.object(node));
+    objects.any(|object| object.recipe.is_some())
 }
 
 /// The list of mirrors that one goes by.

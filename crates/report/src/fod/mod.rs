@@ -17,7 +17,7 @@ pub use self::column::{Column, Condition, ConditionError, Count, counts};
 pub use self::difference::{Difference, Rehashed, Unchanged, difference};
 pub use self::egress::Egress;
 pub use self::html::page;
-pub use self::listing::{Finding, Listing, Row, listing, listing_with_facts};
+pub use self::listing::{Finding, Listing, Row, has_derivations, listing, listing_with_facts};
 pub use snowguard_fod::rule::{Level, Rule};
 
 pub use self::differing::differing;

@@ -39,6 +39,40 @@ pub(crate) struct From {
     pub(crate) derivations: Vec<Utf8PathBuf>,
 }
 
+impl From {
+    /// The same, and more derivations.
+    fn with(&self, more: &[Utf8PathBuf]) -> Self {
+        let mut from = self.clone();
+        from.derivations.extend_from_slice(more);
+        from
+    }
+}
+
+/// Where the derivations of two package sets are read from.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Sides {
+    #[command(flatten)]
+    both: From,
+    /// The same for BASE alone
+    #[arg(long, value_name = "PATH")]
+    base_derivations: Vec<Utf8PathBuf>,
+    /// The same for HEAD alone
+    #[arg(long, value_name = "PATH")]
+    head_derivations: Vec<Utf8PathBuf>,
+}
+
+impl Sides {
+    /// Where those before the change are.
+    pub(crate) fn base(&self) -> From {
+        self.both.with(&self.base_derivations)
+    }
+
+    /// Where those after it are.
+    pub(crate) fn head(&self) -> From {
+        self.both.with(&self.head_derivations)
+    }
+}
+
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -127,7 +161,7 @@ pub(crate) struct Diff {
     #[arg(value_name = "HEAD")]
     pub(crate) head: Utf8PathBuf,
     #[command(flatten)]
-    pub(crate) from: From,
+    pub(crate) from: Sides,
     /// How to print
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) format: super::PlainFormat,

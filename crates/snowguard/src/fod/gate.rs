@@ -11,7 +11,7 @@ use snowguard_report::fod::gate::{
 };
 use snowguard_report::fod::{Difference, Egress, Level, difference, listing_with_facts};
 
-use super::{derivations, verify};
+use super::{both, verify};
 use crate::Findings;
 use crate::cli::Global;
 use crate::cli::fod::gate::{Gate as Args, GateFormat};
@@ -28,8 +28,7 @@ pub(super) fn run(global: &Global, args: &Args, terminal: &Terminal) -> Result<F
         .as_deref()
         .map_or(Ok(Waivers::default()), waivers)?;
     let mut verified = args.verified.as_deref().map(verified).transpose()?;
-    let base = derivations(std::slice::from_ref(&args.base), &args.from, terminal)?;
-    let head = derivations(std::slice::from_ref(&args.head), &args.from, terminal)?;
+    let [base, head] = both(&args.base, &args.head, &args.from, terminal)?;
     let difference = difference(&base, &head);
     let mut egress = None;
     if args.verify {
@@ -81,7 +80,7 @@ fn again(
     let (listing, fods) = listing_with_facts(head);
     let asked = Verify {
         inputs: Vec::new(),
-        from: args.from.clone(),
+        from: args.from.head(),
         conditions: Vec::new(),
         plan: false,
         jobs: args.jobs,

@@ -19,6 +19,7 @@ mod explain;
 mod fod;
 mod fod_gate;
 mod fod_queue;
+mod fod_sets;
 mod fod_verify;
 mod formats;
 mod hostile;

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
-use super::{FailOn, From, Through};
+use super::{FailOn, Sides, Through};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -35,7 +35,7 @@ pub(crate) struct Gate {
     #[arg(value_name = "HEAD")]
     pub(crate) head: Utf8PathBuf,
     #[command(flatten)]
-    pub(crate) from: From,
+    pub(crate) from: Sides,
     /// What is accepted, why and until when: a TOML file of `waiver`s
     #[arg(long, value_name = "FILE")]
     pub(crate) waivers: Option<Utf8PathBuf>,
