@@ -4,7 +4,7 @@ use snowguard_store::derivation::attrs::Attrs;
 use snowguard_store::{ContentAddress, Derivation, HashAlgo, Output, StoreDir};
 
 use crate::asked;
-use crate::class::{self, Class, Tool};
+use crate::class::{self, Because, Class, Tool};
 use crate::mirrors::Mirrors;
 use crate::place::{Place, Scheme};
 use crate::plan::Plan;
@@ -178,13 +178,15 @@ impl Fod {
             let words = attrs.into_iter().flat_map(|attrs| attrs.list(name));
             words.map(Box::from).collect()
         };
-        let mut urls = list("urls");
-        if urls.is_empty() {
-            urls = list("url");
-        }
-        let more = urls.split_off(urls.len().min(MOST_URLS));
         let text = |name| text(attrs, name);
-        let rev = text("rev").or_else(|| text("tag").filter(|_| tool.class == Class::Git));
+        // What else is set is read by nobody, and may be there to be looked at.
+        let mut urls: Vec<_> = match tool.class {
+            Class::Builtin | Class::Git | Class::Vcs => text("url").into_iter().collect(),
+            Class::Curl if tool.because == Because::Attribute("urls") => list("urls"),
+            _ => list("url"),
+        };
+        let more = urls.split_off(urls.len().min(MOST_URLS));
+        let rev = text("rev");
         let rev =
             rev.filter(|rev| !fetches_files(tool) || urls.iter().any(|url| url.contains(&**rev)));
         let mut sources = Vec::new();

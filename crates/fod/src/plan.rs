@@ -498,7 +498,7 @@ fn git(
     if method != ContentAddressMethod::Nar {
         return Err(Reason::Hash);
     }
-    let rev = text(attrs, "rev").or_else(|| text(attrs, "tag"));
+    let rev = text(attrs, "rev");
     let (Some(url), Some(rev)) = (urls.first(), rev) else {
         return Err(Reason::NoUrl);
     };

@@ -213,6 +213,23 @@ fn a_revision_counts_where_it_is_read() {
 }
 
 #[test]
+fn only_what_the_fetcher_reads_is_where_it_fetches_from() {
+    let (real, other) = ("https://x.org/v2", "https://y.org/v1");
+    let both = [("url", real), ("urls", other), ("tag", "v1")];
+    let builtin = built("x", "builtin:fetchurl", &[], &both);
+    let builtin = Fod::of(&builtin, &StoreDir::default()).unwrap();
+    assert_eq!(*builtin.urls, [real.into()]);
+    let curl = fod("x", &["curl-8.1"], &both);
+    assert_eq!(*curl.urls, [other.into()]);
+    // It is one address to whoever reads it, whatever stands in it.
+    let git = fod("x", &["git-2.51"], &[("url", "https://x.org/r a"), both[2]]);
+    assert_eq!(*git.urls, ["https://x.org/r a".into()]);
+    // What is checked out is `rev`, and without one the newest.
+    let places: Vec<Place<'_>> = git.places().collect();
+    assert_eq!(git.reference(&places), Reference::Branch);
+}
+
+#[test]
 fn what_mirrors_stand_for_is_judged() {
     let list = derivation(
         crate::mirrors::LIST,
