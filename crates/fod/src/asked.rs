@@ -3,7 +3,8 @@
 //! Where what comes can be computed without its builder, that is the form in which it is taken: with which
 //! curl it came is nothing to its content. Everything else may decide what comes, and so all that is
 //! written in it counts, except for what is its source and what is only its tools. Of a tool the name
-//! counts and not the version: else each new compiler would make another of everything.
+//! counts and not the version: else each new compiler would make another of everything. Scripts are compared beside
+//! it, by their paths.
 
 use snowguard_store::derivation::attrs::Attrs;
 use snowguard_store::{Derivation, Hash, HashAlgo, StoreDir};
@@ -74,6 +75,31 @@ pub(crate) fn of(
 fn digest(text: String) -> String {
     let hash = Hash::of(HashAlgo::Sha256, text.as_bytes());
     hash.map_or(text, |hash| hash.to_string())
+}
+
+/// The sources that it is run by. Where what comes is taken without its builder, its script is trusted to be that of
+/// the fetcher, so that all of its sources count; else those that are told to its builder: the rest is part of what is
+/// asked.
+pub(crate) fn scripts(
+    drv: &Derivation,
+    attrs: Option<&Attrs<'_>>,
+    dir: &StoreDir,
+    plan: &Plan,
+) -> Vec<Box<str>> {
+    if drv.builder().starts_with(b"builtin:") {
+        return Vec::new();
+    }
+    let fetcher = attrs.and_then(|attrs| attrs.text("fetcher"));
+    let runs = |path: &str| {
+        let mut told = drv.args().chain([drv.builder()]);
+        told.any(|arg| arg == path.as_bytes()) || fetcher.as_deref() == Some(path)
+    };
+    let paths = drv.input_srcs().iter();
+    paths
+        .map(|path| dir.show(path).to_string())
+        .filter(|path| matches!(plan, Plan::Fetch(_)) || runs(path))
+        .map(Into::into)
+        .collect()
 }
 
 /// All that is written in it.

@@ -46,6 +46,8 @@ pub struct Fod {
     pub asks_for_network: bool,
     /// How it can be verified.
     pub plan: Plan,
+    /// The files of the store that it is run by: scripts, by paths that follow from their contents.
+    pub scripts: Vec<Box<str>>,
     /// What it is asked for beside its source, as a text that two are compared by and nobody reads.
     pub asked: Box<str>,
 }
@@ -204,8 +206,7 @@ impl Fod {
             dot_git: flag(attrs, "leaveDotGit"),
             deep: flag(attrs, "deepClone"),
         };
-        let (method, algo) = (address.method, address.hash.algo());
-        let plan = Plan::of(drv, attrs, tool, method, algo, checkout, &urls);
+        let plan = Plan::of(drv, attrs, dir, tool, address, checkout, &urls);
         let known: Vec<&str> = [&urls, &sources]
             .into_iter()
             .flatten()
@@ -215,6 +216,7 @@ impl Fod {
         let asked = asked::of(drv, attrs, dir, &plan, &known, &more);
         Some(Self {
             asked,
+            scripts: asked::scripts(drv, attrs, dir, &plan),
             name: drv.name().as_str().into(),
             output: dir.show(path).to_string().into(),
             address,

@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use snowguard_store::derivation::attrs::Attrs;
-use snowguard_store::{ContentAddressMethod, Derivation, HashAlgo};
+use snowguard_store::{ContentAddress, ContentAddressMethod, Derivation, HashAlgo, StoreDir};
 
 use crate::class::{Because, Class, Tool};
 use crate::fod::Checkout;
@@ -194,12 +194,13 @@ impl Plan {
     pub(crate) fn of(
         drv: &Derivation,
         attrs: Option<&Attrs<'_>>,
+        dir: &StoreDir,
         tool: Tool,
-        method: ContentAddressMethod,
-        algo: HashAlgo,
+        address: ContentAddress,
         checkout: Checkout,
         urls: &[Box<str>],
     ) -> Self {
+        let (method, algo) = (address.method, address.hash.algo());
         let fits = matches!(
             method,
             ContentAddressMethod::Flat | ContentAddressMethod::Nar
@@ -214,8 +215,11 @@ impl Plan {
             Class::Builtin => builtin(drv, attrs, method),
             // Whatever else has curl among its inputs asks for something of its own.
             Class::Curl if tool.because != Because::Attribute("urls") => Err(Reason::Unknown),
-            Class::Curl => curl(drv, attrs, method, urls),
-            Class::Git => git(drv, attrs, method, checkout, urls),
+            Class::Curl => {
+                is_run_by_fetcher(drv, attrs, dir).and_then(|()| curl(attrs, method, urls))
+            }
+            Class::Git => is_run_by_fetcher(drv, attrs, dir)
+                .and_then(|()| git(attrs, method, checkout, urls)),
         };
         match made {
             Ok(form) => Self::Fetch(form),
@@ -316,20 +320,45 @@ const OTHER_STEPS: [&str; 10] = [
     "NIX_PREFETCH_GIT_CHECKOUT_HOOK",
 ];
 
-/// Whether it is run by the script that fetchers of Nixpkgs are run by.
-fn is_run_by_fetcher(drv: &Derivation, attrs: Option<&Attrs<'_>>) -> Result<(), Reason> {
-    let last = drv.args().last().map(String::from_utf8_lossy);
-    let name = last.as_deref().and_then(|path| {
-        let base = path.rsplit('/').next()?;
-        base.split_once('-').map(|(_, name)| name)
-    });
-    if name != Some("builder.sh") {
+/// Whether it is run by a script as fetchers of Nixpkgs are run by theirs: by a shell, from a file that is a source,
+/// whose path follows from its content. What that says is not read here; see `Fod::scripts`.
+fn is_run_by_fetcher(
+    drv: &Derivation,
+    attrs: Option<&Attrs<'_>>,
+    dir: &StoreDir,
+) -> Result<(), Reason> {
+    let args: Vec<Cow<'_, str>> = drv.args().map(String::from_utf8_lossy).collect();
+    let (builder, scripts) = match args.split_first() {
+        Some((first, rest)) if first == "-e" => match rest {
+            [script] => (script, 1),
+            // The newer ones have what reads the variables before it.
+            [first, script] if name_of(first) == Some("source-stdenv.sh") => (script, 2),
+            _ => return Err(Reason::Builder),
+        },
+        _ => return Err(Reason::Builder),
+    };
+    let is_source = |arg: &Cow<'_, str>| {
+        let mut sources = drv.input_srcs().iter();
+        sources.any(|path| dir.show(path).to_string() == **arg)
+    };
+    let shell = String::from_utf8_lossy(drv.builder());
+    let is_shell = matches!(shell.rsplit('/').next(), Some("bash" | "sh"));
+    if !is_shell
+        || name_of(builder) != Some("builder.sh")
+        || !args.iter().rev().take(scripts).all(is_source)
+    {
         return Err(Reason::Builder);
     }
     match OTHER_STEPS.iter().find(|name| is_set(attrs, name)) {
         Some(name) => Err(Reason::Attribute(name)),
         None => Ok(()),
     }
+}
+
+/// The name of a store path: what stands behind its digest.
+fn name_of(path: &str) -> Option<&str> {
+    let base = path.rsplit('/').next()?;
+    base.split_once('-').map(|(_, name)| name)
 }
 
 /// Options of curl that change nothing of what comes.
@@ -343,12 +372,10 @@ const HARMLESS: [&str; 6] = [
 ];
 
 fn curl(
-    drv: &Derivation,
     attrs: Option<&Attrs<'_>>,
     method: ContentAddressMethod,
     urls: &[Box<str>],
 ) -> Result<Form, Reason> {
-    is_run_by_fetcher(drv, attrs)?;
     for name in ["curlOpts", "curlOptsList"] {
         let list = attrs.map(|attrs| attrs.list(name)).unwrap_or_default();
         if !list.iter().all(|option| HARMLESS.contains(&&**option)) {
@@ -477,13 +504,11 @@ fn packing(name: &str) -> Result<Packing, Reason> {
 }
 
 fn git(
-    drv: &Derivation,
     attrs: Option<&Attrs<'_>>,
     method: ContentAddressMethod,
     checkout: Checkout,
     urls: &[Box<str>],
 ) -> Result<Form, Reason> {
-    is_run_by_fetcher(drv, attrs)?;
     if checkout.dot_git {
         return Err(Reason::History);
     }
@@ -524,7 +549,7 @@ fn git(
 
 #[cfg(test)]
 mod tests {
-    use snowguard_store::{ContentAddress, Hash, Output, StoreDir};
+    use snowguard_store::{Hash, Output};
 
     use super::*;
     use crate::Fod;
@@ -556,6 +581,7 @@ mod tests {
     fn plan(nar: bool, builder: &str, inputs: &[&str], env: &[(&str, &str)]) -> Plan {
         let mut drv = built("x", builder, inputs, env).to_builder();
         drv.arg("-e").arg(BUILDER);
+        drv.input_src(StoreDir::default().parse(BUILDER).unwrap());
         if nar {
             let hash = Hash::sha256([7; 32]);
             let address = ContentAddress::new(ContentAddressMethod::Nar, hash);
@@ -688,6 +714,34 @@ mod tests {
         build: `rootDir` changes what is fetched
         build: none of its addresses is https or http
         ");
+    }
+
+    #[test]
+    fn who_runs_it_otherwise_than_its_fetcher_is_not_trusted() {
+        let with = |builder: &str, source: &str, args: &[&str]| {
+            let env = [("urls", "https://x.org/x.tar.gz")];
+            let mut drv = built("x", builder, &["curl-8.1"], &env).to_builder();
+            drv.input_src(StoreDir::default().parse(source).unwrap());
+            args.iter().for_each(|arg| {
+                drv.arg(*arg);
+            });
+            let drv = drv.build().unwrap();
+            Fod::of(&drv, &StoreDir::default()).unwrap().plan.as_str()
+        };
+        let first = "/nix/store/00000000000000000000000000000000-source-stdenv.sh";
+        assert_eq!(with("/bin/sh", BUILDER, &["-e", BUILDER]), "file");
+        // What is made by a derivation may be anything.
+        assert_eq!(with("/bin/sh", first, &["-e", BUILDER]), "build");
+        for args in [
+            &[BUILDER][..],
+            &["-c", "true", BUILDER],
+            &["-ec", "true", BUILDER],
+            &["-e", first, BUILDER],
+            &["-e", BUILDER, BUILDER],
+        ] {
+            assert_eq!(with("/bin/sh", BUILDER, args), "build", "{args:?}");
+        }
+        assert_eq!(with("/bin/env", BUILDER, &["-e", BUILDER]), "build");
     }
 
     #[test]

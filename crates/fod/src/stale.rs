@@ -52,6 +52,8 @@ impl Source {
 pub enum Kind {
     /// Only the place: host, scheme or directory; the file and the revision have the same names.
     Moved,
+    /// The same source and the same demands; another script fetches it.
+    Script,
     /// The same source, asked for in another way: with submodules, with another program for what came.
     Altered,
     /// What a package manager fetches for another source: right if that locks the same versions.
@@ -65,6 +67,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Moved => "moved",
+            Self::Script => "script",
             Self::Altered => "altered",
             Self::Vendored => "vendored",
             Self::Stale => "stale",
@@ -75,6 +78,9 @@ impl Kind {
     pub const fn what(self, is_same_output: bool) -> &'static str {
         match self {
             Self::Moved => "another place, the same file name and the same hash",
+            Self::Script => {
+                "another script fetches it, and the same hash: right only if the script does the same"
+            }
             Self::Altered => {
                 "the same source in another way, and the same hash: right only if what comes is the same"
             }
@@ -126,15 +132,15 @@ pub struct Difference {
     pub same: usize,
 }
 
-/// What makes two of them equal: what is promised, from where, and what is asked for.
-type Key<'f> = (ContentAddress, Source, &'f str);
+/// What makes two of them equal: what is promised, from where, what is asked for, and by which scripts.
+type Key<'f> = (ContentAddress, Source, &'f str, &'f [Box<str>]);
 
 /// Compares two sets. Equal ones count once, whatever they are needed for.
 pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
     let (before, after) = (by_key(base), by_key(head));
     let mut by_address: BTreeMap<ContentAddress, Vec<usize>> = BTreeMap::new();
     let mut by_source: BTreeMap<&Source, Vec<usize>> = BTreeMap::new();
-    for ((address, source, _), at) in &before {
+    for ((address, source, ..), at) in &before {
         by_address.entry(*address).or_default().push(*at);
         by_source.entry(source).or_default().push(*at);
     }
@@ -145,7 +151,7 @@ pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
             difference.same += 1;
             continue;
         }
-        let ((address, source, _), fod) = (key, head[at]);
+        let ((address, source, ..), fod) = (key, head[at]);
         // Of several with this hash the one that is most like it: what it was moved from is no alarm.
         // What names no source at all is compared with its like alone.
         let like = by_address
@@ -202,7 +208,7 @@ pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
 fn by_key<'f>(fods: &[&'f Fod]) -> BTreeMap<Key<'f>, usize> {
     let mut map = BTreeMap::new();
     for (at, fod) in fods.iter().enumerate() {
-        map.entry((fod.address, Source::of(fod), &*fod.asked))
+        map.entry((fod.address, Source::of(fod), &*fod.asked, &*fod.scripts))
             .or_insert(at);
     }
     map
@@ -210,8 +216,14 @@ fn by_key<'f>(fods: &[&'f Fod]) -> BTreeMap<Key<'f>, usize> {
 
 /// What the same hash under another source, or asked for in another way, means.
 fn kind(base: &Fod, head: &Fod) -> Kind {
+    // Where both are the same, the scripts are not.
+    let in_the_same_way = || match (base.asked == head.asked, base.scripts == head.scripts) {
+        (true, true) => None,
+        (true, false) => Some(Kind::Script),
+        (false, _) => Some(Kind::Altered),
+    };
     if Source::of(base) == Source::of(head) {
-        return Kind::Altered;
+        return in_the_same_way().unwrap_or(Kind::Altered);
     }
     if head.urls.is_empty() || head.tool.class == Class::Vendor {
         return Kind::Vendored;
@@ -223,10 +235,8 @@ fn kind(base: &Fod, head: &Fod) -> Kind {
     };
     if !base.places().any(|place| is_same_file(&place, &first)) {
         Kind::Stale
-    } else if base.asked == head.asked {
-        Kind::Moved
     } else {
-        Kind::Altered
+        in_the_same_way().unwrap_or(Kind::Moved)
     }
 }
 
@@ -539,6 +549,35 @@ mod tests {
                 &[git(&[("fetchLFS", "1")]), git(&[("leaveDotGit", "1")])]
             ),
             "same 0\naltered r <- r\naltered r <- r"
+        );
+    }
+
+    #[test]
+    fn another_script_is_told() {
+        let by = |digest: char, env: &[(&str, &str)]| {
+            let digest: String = std::iter::repeat_n(digest, 32).collect();
+            let script = format!("/nix/store/{digest}-builder.sh");
+            let hash = Hash::sha256([1; 32]);
+            let mut drv = of_hash("x", "/bin/sh", &["curl-8.1"], env, hash).to_builder();
+            drv.arg("-e").arg(script.as_str());
+            drv.input_src(StoreDir::default().parse(&*script).unwrap());
+            Fod::of(&drv.build().unwrap(), &StoreDir::default()).unwrap()
+        };
+        let url = [("urls", "https://x.org/x-1.tar.gz")];
+        let more = [url[0], ("postFetch", "rm x")];
+        for env in [&url[..], &more] {
+            assert_eq!(told(&[by('0', env)], &[by('0', env)]), "same 1");
+            let script = "same 0\nscript x <- x";
+            assert_eq!(told(&[by('0', env)], &[by('1', env)]), script);
+        }
+        // Neither of two that differ in it alone is lost.
+        assert_eq!(
+            told(&[by('0', &url)], &[by('0', &url), by('1', &url)]),
+            "same 1\nscript x <- x"
+        );
+        assert_eq!(
+            told(&[by('0', &url)], &[by('1', &more)]),
+            "same 0\naltered x <- x"
         );
     }
 

@@ -75,6 +75,7 @@ impl Described {
             tls: Tls::Unknown,
             asks_for_network: true,
             plan: Plan::Nothing,
+            scripts: Vec::new(),
             asked: Box::default(),
         })
     }

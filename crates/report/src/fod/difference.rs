@@ -1,9 +1,11 @@
 //! What differs between the fixed-output derivations of two subjects.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
-use snowguard_fod::Fod;
 use snowguard_fod::shown::shown;
 use snowguard_fod::stale::{Kind, compare};
+use snowguard_fod::{Fod, Plan};
 use snowguard_inventory::{Gap, Subject};
 
 use super::listing::{Row, listing_with_facts, with_revision};
@@ -28,6 +30,9 @@ pub struct Difference {
     pub added: Vec<Row>,
     /// Those that are gone.
     pub removed: Vec<Row>,
+    /// Scripts that fetch what was added or altered, and nothing before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new_scripts: Vec<NewScript>,
     /// What could not be known.
     pub gaps: Vec<String>,
     /// Of these what may have hidden derivations of the first.
@@ -39,7 +44,7 @@ pub struct Difference {
 /// Another source, the same hash.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unchanged {
-    /// `stale`, `vendored`, `altered`, `moved`.
+    /// `stale`, `vendored`, `altered`, `script`, `moved`.
     pub kind: &'static str,
     /// What that means.
     pub meaning: &'static str,
@@ -76,6 +81,17 @@ pub struct Rehashed {
     pub head: Row,
 }
 
+/// A script by which nothing was fetched before.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewScript {
+    /// Its file in the store. The path follows from the content.
+    pub path: String,
+    /// The derivations of what it fetches now.
+    pub drvs: Vec<String>,
+    /// The names of these.
+    pub names: Vec<String>,
+}
+
 impl Difference {
     /// What was added or altered, as it is now.
     pub fn changed(&self) -> impl Iterator<Item = &Row> {
@@ -96,6 +112,10 @@ pub fn difference(base: &Subject, head: &Subject) -> Difference {
             gaps.push(gap.clone());
         }
     }
+    let changed = found.unchanged.iter().map(|found| found.head);
+    let changed = changed.chain(found.rehashed.iter().map(|found| found.head));
+    let changed = changed.chain(found.added.iter().copied());
+    let new_scripts = new_scripts(&base_fods, &head_fods, &after.fods, changed);
     let old = |at: usize| before.fods[at].clone();
     let new = |at: usize| after.fods[at].clone();
     Difference {
@@ -129,6 +149,7 @@ pub fn difference(base: &Subject, head: &Subject) -> Difference {
             .collect(),
         added: found.added.iter().map(|at| new(*at)).collect(),
         removed: found.removed.iter().map(|at| old(*at)).collect(),
+        new_scripts,
         gaps,
         incomplete_base: incomplete(base),
         incomplete_head: incomplete(head),
@@ -142,6 +163,29 @@ fn written(fod: &Fod) -> Vec<String> {
     }
     let urls: Vec<String> = fod.urls.iter().map(|url| shown(url)).collect();
     with_revision(&urls, fod.rev.as_deref())
+}
+
+/// Scripts of those that are believed to be run by a fetcher's own, by which nothing of the base is run.
+fn new_scripts(
+    base: &[&Fod],
+    head: &[&Fod],
+    rows: &[Row],
+    changed: impl Iterator<Item = usize>,
+) -> Vec<NewScript> {
+    let known: BTreeSet<&str> = base.iter().flat_map(|fod| &fod.scripts).map(|path| &**path).collect();
+    let mut by_path: BTreeMap<&str, NewScript> = BTreeMap::new();
+    for at in changed.filter(|at| matches!(head[*at].plan, Plan::Fetch(_))) {
+        for path in head[at].scripts.iter().filter(|path| !known.contains(&***path)) {
+            let script = by_path.entry(path).or_insert_with(|| NewScript {
+                path: path.to_string(),
+                drvs: Vec::new(),
+                names: Vec::new(),
+            });
+            script.drvs.push(rows[at].drv.clone());
+            script.names.push(rows[at].name.clone());
+        }
+    }
+    by_path.into_values().collect()
 }
 
 /// What of a subject was not read, and may be fixed-output derivations.

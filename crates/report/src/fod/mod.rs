@@ -14,7 +14,7 @@ mod text;
 mod verified;
 
 pub use self::column::{Column, Condition, ConditionError, Count, counts};
-pub use self::difference::{Difference, Rehashed, Unchanged, difference};
+pub use self::difference::{Difference, NewScript, Rehashed, Unchanged, difference};
 pub use self::egress::Egress;
 pub use self::html::page;
 pub use self::listing::{Finding, Listing, Row, has_derivations, listing, listing_with_facts};

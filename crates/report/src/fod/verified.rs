@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use serde::Serialize;
-use snowguard_fod::Fod;
+use snowguard_fod::{Fod, Plan};
 use snowguard_fod::outcome::{Attempt, Outcome, Verdict};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -99,7 +99,7 @@ impl Verified {
             mode: row.mode,
             hash: row.hash.clone(),
             way: fod.plan.as_str(),
-            why: fod.plan.why(),
+            why: why(fod),
             outcome,
             checked,
             earlier,
@@ -113,6 +113,17 @@ impl Verified {
 
     fn verdict(&self) -> Option<Verdict> {
         self.outcome.as_ref().map(|outcome| outcome.verdict)
+    }
+}
+
+/// Why it is verified in that way. That what comes is all that its script would put into the store is known of the
+/// fetchers of Nixpkgs, and a script is known here by its path alone.
+fn why(fod: &Fod) -> String {
+    let why = fod.plan.why();
+    if matches!(fod.plan, Plan::Fetch(_)) && !fod.scripts.is_empty() {
+        format!("{why}; its script was not read")
+    } else {
+        why
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is found about a change.
 
+use std::fmt::Write as _;
+
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 use snowguard_fod::outcome::Attempt;
@@ -7,7 +9,8 @@ use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::{Outcome, Verdict, Waiver};
 
 use super::{Changed, Difference, How, ToldWaiver, with_revision};
-use crate::words::number;
+use crate::fod::NewScript;
+use crate::words::{counted, number};
 
 /// The page for whoever made the change, with a paragraph for each rule under its word.
 pub(super) const GUIDE: &str = concat!(
@@ -24,6 +27,8 @@ pub enum GateRule {
     VendoredHash,
     /// What is asked of the source changed, and its hash did not.
     AlteredFetch,
+    /// A script fetches by which nothing was fetched before.
+    NewScript,
     /// The hash changed, and its source did not.
     ChangedHash,
     /// What became of verifying it.
@@ -46,6 +51,7 @@ impl GateRule {
             Self::StaleHash,
             Self::VendoredHash,
             Self::AlteredFetch,
+            Self::NewScript,
             Self::ChangedHash,
         ];
         changed
@@ -67,6 +73,7 @@ impl GateRule {
             Self::StaleHash => "stale-hash",
             Self::VendoredHash => "vendored-hash",
             Self::AlteredFetch => "altered-fetch",
+            Self::NewScript => "new-script",
             Self::ChangedHash => "changed-hash",
             Self::Verified(verdict) => verdict.as_str(),
             Self::NotVerified => "not-verified",
@@ -91,6 +98,7 @@ impl GateRule {
             }
             Self::VendoredHash
             | Self::AlteredFetch
+            | Self::NewScript
             | Self::ChangedHash
             | Self::NotVerified
             | Self::ExpiredWaiver
@@ -116,6 +124,9 @@ impl GateRule {
             Self::AlteredFetch => {
                 "the source is asked for in another way, and its hash is the same"
             }
+            Self::NewScript => {
+                "a script fetches that fetched nothing before; what it does was not looked at"
+            }
             Self::ChangedHash => "the hash changed, and nothing says that the source did",
             Self::Verified(verdict) => verdict.what(),
             Self::NotVerified => "it is not among those that were fetched again",
@@ -136,6 +147,9 @@ impl GateRule {
             }
             Self::AlteredFetch => {
                 "set the hash to an empty string and build it; if Nix tells the same hash, nothing else comes that way"
+            }
+            Self::NewScript => {
+                "use a fetcher that is there already; or somebody reads the script, and accepts its path with a waiver"
             }
             Self::ChangedHash => {
                 "say in the change why the bytes are others: a moved tag or a replaced file needs its author's word"
@@ -260,7 +274,7 @@ pub(super) enum Known<'a> {
 }
 
 /// All that is to be said of one.
-pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
+pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> Vec<Found> {
     let row = &change.row;
     let sources = if row.urls.is_empty() {
         &row.sources
@@ -294,9 +308,11 @@ pub(super) fn of(change: &Changed, known: Known<'_>) -> Vec<Found> {
     let mut all = Vec::new();
     let changed = match change.how {
         How::Added | How::Moved => None,
+        // Said of the script, and once.
+        How::Script if is_by_new_script => None,
         How::Stale => Some(GateRule::StaleHash),
         How::Vendored => Some(GateRule::VendoredHash),
-        How::Altered => Some(GateRule::AlteredFetch),
+        How::Altered | How::Script => Some(GateRule::AlteredFetch),
         How::Rehashed => Some(GateRule::ChangedHash),
     };
     if let Some((rule, level)) = changed.and_then(|rule| Some((rule, rule.level()?))) {
@@ -372,9 +388,26 @@ fn is_answered(change: &Changed, known: Known<'_>) -> bool {
     outcome.verdict == Verdict::Ok
         && match change.how {
             How::Stale => served(),
-            How::Vendored | How::Altered => true,
+            How::Vendored | How::Altered | How::Script => true,
             How::Added | How::Moved | How::Rehashed => false,
         }
+}
+
+/// That a script is new: once, whatever it fetches. A waiver names its path.
+pub(super) fn new_script(script: &NewScript) -> Found {
+    const NAMED: usize = 5;
+    let mut detail = format!("it fetches {}", counted(script.names.len(), "output", "outputs"));
+    for (at, name) in script.names.iter().take(NAMED).enumerate() {
+        let _ = write!(detail, "{} {name}", if at == 0 { ":" } else { "," });
+    }
+    let base = script.path.rsplit('/').next().unwrap_or_default();
+    let rule = GateRule::NewScript;
+    Found {
+        name: base.split_once('-').map_or(base, |(_, name)| name).into(),
+        output: script.path.clone(),
+        detail: Some(detail),
+        ..of_none(rule, rule.level().unwrap_or(Level::Warning))
+    }
 }
 
 /// That a waiver has expired.

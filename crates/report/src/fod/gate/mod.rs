@@ -10,7 +10,7 @@ mod text;
 mod verified;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
@@ -103,6 +103,8 @@ pub enum How {
     Moved,
     /// The same source, asked for in another way, the same hash.
     Altered,
+    /// The same source, fetched by another script, the same hash.
+    Script,
     /// The same source, another hash.
     Rehashed,
 }
@@ -116,6 +118,7 @@ impl How {
             Self::Vendored => "vendored",
             Self::Moved => "moved",
             Self::Altered => "altered",
+            Self::Script => "script",
             Self::Rehashed => "rehashed",
         }
     }
@@ -175,6 +178,8 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
     let mut changes = changes(difference);
     let mut findings = Vec::new();
     let mut verdicts = BTreeMap::new();
+    let by_new = difference.new_scripts.iter().flat_map(|script| &script.drvs);
+    let by_new: BTreeSet<&str> = by_new.map(String::as_str).collect();
     for change in &mut changes {
         let known = match terms.verified {
             None => Known::Nothing,
@@ -187,8 +192,9 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
                 .verified
                 .is_some_and(|verified| verified.is_earlier(&change.row));
         }
-        findings.extend(found::of(change, known));
+        findings.extend(found::of(change, known, by_new.contains(&*change.row.drv)));
     }
+    findings.extend(difference.new_scripts.iter().map(found::new_script));
     let waivers = terms.waivers.all();
     let mut used = vec![false; waivers.len()];
     for finding in &mut findings {
@@ -324,6 +330,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
         let how = match unchanged.kind {
             "moved" => How::Moved,
             "altered" => How::Altered,
+            "script" => How::Script,
             "vendored" => How::Vendored,
             _ => How::Stale,
         };
