@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use snowguard_db::DbError;
 use snowguard_db::refetch::{NewTask, RefetchQueue};
 use snowguard_fod::outcome::{Outcome, Verdict};
-use snowguard_fod::{Fod, did_you_mean};
+use snowguard_fod::{Fod, Plan, did_you_mean};
 use snowguard_http::{Client, Settings};
 use snowguard_refetch::{
     Alone, Builder, Gate, Git, Guard, HostLimits, Job, Limits, Notice, Scratch, Space, Verifier,
@@ -170,10 +170,14 @@ pub(super) fn check_way(is_proxied: bool, through: &Through, option: &str) -> Re
 
 /// What is to be done for one.
 pub(super) fn job(args: &Verify, terms: &Terms, fod: &Fod, row: &Row) -> Job {
-    let job = Job {
+    let mut job = Job {
         terms: terms.text(fod),
         ..Job::of(fod, &row.drv, &row.addresses)
     };
+    // Whether it really fetches nothing, and makes what it promises, a build tells.
+    if args.build && fod.plan == Plan::Nothing {
+        job.way = Way::Build(fod.plan.why());
+    }
     if args.proxy {
         job.through_proxy(fod)
     } else {

@@ -452,12 +452,13 @@ in [
 ]
 "#;
 
-/// What only a build can tell, since it asks curl for more.
+/// What only a build can tell, since it asks curl for more, or asks nobody as far as is known.
 const BUILT: &str = r#"
   (drv "built" ({
     args = [ "-e" (builtins.toFile "builder.sh" "printf three > $out") ];
     urls = [ "https://example.org/built" ]; curlOpts = "--user-agent x";
   } // of "three"))
+  (drv "written" ({ args = [ "-c" "printf four > $out" ]; } // of "four"))
 "#;
 
 impl Packages {
@@ -599,7 +600,8 @@ fn a_change_to_a_repository_is_checked_in_ci() {
     assert!(packages.read("step.md").ends_with(&summary));
     // Mended: all but what only a build can tell.
     packages.check("mended", &usual).exits(1);
-    assert_eq!(packages.blocking(), ["needs-builder built"]);
+    let not_built = ["needs-builder built", "not-fetchable written"];
+    assert_eq!(packages.blocking(), not_built);
     let with_builds = [&usual[..], &[("BUILD", "true")]].concat();
     packages.web.seen();
     packages.check("mended", &with_builds).exits(0);

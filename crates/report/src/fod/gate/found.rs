@@ -102,14 +102,15 @@ impl GateRule {
             | Self::ChangedHash
             | Self::NotVerified
             | Self::ExpiredWaiver
+            // What has a shell has sockets: that nothing in it fetches is an opinion, and its hash is not known to be right.
             | Self::Verified(
                 Verdict::Tls
                 | Verdict::Denied
                 | Verdict::Failed
                 | Verdict::Transient
-                | Verdict::NeedsBuilder,
+                | Verdict::NeedsBuilder
+                | Verdict::NotFetchable,
             ) => Some(Level::Warning),
-            Self::Verified(Verdict::NotFetchable) => Some(Level::Note),
             Self::Verified(Verdict::Ok) | Self::Policy(_) => None,
         }
     }
@@ -168,7 +169,8 @@ impl GateRule {
                 "run the check with --build, or build it once without a cache and accept it with a waiver"
             }
             Self::Verified(Verdict::NotFetchable) => {
-                "look at what makes it: its hash is not compared with anything"
+                "run the check with --build, which builds what only unpacks or writes; of a file that a person has to put in, \
+                 look where its hash is from, and accept it with a waiver"
             }
             Self::Verified(Verdict::Tls) => "use a server whose certificate is trusted",
             Self::Verified(verdict) => verdict.remedy(),
