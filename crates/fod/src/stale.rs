@@ -6,6 +6,7 @@
 //! mirrors, moved projects and tags beside their commits do. Between two states of one set it is precise:
 //! a derivation that names another source than before, and promises the same bytes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use snowguard_store::ContentAddress;
@@ -56,6 +57,9 @@ pub enum Kind {
     Script,
     /// The same source, asked for in another way: with submodules, with another program for what came.
     Altered,
+    /// The same numbers at the same host, and other words in the path: a directory that moved, or another branch or
+    /// release that goes by a name.
+    Relocated,
     /// What a package manager fetches for another source: right if that locks the same versions.
     Vendored,
     /// Another version or revision, and the same bytes: most likely the hash was forgotten.
@@ -69,6 +73,7 @@ impl Kind {
             Self::Moved => "moved",
             Self::Script => "script",
             Self::Altered => "altered",
+            Self::Relocated => "relocated",
             Self::Vendored => "vendored",
             Self::Stale => "stale",
         }
@@ -83,6 +88,9 @@ impl Kind {
             }
             Self::Altered => {
                 "the same source in another way, and the same hash: right only if what comes is the same"
+            }
+            Self::Relocated => {
+                "another path at the same host, and the same hash: right only if it is no other release"
             }
             Self::Vendored => {
                 "another source, the same hash of what is vendored for it: right only if the lock file is the same"
@@ -233,44 +241,60 @@ fn kind(base: &Fod, head: &Fod) -> Kind {
     let Some(first) = head.place().filter(|_| is_same_revision) else {
         return Kind::Stale;
     };
-    if !base.places().any(|place| is_same_file(&place, &first)) {
-        Kind::Stale
-    } else {
+    if base.places().any(|place| is_same_file(&place, &first)) {
         in_the_same_way().unwrap_or(Kind::Moved)
+    } else if base.places().any(|place| is_near(&place, &first)) {
+        Kind::Relocated
+    } else {
+        Kind::Stale
     }
 }
 
 /// Whether two addresses name the same file of the same version.
 ///
-/// On one host every part that has a digit may be its version: `v1.2/tool-linux-x86_64.tar.gz` has it in
-/// the directory, whatever other digits its name has. Between hosts directories differ (`v1` of an
+/// On one host the whole path says which it is, however it is spelt: a release may go by a name (`bookworm`,
+/// `nightly`). Between hosts directories differ (`v1` of an
 /// interface, the year of a mirror's copy), and parts count that look like a version; where none does, a name
 /// with a number of its own (`12many.r15878.tar.xz`) is enough, and else all parts with a digit.
-pub(crate) fn is_same_file(one: &Place<'_>, other: &Place<'_>) -> bool {
+pub fn is_same_file(one: &Place<'_>, other: &Place<'_>) -> bool {
     let (one_parts, other_parts) = (parts(one), parts(other));
+    if one.query != other.query {
+        return false;
+    }
+    if one.host == other.host {
+        return one_parts == other_parts;
+    }
+    let is_last_same = one_parts.last() == other_parts.last();
+    if one_parts.iter().chain(&other_parts).any(|part| is_versioned(part)) {
+        return have_same(&one_parts, &other_parts, is_versioned) && is_last_same;
+    }
+    (is_last_same && one_parts.last().is_some_and(|last| is_numbered(last)))
+        || have_same_numbers(&one_parts, &other_parts)
+        || one.path == other.path
+}
+
+/// Whether two addresses of one host have the same numbers. Every part that has a digit may be the version:
+/// `v1.2/tool-linux-x86_64.tar.gz` has it in the directory, whatever other digits its name has.
+fn is_near(one: &Place<'_>, other: &Place<'_>) -> bool {
+    one.host == other.host
+        && one.query == other.query
+        && have_same_numbers(&parts(one), &parts(other))
+}
+
+/// Whether two paths have the same parts with a digit, and any.
+fn have_same_numbers(one: &[String], other: &[String]) -> bool {
     let has_digit = |part: &str| part.bytes().any(|byte| byte.is_ascii_digit());
-    let those = |parts: &[String], takes: &dyn Fn(&str) -> bool| -> Vec<String> {
+    one.iter().any(|part| has_digit(part)) && have_same(one, other, has_digit)
+}
+
+/// Whether two paths have the same parts of a kind, in whatever order.
+fn have_same(one: &[String], other: &[String], takes: impl Fn(&str) -> bool) -> bool {
+    let those = |parts: &[String]| {
         let mut those: Vec<String> = parts.iter().filter(|part| takes(part)).cloned().collect();
         those.sort_unstable();
         those
     };
-    let same =
-        |takes: &dyn Fn(&str) -> bool| those(&one_parts, takes) == those(&other_parts, takes);
-    if one.query != other.query {
-        return false;
-    }
-    let both = || one_parts.iter().chain(&other_parts);
-    let has_version = both().any(|part| is_versioned(part));
-    if one.host != other.host && !has_version {
-        let (last, other_last) = (one_parts.last(), other_parts.last());
-        if last == other_last && last.is_some_and(|last| is_numbered(last)) {
-            return true;
-        }
-    }
-    if one.host == other.host || !has_version {
-        return same(&has_digit) && (both().any(|part| has_digit(part)) || one.path == other.path);
-    }
-    same(&|part| is_versioned(part)) && one_parts.last() == other_parts.last()
+    those(one) == those(other)
 }
 
 /// Whether a name has a number that tells it from its like, with a letter before it at most: not that of a
@@ -291,15 +315,46 @@ fn is_numbered(name: &str) -> bool {
     })
 }
 
-/// The parts of a path; `v1.2` and `1.2` are one version.
+/// The parts of a path, each as it is meant; `v1.2` and `1.2` are one version.
 fn parts(place: &Place<'_>) -> Vec<String> {
-    let parts = place.path.split('/').filter(|part| !part.is_empty());
+    let mut parts: Vec<Cow<'_, str>> = Vec::new();
+    for part in place.path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ => parts.push(decoded(part)),
+        }
+    }
     let bare = |part: &str| {
         let rest = part.strip_prefix('v').unwrap_or(part);
         let is_version = rest.starts_with(|first: char| first.is_ascii_digit());
         if is_version { rest } else { part }.to_owned()
     };
-    parts.map(bare).collect()
+    parts.iter().map(|part| bare(part)).collect()
+}
+
+/// A part of a path without `%XX` for what can be written as it is.
+fn decoded(part: &str) -> Cow<'_, str> {
+    if !part.contains('%') {
+        return Cow::Borrowed(part);
+    }
+    let (mut out, mut rest) = (String::new(), part);
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        let code = after.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        rest = match code.filter(|byte| byte.is_ascii_graphic() && !b"/%".contains(byte)) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                &after[2..]
+            }
+            None => {
+                out.push('%');
+                after
+            }
+        };
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 /// Whether it has a number, a dot and a number.
@@ -550,6 +605,47 @@ mod tests {
             ),
             "same 0\naltered r <- r\naltered r <- r"
         );
+    }
+
+    #[test]
+    fn a_release_may_go_by_a_name() {
+        let one = |at: &str| [url("x", at, 1)];
+        let dists = |host: &str, name: &str| {
+            one(&format!(
+                "http://{host}/debian/dists/{name}/main/installer-amd64/netboot.tar.gz"
+            ))
+        };
+        let (old, new) = ("deb.debian.org", "ftp.de.debian.org");
+        let relocated = "same 0\nrelocated x <- x";
+        let moved = "same 0\nmoved x <- x";
+        assert_eq!(
+            told(&dists(old, "bullseye"), &dists(old, "bookworm")),
+            relocated
+        );
+        assert_eq!(
+            told(&dists(old, "bullseye"), &dists(new, "bullseye")),
+            moved
+        );
+        let stable = one("https://x.org/tool/v1/stable/tool-x86_64.tar.gz");
+        let nightly = one("https://x.org/tool/v1/nightly/tool-x86_64.tar.gz");
+        assert_eq!(told(&stable, &nightly), relocated);
+        // No number at all, and no name that is the same.
+        let (stable, nightly) = (one("https://x.org/stable"), one("https://x.org/nightly"));
+        assert_eq!(told(&stable, &nightly), "same 0\nstale x <- x");
+        // The same in other letters.
+        for other in [
+            "http://x.org//a/b+c/v1.tar.gz",
+            "https://X.org/a/./b%2Bc/d/../1.tar.gz",
+        ] {
+            assert_eq!(
+                told(&one("https://x.org/a/b+c/v1.tar.gz"), &one(other)),
+                moved,
+                "{other}"
+            );
+        }
+        for broken in ["%", "%2", "%zz", "%\u{e9}1", "%00", "%2F"] {
+            assert_eq!(decoded(broken), broken);
+        }
     }
 
     #[test]

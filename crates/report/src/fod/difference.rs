@@ -44,7 +44,7 @@ pub struct Difference {
 /// Another source, the same hash.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unchanged {
-    /// `stale`, `vendored`, `altered`, `script`, `moved`.
+    /// `stale`, `vendored`, `relocated`, `altered`, `script`, `moved`.
     pub kind: &'static str,
     /// What that means.
     pub meaning: &'static str,

@@ -23,6 +23,8 @@ pub(super) const GUIDE: &str = concat!(
 pub enum GateRule {
     /// The source changed, and its hash did not.
     StaleHash,
+    /// The path changed at the same host, all numbers in it and the hash did not.
+    RelocatedSource,
     /// What it is fetched for changed, and its hash did not.
     VendoredHash,
     /// What is asked of the source changed, and its hash did not.
@@ -49,6 +51,7 @@ impl GateRule {
         let verdicts = Verdict::ALL.into_iter().map(Self::Verified);
         let changed = [
             Self::StaleHash,
+            Self::RelocatedSource,
             Self::VendoredHash,
             Self::AlteredFetch,
             Self::NewScript,
@@ -71,6 +74,7 @@ impl GateRule {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::StaleHash => "stale-hash",
+            Self::RelocatedSource => "relocated-source",
             Self::VendoredHash => "vendored-hash",
             Self::AlteredFetch => "altered-fetch",
             Self::NewScript => "new-script",
@@ -96,7 +100,8 @@ impl GateRule {
             | Self::Verified(Verdict::Mismatch | Verdict::Gone | Verdict::Redirect) => {
                 Some(Level::Error)
             }
-            Self::VendoredHash
+            Self::RelocatedSource
+            | Self::VendoredHash
             | Self::AlteredFetch
             | Self::NewScript
             | Self::ChangedHash
@@ -119,6 +124,9 @@ impl GateRule {
     pub const fn what(self) -> &'static str {
         match self {
             Self::StaleHash => "the source changed and its hash did not",
+            Self::RelocatedSource => {
+                "another path at the same host, all numbers in it are the same, and so is the hash"
+            }
             Self::VendoredHash => {
                 "what its dependencies are fetched for changed, and their hash did not"
             }
@@ -142,6 +150,10 @@ impl GateRule {
         match self {
             Self::StaleHash => {
                 "set the hash to an empty string, build it, put in the hash that Nix tells, and look at what came"
+            }
+            Self::RelocatedSource => {
+                "if this is another branch or release, set the hash to an empty string, build it, and put in the hash that \
+                 Nix tells; if the file was moved, say so"
             }
             Self::VendoredHash => {
                 "set the hash to an empty string and build it; if Nix tells the same hash, the lock file did not change"
@@ -313,6 +325,7 @@ pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> 
         // Said of the script, and once.
         How::Script if is_by_new_script => None,
         How::Stale => Some(GateRule::StaleHash),
+        How::Relocated => Some(GateRule::RelocatedSource),
         How::Vendored => Some(GateRule::VendoredHash),
         How::Altered | How::Script => Some(GateRule::AlteredFetch),
         How::Rehashed => Some(GateRule::ChangedHash),
@@ -389,7 +402,7 @@ fn is_answered(change: &Changed, known: Known<'_>) -> bool {
     };
     outcome.verdict == Verdict::Ok
         && match change.how {
-            How::Stale => served(),
+            How::Stale | How::Relocated => served(),
             How::Vendored | How::Altered | How::Script => true,
             How::Added | How::Moved | How::Rehashed => false,
         }

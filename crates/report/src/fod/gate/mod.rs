@@ -101,6 +101,8 @@ pub enum How {
     Vendored,
     /// The same file from another place.
     Moved,
+    /// The same numbers at the same host, another path.
+    Relocated,
     /// The same source, asked for in another way, the same hash.
     Altered,
     /// The same source, fetched by another script, the same hash.
@@ -117,6 +119,7 @@ impl How {
             Self::Stale => "stale",
             Self::Vendored => "vendored",
             Self::Moved => "moved",
+            Self::Relocated => "relocated",
             Self::Altered => "altered",
             Self::Script => "script",
             Self::Rehashed => "rehashed",
@@ -329,6 +332,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
     for unchanged in &difference.unchanged_hash {
         let how = match unchanged.kind {
             "moved" => How::Moved,
+            "relocated" => How::Relocated,
             "altered" => How::Altered,
             "script" => How::Script,
             "vendored" => How::Vendored,
