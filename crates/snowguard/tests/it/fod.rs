@@ -51,7 +51,7 @@ drv {
       nativeBuildInputs = [ go git ]; impureEnvVars = proxies; outputHashMode = "recursive";
     })
     (fixed "unpacked" (sha256 "unpacked") { buildCommand = "tar x"; outputHashMode = "recursive"; })
-    (fixed "bought.bin" (sha256 "bought") { args = [ "-e" (builtins.toFile "restrict-message" "exit 1") ]; })
+    (fixed "bought.bin" (sha256 "bought") { builder = drv { name = "restrict-message"; }; })
     (fixed "nix-file" (sha256 "nix-file") { builder = "builtin:fetchurl"; url = "http://10.0.0.1/x"; })
   ];
 }

@@ -622,6 +622,113 @@ fn fetched(files: &[(&str, &str, &str)]) -> NixStore {
     nix
 }
 
+/// What a shell writes by itself.
+fn written() -> NixStore {
+    let nix = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let expression = r#"derivation {
+      name = "written"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo > $out" ];
+      outputHash = builtins.hashString "sha256" "x"; outputHashAlgo = "sha256"; outputHashMode = "flat";
+    }"#;
+    nix.instantiate(expression, &[]).unwrap();
+    nix
+}
+
+/// A file that `fetchurl` fetches from some addresses, run by a script that says this: its derivation. What base and
+/// head are compared by is in one store, since its directory is part of the digests of its paths.
+fn fetched_by(store: &NixStore, script: &str, urls: &[&str]) -> String {
+    let urls: Vec<String> = urls.iter().map(|url| nix_text(url)).collect();
+    let expression = format!(
+        r#"derivation {{
+          name = "x"; system = "x86_64-linux"; builder = "/bin/sh"; urls = [ {} ];
+          args = [ "-e" (builtins.toFile "builder.sh" "{script}") ];
+          outputHash = builtins.hashString "sha256" "one"; outputHashAlgo = "sha256"; outputHashMode = "flat";
+        }}"#,
+        urls.join(" ")
+    );
+    store.instantiate(&expression, &[]).unwrap();
+    let drv = store.evaluate(&format!("({expression}).drvPath")).unwrap();
+    drv.as_str().unwrap().to_owned()
+}
+
+fn gate_of(place: &Place, base: &str, head: &str, more: &[&str]) -> Run {
+    let args = ["fod", "gate", base, head, "--format", "json"];
+    place.run(&[&args[..], more].concat())
+}
+
+/// One that has a file at one address, and at no other.
+fn served_at(path: &'static str, body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = [0; 8192];
+            let read = stream.read(&mut head).unwrap_or_default();
+            let head = String::from_utf8_lossy(&head[..read]);
+            let (status, body) = match head.split(' ').nth(1) {
+                Some(asked) if asked == path => ("200 OK", body),
+                _ => ("404 Not Found", ""),
+            };
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn the_old_file_under_whatever_address_is_no_answer() {
+    let place = Place::new();
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let server = served_at("/rel/x-1.tar.gz", "one");
+    let at = |path: &str| format!("{server}/{path}");
+    let (old, new) = (at("rel/x-1.tar.gz"), at("rel/x-2.tar.gz"));
+    let base = fetched_by(&store, "", &[&old]);
+    let told = |urls: &[&str]| {
+        let head = fetched_by(&store, "", urls);
+        let more = ["--verify", "--direct", "--allow-private"];
+        let document = document(&gate_of(&place, &base, &head, &more));
+        assert_eq!(document["changes"][0]["verdict"], "ok", "{document}");
+        rules(&document)
+    };
+    // Another spelling, and another name of it: what comes is not known to be what the first address names.
+    let elsewhere = format!("{}/y", served("one"));
+    for second in [&old, &at("rel/./x-1.tar.gz"), &elsewhere] {
+        let found = told(&[&new, second]);
+        assert!(found.contains(&"stale-hash! x".to_owned()), "{second} {found:?}");
+    }
+    // The new file, from its second place.
+    let mirror = served_at("/x-2.tar.gz", "one");
+    let found = told(&[&new, &format!("{mirror}/x-2.tar.gz")]);
+    assert!(found.contains(&"stale-hash x".to_owned()), "{found:?}");
+}
+
+#[test]
+fn another_script_with_the_same_name_is_a_finding() {
+    let place = Place::new();
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let url = ["https://example.org/x-1.tar.gz"];
+    let base = fetched_by(&store, "", &url);
+    let head = fetched_by(&store, "echo something else > $out", &url);
+    gate_of(&place, &base, &base, &[]).exits(0);
+    let told = document(gate_of(&place, &base, &head, &[]).exits(1));
+    assert_eq!(rules(&told), ["new-script! builder.sh"]);
+    assert_eq!(told["changes"][0]["how"], "script");
+    let script = &told["findings"][0]["output"];
+    let waiver = format!(
+        "[[waiver]]\nrule = \"new-script\"\noutput = {script}\nreason = \"read\"\nexpires = 2999-01-01\n"
+    );
+    place.write("w.toml", waiver);
+    gate_of(&place, &base, &head, &["--waivers", "w.toml"]).exits(0);
+    let run = place.run(&["fod", "diff", &base, &head, "--format", "json"]);
+    let difference = document(run.exits(0));
+    assert_eq!(difference["unchanged_hash"][0]["kind"], "script");
+    assert_eq!(difference["new_scripts"][0]["names"], json!(["x"]));
+}
+
 #[test]
 fn what_is_changed_is_fetched_again_and_nothing_else() {
     let (one, two) = (served("one"), served("two"));
@@ -660,10 +767,9 @@ fn what_is_changed_is_fetched_again_and_nothing_else() {
     let twin = url(&served("one"), "x-2.tar.gz");
     let (_, found) = told(&fetched(&[("same", same, "same"), ("x", &twin, "one")]));
     assert!(found.contains(&"stale-hash x".to_owned()), "{found:?}");
-    // Where the old one is named as well, it may have been that.
-    let both = format!("{twin} {old}");
-    let (_, found) = told(&fetched(&[("same", same, "same"), ("x", &both, "one")]));
-    assert!(found.contains(&"stale-hash! x".to_owned()), "{found:?}");
+    // What seems to fetch nothing is not known to have its hash, and a shell alone can open a socket.
+    let (_, found) = told(&written());
+    assert!(found.contains(&"not-fetchable! written".to_owned()), "{found:?}");
     // Without being told so, no address of a private network is asked.
     let run = gate(
         &place,

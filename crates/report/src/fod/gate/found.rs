@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
-use snowguard_fod::outcome::Attempt;
+use snowguard_fod::outcome::{Attempt, Try};
 use snowguard_fod::rule::{Level, Rule};
-use snowguard_fod::{Outcome, Verdict, Waiver};
+use snowguard_fod::stale::is_same_file;
+use snowguard_fod::{Outcome, Place, Verdict, Waiver};
 
 use super::{Changed, Difference, How, ToldWaiver, with_revision};
 use crate::fod::NewScript;
@@ -388,24 +389,45 @@ pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> 
     all
 }
 
-/// Whether an unchanged hash is known to be that of what comes now. Of another source it is only if an address
-/// served that, and all are new: where it names the old one as well, or was built, the old file may have come.
+/// Whether an unchanged hash is known to be that of what comes now. Of another source it is only if that was served,
+/// and not the old one under whatever address; where it was built, the old one may have come.
 fn is_answered(change: &Changed, known: Known<'_>) -> bool {
     let Known::Is(outcome) = known else {
         return false;
     };
-    let served = || {
-        let now = with_revision(&change.row.urls, change.row.rev.as_deref());
-        let is_new = now.iter().all(|url| !change.was_urls.contains(url));
-        let mut tries = outcome.tries.iter();
-        is_new && tries.any(|tried| tried.result == Attempt::Ok)
-    };
+    let mut tries = outcome.tries.iter();
     outcome.verdict == Verdict::Ok
         && match change.how {
-            How::Stale | How::Relocated => served(),
+            How::Stale | How::Relocated => {
+                tries.any(|tried| tried.result == Attempt::Ok && is_of_new_source(change, tried))
+            }
             How::Vendored | How::Altered | How::Script => true,
             How::Added | How::Moved | How::Rehashed => false,
         }
+}
+
+/// Whether an address that was tried is one of the new source alone: of files the first, or one that names the same
+/// file elsewhere, and none that the old one had. What is told of it has no query, so that all that it may be count.
+fn is_of_new_source(change: &Changed, tried: &Try) -> bool {
+    let row = &change.row;
+    if matches!(row.class, "git" | "vcs") {
+        let now = with_revision(&row.urls, row.rev.as_deref());
+        return now.iter().all(|url| !change.was_urls.contains(url));
+    }
+    let places: Vec<Place<'_>> = row.addresses.iter().map(|url| Place::of(url)).collect();
+    let was: Vec<Place<'_>> = change.was_addresses.iter().map(|url| Place::of(url)).collect();
+    let Some(first) = places.first() else {
+        return false;
+    };
+    let told = Place::of(&tried.url);
+    let mut meant = places
+        .iter()
+        .filter(|place| place.host == told.host && place.path == told.path)
+        .peekable();
+    meant.peek().is_some()
+        && meant.all(|place| {
+            is_same_file(place, first) && !was.iter().any(|old| is_same_file(place, old))
+        })
 }
 
 /// That a script is new: once, whatever it fetches. A waiver names its path.

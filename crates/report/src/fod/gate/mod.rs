@@ -85,6 +85,9 @@ pub struct Changed {
     /// Where it was fetched from before, where something was altered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub was_urls: Vec<String>,
+    /// The same as they are, to be compared and not to be shown.
+    #[serde(skip)]
+    was_addresses: Vec<String>,
     /// The hash before, where it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was_hash: Option<String>,
@@ -351,6 +354,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
             row: unchanged.head.clone(),
             same_output: was.name == unchanged.head.name,
             was_urls: with_revision(sources, was.rev.as_deref()),
+            was_addresses: was.addresses.clone(),
             was_hash: None,
         });
     }
@@ -362,6 +366,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
             row: rehashed.head.clone(),
             same_output: false,
             was_urls: Vec::new(),
+            was_addresses: Vec::new(),
             was_hash: Some(rehashed.base.hash.clone()),
         });
     }
