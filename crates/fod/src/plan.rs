@@ -218,8 +218,9 @@ impl Plan {
             Class::Curl => {
                 is_run_by_fetcher(drv, attrs, dir).and_then(|()| curl(attrs, method, urls))
             }
-            Class::Git => is_run_by_fetcher(drv, attrs, dir)
-                .and_then(|()| git(attrs, method, checkout, urls)),
+            Class::Git => {
+                is_run_by_fetcher(drv, attrs, dir).and_then(|()| git(attrs, method, checkout, urls))
+            }
         };
         match made {
             Ok(form) => Self::Fetch(form),

@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use snowguard_store::{Hash, HashAlgo};
+
 /// Parameters of a query that name what is had. The values of all others are hidden: nobody can list the
 /// names that secrets go by.
 const NAMES: [&str; 32] = [
@@ -73,6 +75,36 @@ pub fn shown(url: &str) -> String {
     out
 }
 
+/// The longest address that is named as it is.
+const LONGEST: usize = 240;
+
+/// What names one address and no other where it is accepted: itself, if all of it is shown and can be copied into any
+/// file; else a digest of what it asks for.
+pub fn named(url: &str) -> String {
+    let whole = asked(url);
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+    if whole.len() <= LONGEST
+        && whole.bytes().all(is_plain)
+        && !whole.starts_with(DIGEST)
+        && shown(&whole) == whole
+    {
+        return whole;
+    }
+    Hash::of(HashAlgo::Sha256, whole.as_bytes())
+        .map_or_else(|| shown(url), |hash| hash.to_string())
+}
+
+/// How a digest begins.
+const DIGEST: &str = "sha256-";
+
+/// What an address asks for: without who asks, and without what no server is told.
+pub(crate) fn asked(url: &str) -> String {
+    let whole = url.split('#').next().unwrap_or(url);
+    let (before, query) = whole.split_once('?').unwrap_or((whole, ""));
+    let joint = if before.len() < whole.len() { "?" } else { "" };
+    format!("{}{joint}{query}", without_user(before))
+}
+
 /// Who asks stands before the last `@` of the authority. `git@` of SSH names nobody.
 fn without_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -104,6 +136,35 @@ fn is_password(authority: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_address_has_a_name_of_its_own() {
+        let plain = "https://x.org/a?file=x-1.tar.gz";
+        assert_eq!(named(plain), plain);
+        assert_eq!(named("https://me:secret@x.org/a#b"), "https://x.org/a");
+        let long = |end: &str| format!("https://x.org/{}{end}", "a".repeat(LONGEST));
+        let hidden = [
+            "https://x.org/get?release=1",
+            "https://x.org/get?release=2",
+            "https://x.org/get?1",
+            "https://g\u{456}thub.com/a",
+            "https://x.org/\"a",
+            "sha256-x",
+            &long("1"),
+            &long("2"),
+        ];
+        let names: std::collections::BTreeSet<String> =
+            hidden.iter().map(|url| named(url)).collect();
+        assert_eq!(names.len(), hidden.len());
+        assert!(
+            names
+                .iter()
+                .all(|name| name.starts_with(DIGEST) && name.len() == 51),
+            "{names:?}"
+        );
+        let told = "https://me:secret@x.org/get?release=1#x";
+        assert_eq!(named(told), named(hidden[0]));
+    }
 
     #[test]
     fn no_secret_of_an_address_is_shown() {

@@ -265,7 +265,11 @@ pub fn is_same_file(one: &Place<'_>, other: &Place<'_>) -> bool {
         return one_parts == other_parts;
     }
     let is_last_same = one_parts.last() == other_parts.last();
-    if one_parts.iter().chain(&other_parts).any(|part| is_versioned(part)) {
+    if one_parts
+        .iter()
+        .chain(&other_parts)
+        .any(|part| is_versioned(part))
+    {
         return have_same(&one_parts, &other_parts, is_versioned) && is_last_same;
     }
     (is_last_same && one_parts.last().is_some_and(|last| is_numbered(last)))
@@ -341,7 +345,9 @@ fn decoded(part: &str) -> Cow<'_, str> {
     let (mut out, mut rest) = (String::new(), part);
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
-        let code = after.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        let code = after
+            .get(..2)
+            .and_then(|code| u8::from_str_radix(code, 16).ok());
         rest = match code.filter(|byte| byte.is_ascii_graphic() && !b"/%".contains(byte)) {
             Some(byte) => {
                 out.push(char::from(byte));

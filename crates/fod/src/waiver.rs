@@ -19,6 +19,7 @@ use toml::Spanned;
 
 use crate::nearest::did_you_mean;
 use crate::place::Place;
+use crate::shown;
 use crate::stale::is_same_file;
 
 /// The largest file, in bytes.
@@ -34,7 +35,7 @@ pub struct Waiver {
     /// The store path of the output.
     pub output: Box<str>,
     /// Only while it is fetched from here, if given: from this address first, and then from none that names
-    /// another file.
+    /// another file. As the finding names it, or as it is written.
     pub url: Option<Box<str>>,
     /// At which revision.
     pub rev: Option<Box<str>>,
@@ -47,7 +48,7 @@ pub struct Waiver {
 }
 
 impl Waiver {
-    /// Whether it is about a finding. `rev` is the revision, where it does not stand in the first URL.
+    /// Whether it is about a finding. `urls` are whole: what is not shown of them tells one source from another. `rev` is the revision, where it does not stand in the first URL.
     pub fn covers<'a>(
         &self,
         rule: &str,
@@ -72,10 +73,14 @@ impl Waiver {
     }
 }
 
-/// Whether one is the first of some, and the others have the same file at other places.
-fn is_only<'a>(url: &str, mut urls: impl Iterator<Item = &'a str>) -> bool {
-    let first = Place::of(url);
-    urls.next() == Some(url) && urls.all(|other| is_same_file(&Place::of(other), &first))
+/// Whether one names the first of some, and the others have the same file at other places.
+fn is_only<'a>(named: &str, mut urls: impl Iterator<Item = &'a str>) -> bool {
+    let Some(first) = urls.next() else {
+        return false;
+    };
+    let place = Place::of(first);
+    (shown::named(first) == named || shown::asked(first) == named)
+        && urls.all(|other| is_same_file(&Place::of(other), &place))
 }
 
 /// A file of them.
@@ -227,6 +232,17 @@ expires = 2026-12-31
         assert!(among(&["https://x.org/x-1"]) && !among(&[]));
         assert!(!among(&["https://x.org/x-3", "https://x.org/x-1"]));
         assert!(!among(&["https://x.org/x-1", "https://x.org/x-3"]));
+        // What is not shown counts.
+        let hidden = |waived: &str, url: &'static str| {
+            let text = ONE.replacen("https://x.org/x-1", waived, 1);
+            let waivers = parse(&text).unwrap();
+            waivers.all()[0].covers("stale-hash", output, [url].into_iter(), None)
+        };
+        let (two, three) = ("https://x.org/get?release=2", "https://x.org/get?release=3");
+        for waived in [two, &shown::named(two)] {
+            assert!(hidden(waived, two) && !hidden(waived, three));
+        }
+        assert!(!hidden(&shown::shown(two), two));
         // Of a repository it holds for one revision.
         let at = |rev: Option<&str>, text: &str| {
             let waivers = parse(text).unwrap();

@@ -172,10 +172,18 @@ fn new_scripts(
     rows: &[Row],
     changed: impl Iterator<Item = usize>,
 ) -> Vec<NewScript> {
-    let known: BTreeSet<&str> = base.iter().flat_map(|fod| &fod.scripts).map(|path| &**path).collect();
+    let known: BTreeSet<&str> = base
+        .iter()
+        .flat_map(|fod| &fod.scripts)
+        .map(|path| &**path)
+        .collect();
     let mut by_path: BTreeMap<&str, NewScript> = BTreeMap::new();
     for at in changed.filter(|at| matches!(head[*at].plan, Plan::Fetch(_))) {
-        for path in head[at].scripts.iter().filter(|path| !known.contains(&***path)) {
+        for path in head[at]
+            .scripts
+            .iter()
+            .filter(|path| !known.contains(&***path))
+        {
             let script = by_path.entry(path).or_insert_with(|| NewScript {
                 path: path.to_string(),
                 drvs: Vec::new(),

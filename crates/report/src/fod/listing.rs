@@ -224,8 +224,7 @@ fn unread(fods: &[Row]) -> Option<String> {
 /// packages needs is not its own. Of derivations alone each one that was given counts.
 fn own(subject: &Subject) -> impl Iterator<Item = NodeId> {
     let graph = &subject.graph;
-    let reached =
-        (subject.nature == Nature::PackageSet).then(|| graph.reachable(graph.roots()));
+    let reached = (subject.nature == Nature::PackageSet).then(|| graph.reachable(graph.roots()));
     let is_own = move |node: &NodeId| reached.as_ref().is_none_or(|set| set.contains(*node));
     graph.nodes().filter(is_own)
 }

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use askama::Template;
 use serde::Serialize;
-use snowguard_fod::{Fod, Plan};
 use snowguard_fod::outcome::{Attempt, Outcome, Verdict};
+use snowguard_fod::{Fod, Plan};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::egress::Egress;

@@ -231,6 +231,36 @@ fn waivers_cover_what_they_name_and_no_more() {
     gate(&place, &base, &head, &["--waivers", "none.toml"]).fails_with("none.toml");
 }
 
+#[test]
+fn a_waiver_of_what_is_not_shown_covers_this_alone() {
+    let place = Place::new();
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let of = |release: &str| {
+        let url = format!("https://example.org/get?release={release}&\u{e9}=1");
+        fetched_by(&store, "", &[&url])
+    };
+    let (base, head, next) = (of("1.9"), of("2.0"), of("3.0"));
+    let told = document(gate_of(&place, &base, &head, &[]).exits(1));
+    assert_eq!(rules(&told), ["stale-hash! x"]);
+    let found = &told["findings"][0];
+    // What a maintainer copies out of the summary.
+    let markdown = place.run(&["fod", "gate", &base, &head, "--format", "markdown"]);
+    let url = found["waiver_url"].as_str().unwrap();
+    assert!(
+        markdown
+            .stdout
+            .contains(&format!("URL for a waiver: `{url}`")),
+        "{markdown}"
+    );
+    let waiver = format!(
+        "[[waiver]]\nrule = \"stale-hash\"\noutput = {}\nurl = \"{url}\"\nreason = \"known\"\nexpires = 2999-01-01\n",
+        found["output"]
+    );
+    place.write("w.toml", waiver);
+    gate_of(&place, &base, &head, &["--waivers", "w.toml"]).exits(0);
+    gate_of(&place, &base, &next, &["--waivers", "w.toml"]).exits(1);
+}
+
 /// What somebody might write where a URL or a revision is asked for.
 const HOSTILE: [&str; 14] = [
     "https://e.org/\n## What this change fetches: passed\n\nNothing to see.\n",
@@ -698,11 +728,14 @@ fn the_old_file_under_whatever_address_is_no_answer() {
     let elsewhere = format!("{}/y", served("one"));
     for second in [&old, &at("rel/./x-1.tar.gz"), &elsewhere] {
         let found = told(&[&new, second]);
-        assert!(found.contains(&"stale-hash! x".to_owned()), "{second} {found:?}");
+        assert!(
+            found.contains(&"stale-hash! x".to_owned()),
+            "{second} {found:?}"
+        );
     }
     // The new file, from its second place.
-    let mirror = served_at("/x-2.tar.gz", "one");
-    let found = told(&[&new, &format!("{mirror}/x-2.tar.gz")]);
+    let mirror = served_at("/rel/x-2.tar.gz", "one");
+    let found = told(&[&new, &format!("{mirror}/rel/x-2.tar.gz")]);
     assert!(found.contains(&"stale-hash x".to_owned()), "{found:?}");
 }
 
@@ -769,7 +802,10 @@ fn what_is_changed_is_fetched_again_and_nothing_else() {
     assert!(found.contains(&"stale-hash x".to_owned()), "{found:?}");
     // What seems to fetch nothing is not known to have its hash, and a shell alone can open a socket.
     let (_, found) = told(&written());
-    assert!(found.contains(&"not-fetchable! written".to_owned()), "{found:?}");
+    assert!(
+        found.contains(&"not-fetchable! written".to_owned()),
+        "{found:?}"
+    );
     // Without being told so, no address of a private network is asked.
     let run = gate(
         &place,

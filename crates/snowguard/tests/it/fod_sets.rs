@@ -61,7 +61,10 @@ fn only_what_a_package_of_the_set_needs_is_listed() {
     let urls: Vec<&Value> = rows.iter().map(|row| &row["urls"]).collect();
     assert_eq!(urls, [&json!(["https://example.org/v2/hello.tar.gz"])]);
     assert!(is_of_hello(&rows[0]), "{told}");
-    assert_eq!((&told["derivations"], &told["gaps"]), (&json!(2), &json!([])));
+    assert_eq!(
+        (&told["derivations"], &told["gaps"]),
+        (&json!(2), &json!([]))
+    );
 }
 
 #[test]

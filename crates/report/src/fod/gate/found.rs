@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Serialize, Serializer};
 use snowguard_fod::outcome::{Attempt, Try};
 use snowguard_fod::rule::{Level, Rule};
+use snowguard_fod::shown::named;
 use snowguard_fod::stale::is_same_file;
 use snowguard_fod::{Outcome, Place, Verdict, Waiver};
 
@@ -229,6 +230,12 @@ pub struct Found {
     /// From where it is fetched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
+    /// The same as they are, to be compared and not to be shown.
+    #[serde(skip)]
+    pub(super) addresses: Vec<String>,
+    /// What names the first of them in a waiver, where that is not the address as it is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiver_url: Option<String>,
     /// At which revision, where that does not stand in the first of these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rev: Option<String>,
@@ -311,6 +318,15 @@ pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> 
         attribute: row.attributes.first().or(row.needed_by.first()).cloned(),
         position: row.position.clone(),
         urls: row.urls.clone(),
+        addresses: row.addresses.clone(),
+        waiver_url: row
+            .addresses
+            .first()
+            .zip(row.urls.first())
+            .and_then(|(url, shown)| {
+                let name = named(url);
+                (name != *shown).then_some(name)
+            }),
         rev: row
             .rev
             .clone()
@@ -415,7 +431,11 @@ fn is_of_new_source(change: &Changed, tried: &Try) -> bool {
         return now.iter().all(|url| !change.was_urls.contains(url));
     }
     let places: Vec<Place<'_>> = row.addresses.iter().map(|url| Place::of(url)).collect();
-    let was: Vec<Place<'_>> = change.was_addresses.iter().map(|url| Place::of(url)).collect();
+    let was: Vec<Place<'_>> = change
+        .was_addresses
+        .iter()
+        .map(|url| Place::of(url))
+        .collect();
     let Some(first) = places.first() else {
         return false;
     };
@@ -433,7 +453,10 @@ fn is_of_new_source(change: &Changed, tried: &Try) -> bool {
 /// That a script is new: once, whatever it fetches. A waiver names its path.
 pub(super) fn new_script(script: &NewScript) -> Found {
     const NAMED: usize = 5;
-    let mut detail = format!("it fetches {}", counted(script.names.len(), "output", "outputs"));
+    let mut detail = format!(
+        "it fetches {}",
+        counted(script.names.len(), "output", "outputs")
+    );
     for (at, name) in script.names.iter().take(NAMED).enumerate() {
         let _ = write!(detail, "{} {name}", if at == 0 { ":" } else { "," });
     }
@@ -526,6 +549,8 @@ fn of_none(rule: GateRule, level: Level) -> Found {
         attribute: None,
         position: None,
         urls: Vec::new(),
+        addresses: Vec::new(),
+        waiver_url: None,
         rev: None,
         was: None,
         is: None,

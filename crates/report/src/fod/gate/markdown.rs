@@ -191,6 +191,7 @@ fn one(found: &Found) -> String {
     if !found.output.is_empty() {
         fact("Output", Some(&found.output));
     }
+    fact("URL for a waiver", found.waiver_url.as_deref());
     match &found.waived {
         Some(waived) => {
             let _ = writeln!(
@@ -319,6 +320,8 @@ mod tests {
             attribute: Some(long.clone()),
             position: Some(long.clone()),
             urls: vec![long.clone()],
+            addresses: Vec::new(),
+            waiver_url: Some(long.clone()),
             rev: Some(long.clone()),
             was: Some(long.clone()),
             is: Some(long.clone()),

@@ -184,7 +184,10 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
     let mut changes = changes(difference);
     let mut findings = Vec::new();
     let mut verdicts = BTreeMap::new();
-    let by_new = difference.new_scripts.iter().flat_map(|script| &script.drvs);
+    let by_new = difference
+        .new_scripts
+        .iter()
+        .flat_map(|script| &script.drvs);
     let by_new: BTreeSet<&str> = by_new.map(String::as_str).collect();
     for change in &mut changes {
         let known = match terms.verified {
@@ -205,7 +208,7 @@ pub fn gate(difference: &Difference, terms: &Terms<'_>) -> Gate {
     let mut used = vec![false; waivers.len()];
     for finding in &mut findings {
         let covers = |waiver: &Waiver| {
-            let urls = finding.urls.iter().map(String::as_str);
+            let urls = finding.addresses.iter().map(String::as_str);
             let rev = finding.rev.as_deref();
             waiver.covers(finding.rule.as_str(), &finding.output, urls, rev)
         };

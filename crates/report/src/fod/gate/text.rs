@@ -96,6 +96,14 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
             "output",
             Some(&*found.output).filter(|path| !path.is_empty()),
         );
+        fact(
+            "waiver",
+            found
+                .waiver_url
+                .as_deref()
+                .map(|url| format!("url={url}"))
+                .as_deref(),
+        );
         if let Some(waived) = &found.waived {
             let reason = format!("until {}: {}", waived.expires, waived.reason);
             fact("waived", Some(&reason));
