@@ -723,9 +723,9 @@ mod tests {
             let env = [("urls", "https://x.org/x.tar.gz")];
             let mut drv = built("x", builder, &["curl-8.1"], &env).to_builder();
             drv.input_src(StoreDir::default().parse(source).unwrap());
-            args.iter().for_each(|arg| {
+            for arg in args {
                 drv.arg(*arg);
-            });
+            }
             let drv = drv.build().unwrap();
             Fod::of(&drv, &StoreDir::default()).unwrap().plan.as_str()
         };

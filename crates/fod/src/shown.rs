@@ -90,8 +90,7 @@ pub fn named(url: &str) -> String {
     {
         return whole;
     }
-    Hash::of(HashAlgo::Sha256, whole.as_bytes())
-        .map_or_else(|| shown(url), |hash| hash.to_string())
+    Hash::of(HashAlgo::Sha256, whole.as_bytes()).map_or_else(|| shown(url), |hash| hash.to_string())
 }
 
 /// How a digest begins.

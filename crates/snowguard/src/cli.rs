@@ -203,7 +203,8 @@ Examples:
   snowguard scan bom.cdx.json         someone's bill of materials
   snowguard scan --deep ./result      with what is inside its programs
   snowguard scan --deep /opt/app      what the files of any directory declare
-  nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path | snowguard scan -
+  nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path --out-path |
+    snowguard scan -
   snowguard scan --format sarif --output scan.sarif --fail-on exploited,high
 
 Exit status: 0 nothing affected, 1 something is (see --fail-on), 2 failure.")]

@@ -115,8 +115,8 @@ fn derivations(
     }
     Err(
         Failure::message(format!("no derivation of {} could be read", subject.title)).hint(
-            "give its .drv: `nix path-info --derivation INSTALLABLE`, or `nix derivation show -r`; \
-             beside a package set, --derivations with those of its packages",
+            "give its .drv: `nix path-info --derivation INSTALLABLE`, or `nix derivation show -r` \
+             (an older Nix: `nix show-derivation -r`); beside a package set, --derivations with those of its packages",
         ),
     )
 }

@@ -306,7 +306,9 @@ impl SourceError {
             Self::DerivationPath { .. } => {
                 "keep the name that the file has in the store: `HASH-NAME.drv`"
             }
-            Self::Derivations { .. } => "make it again with `nix derivation show -r`",
+            Self::Derivations { .. } => {
+                "make it again with `nix derivation show -r`, or `nix show-derivation -r` of an older Nix"
+            }
             Self::PathInfo { .. } => "make it again with `nix path-info --json -r`",
             Self::Packages { source, .. } => source.hint(),
             Self::PathList { .. } => {

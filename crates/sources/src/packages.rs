@@ -335,7 +335,9 @@ impl PackagesError {
     /// What to do about it, when there is something to do.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
-            Self::Json { .. } => "make it again with `nix-env -qaP --json --meta --drv-path`",
+            Self::Json { .. } => {
+                "make it again with `nix-env -qaP --json --meta --drv-path --out-path`"
+            }
             Self::Line { .. } => "make it again with `nix-eval-jobs --meta`",
         }
     }

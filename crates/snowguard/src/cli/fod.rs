@@ -81,8 +81,10 @@ Examples:
   snowguard fod list --where rule=weak-hash --where class=curl drvs/
   snowguard fod list --count-by class,algo drvs.tar.zst
   snowguard fod list --format jsonl drvs/ | jq -r 'select(.tls == \"off\").name'
-  nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path |
+  nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path --out-path |
     snowguard fod list - --derivations /nix/store --format html > fods.html
+
+An older Nix, such as 2.8, says `nix show-derivation -r`.
 
 Columns of --where and --count-by: class, tool, algo, mode, host, scheme,
 reference, after, proxy, tls, rule, level, name, attribute.

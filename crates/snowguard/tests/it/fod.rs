@@ -276,4 +276,68 @@ fn the_page_needs_nothing_else() {
     assert!(page.len() < 100_000);
     assert!(page.contains("default-src &#39;none&#39;") || page.contains("default-src 'none'"));
     assert!(!page.contains("<script") && !page.contains("src=\"http"));
+    // Each plot has a bar for each kind, as long as there are many of it, and says the same in words.
+    let plots: Vec<&str> = page.split("<svg class=\"chart\"").skip(1).collect();
+    assert_eq!(plots.len(), 8);
+    let plot = |column: &str| {
+        let id = format!("id=\"plot-{column}-desc\">");
+        let plot = plots.iter().find(|plot| plot.contains(&id)).unwrap();
+        let (_, said) = plot.split_once(&id).unwrap();
+        let (said, drawn) = said.split_once("</desc>").unwrap();
+        let (drawn, _) = drawn.split_once("</svg>").unwrap();
+        let widths: Vec<usize> = drawn
+            .split("<rect ")
+            .skip(1)
+            .map(|bar| {
+                bar.split_once("width=\"")
+                    .unwrap()
+                    .1
+                    .split_once('"')
+                    .unwrap()
+                    .0
+            })
+            .map(|width| width.parse().unwrap())
+            .collect();
+        (said.to_owned(), widths)
+    };
+    let (said, widths) = plot("class");
+    assert_eq!(
+        said,
+        "curl 5, git 2, builtin 1, manual 1, nothing 1, vendor 1"
+    );
+    assert_eq!(widths, [150, 60, 30, 30, 30, 30]);
+    let (said, widths) = plot("algo");
+    assert_eq!(
+        (said.as_str(), &widths[..]),
+        ("sha256 10, sha1 1", &[150, 15][..])
+    );
+}
+
+#[test]
+fn what_fetches_nothing_needs_no_network() {
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let fixed = |name: &str, more: &str| {
+        format!(
+            r#"(derivation {{
+              name = "{name}"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo > $out" ]; {more}
+              outputHash = builtins.hashString "sha256" "x"; outputHashAlgo = "sha256"; outputHashMode = "flat";
+            }})"#
+        )
+    };
+    let proxies = r#"impureEnvVars = [ "http_proxy" "https_proxy" ];"#;
+    let all = format!("[ {} {} ]", fixed("quiet", ""), fixed("asks", proxies));
+    store.instantiate(&all, &[]).unwrap();
+    let run = Place::new().run(&["fod", "list", directory(&store), "--format", "json"]);
+    let told: Value = serde_json::from_str(&run.exits(0).stdout).unwrap();
+    let rows = told["fods"].as_array().unwrap();
+    let findings: BTreeMap<&str, &Value> = rows
+        .iter()
+        .map(|row| (row["name"].as_str().unwrap(), &row["findings"]))
+        .collect();
+    assert!(rows.iter().all(|row| row["class"] == "nothing"), "{told}");
+    assert_eq!(*findings["quiet"], serde_json::json!([]));
+    assert_eq!(
+        *findings["asks"],
+        serde_json::json!([{ "rule": "needless-network", "level": "warning" }])
+    );
 }

@@ -133,3 +133,21 @@ fn the_script_of_the_gate_takes_package_sets() {
     // A side of which nothing is known is no success.
     assert_eq!(run(&sides[..1]), Some(2));
 }
+
+/// As the help has it, with the Nix that is here: an older one tells no derivation, and outputs lead there.
+#[test]
+fn what_nix_env_prints_is_joined_with_derivations() {
+    let place = Place::new();
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    let expression = format!("{HELLO} in {{ a = hello \"1\"; }}");
+    store.instantiate(&expression, &[]).unwrap();
+    let file = store.write("set.nix", &expression).unwrap();
+    let args = ["-f", file.to_str().unwrap(), "-qaP", "--json", "--meta"];
+    let all = [&args[..], &["--drv-path", "--out-path"]].concat();
+    place.write("set.json", store.run("nix-env", &[], all).unwrap());
+    let args = ["--derivations", directory(&store), "--format", "json"];
+    let run = place.run(&[&["fod", "list", "set.json"], &args[..]].concat());
+    let told = document(run.exits(0));
+    assert_eq!(told["fods"][0]["attributes"], json!(["a"]), "{told}");
+    assert_eq!(told["gaps"], json!([]));
+}

@@ -380,6 +380,7 @@ fn changes(difference: &Difference) -> Vec<Changed> {
         row: row.clone(),
         same_output: false,
         was_urls: Vec::new(),
+        was_addresses: Vec::new(),
         was_hash: None,
     }));
     changes
