@@ -10,6 +10,7 @@ use snowguard_proxy::wire::chunked::{Decoder, Piece};
 use snowguard_proxy::wire::head::{self, Length, Target};
 
 fuzz_target!(|bytes: &[u8]| {
+    let _ = head::asked(bytes);
     if let Some(end) = head::end_of(bytes, 0) {
         let (first, rest) = bytes.split_at(end);
         if let Ok(request) = head::request(first) {

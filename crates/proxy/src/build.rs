@@ -183,7 +183,8 @@ pub(crate) enum By {
     Token,
     /// Without a token, the process at the other end.
     Process,
-    /// Their token; in an audit, which asks nobody for one, that there are no others in the network.
+    /// Their token; without it, that there are no others in the network: in an audit, which asks nobody for one, it is
+    /// theirs, and else what they may not is counted on them.
     Network,
 }
 

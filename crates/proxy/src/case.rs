@@ -13,6 +13,7 @@ use crate::metrics::add;
 use crate::serve::Shared;
 use crate::upstream::Fault;
 use crate::who::Who;
+use crate::wire::head::{Asked, HeadError};
 
 /// A request on its way: what is judged, and what will be written down.
 pub(crate) struct Case<'s> {
@@ -38,20 +39,66 @@ impl<'s> Case<'s> {
         to: &Destination,
         url: &str,
     ) -> Self {
-        add(&shared.metrics.asked, 1);
         let mut judgement = judge(&who.builds, &to.wanted(), shared.is_lenient());
+        let allowed_to = who.group.as_ref().map(|group| group.follows(digest(url)));
+        if let Some(Err(denial)) = allowed_to {
+            judgement.denial.get_or_insert(denial);
+        }
+        let own: Vec<Box<str>> = judgement
+            .builds
+            .iter()
+            .flat_map(|build| build.fod.urls.iter().cloned())
+            .collect();
+        let record = evidence::Request {
+            method: method.into(),
+            url: shown(url, &own),
+            protocol: to.protocol.as_str(),
+            host: to.authority.host.clone(),
+            port: to.port(),
+            verdict: "allowed",
+            because: judgement.because.clone(),
+            ..evidence::Request::default()
+        };
+        let mut case = Self::of(shared, who, judgement, record);
+        if case.record.verdict == "allowed" && who.group.is_none() && shared.is_lenient() {
+            case.record.verdict = "would-deny";
+            case.record.reason = Some("unattributed".to_owned());
+        }
+        if shared.sink.has_failed() && !shared.is_lenient() {
+            case.note_denial("no-evidence", NO_EVIDENCE);
+        }
+        case
+    }
+
+    /// One that is refused before it can be judged, with what it seems to ask for.
+    pub(crate) fn refused(
+        shared: &'s Shared,
+        who: &Who,
+        asked: Option<&Asked>,
+        error: HeadError,
+    ) -> Self {
+        let judgement = Judgement {
+            builds: who.builds.clone(),
+            ..Judgement::default()
+        };
+        Self::of(shared, who, judgement, refusal(asked, error))
+    }
+
+    /// Counts one, and says whose it is.
+    fn of(
+        shared: &'s Shared,
+        who: &Who,
+        mut judgement: Judgement,
+        record: evidence::Request,
+    ) -> Self {
+        add(&shared.metrics.asked, 1);
         let mut silent = false;
         if let Some(group) = &who.group {
             let limit = group.ask().err();
             silent = limit.is_some() && !shared.is_lenient() && !group.is_first_excess();
-            let denial = limit.or_else(|| group.follows(digest(url)).err());
-            judgement.denial = judgement.denial.or(denial);
+            judgement.denial = judgement.denial.or(limit);
         }
         let builds = &judgement.builds;
-        let own: Vec<Box<str>> = builds
-            .iter()
-            .flat_map(|build| build.fod.urls.iter().cloned())
-            .collect();
         let mut record = Box::new(evidence::Request {
             session: who.group.as_ref().map(|group| group.id),
             derivations: builds
@@ -61,14 +108,7 @@ impl<'s> Case<'s> {
                 .collect(),
             attributed: who.how,
             pid: who.pid,
-            method: method.into(),
-            url: shown(url, &own),
-            protocol: to.protocol.as_str(),
-            host: to.authority.host.clone(),
-            port: to.port(),
-            verdict: "allowed",
-            because: judgement.because.clone(),
-            ..evidence::Request::default()
+            ..record
         });
         if let [one] = &**builds {
             record.name = Some(one.fod.name.clone());
@@ -93,12 +133,6 @@ impl<'s> Case<'s> {
         };
         if let Some(denial) = case.judgement.denial.take() {
             case.deny(&denial);
-        } else if who.group.is_none() && shared.is_lenient() {
-            case.record.verdict = "would-deny";
-            case.record.reason = Some("unattributed".to_owned());
-        }
-        if shared.sink.has_failed() && !shared.is_lenient() {
-            case.note_denial("no-evidence", NO_EVIDENCE);
         }
         case
     }
@@ -228,8 +262,10 @@ impl<'s> Case<'s> {
             let mut tally = build.tally();
             tally.sent += self.record.sent;
             tally.received += self.record.received;
-            tally.denied += u64::from(self.record.verdict == "denied");
-            if self.record.verdict == "denied" && tally.denials.len() < MOST_DENIALS {
+            // What is refused as malformed is nothing that a policy allows either.
+            let is_stopped = matches!(self.record.verdict, "denied" | "refused");
+            tally.denied += u64::from(is_stopped);
+            if is_stopped && tally.denials.len() < MOST_DENIALS {
                 tally.denials.push(Denied {
                     protocol: self.record.protocol,
                     host: self.record.host.clone(),
@@ -275,6 +311,31 @@ impl Drop for Case<'_> {
 
 /// Why nothing is carried where nothing can be written down.
 pub(crate) const NO_EVIDENCE: &str = "evidence cannot be written, so nothing is carried";
+
+/// What is written down of a head that is refused.
+pub(crate) fn refusal(asked: Option<&Asked>, error: HeadError) -> evidence::Request {
+    let mut record = evidence::Request {
+        protocol: "http",
+        verdict: "refused",
+        reason: Some("malformed-request".to_owned()),
+        detail: Some(error.to_string()),
+        ..evidence::Request::default()
+    };
+    if let Some(asked) = asked {
+        let port = match asked.scheme {
+            "https" => 443,
+            "ftp" => 21,
+            _ => 80,
+        };
+        let url = format!("{}://{}{}", asked.scheme, asked.authority, asked.path);
+        record.method.clone_from(&asked.method);
+        record.url = shown(&url, &[]);
+        record.protocol = asked.scheme;
+        record.host.clone_from(&asked.authority.host);
+        record.port = asked.authority.port.unwrap_or(port);
+    }
+    record
+}
 
 /// The key of an address, among redirects.
 pub(crate) fn digest(url: &str) -> [u8; 32] {

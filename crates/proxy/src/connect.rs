@@ -15,11 +15,12 @@ use crate::case::{Case, NO_EVIDENCE};
 use crate::connection::{Buffered, NoHead, Reply};
 use crate::evidence::Tls;
 use crate::exchange::{Destination, Server, exchange, open};
+use crate::requests::refuse as refuse_head;
 use crate::serve::Shared;
 use crate::settings::Mode;
 use crate::upstream::{Fault, Stream};
 use crate::who::Who;
-use crate::wire::head::{self, Authority, Request, Target};
+use crate::wire::head::{self, Asked, Authority, HeadError, Request, Target};
 use crate::wire::hello::{self, Hello};
 
 /// How often it is looked whether a tunnel still moves.
@@ -316,19 +317,16 @@ async fn inspect<C: Stream>(
             () = over(who.group.as_ref()) => return inner.close().await,
             _ = stopping.changed() => return inner.close().await,
         };
-        let request = match head {
-            Ok(bytes) => head::request(&bytes),
-            Err(NoHead::Wrong(error)) => Err(error),
+        let (request, asked) = match head {
+            Ok(bytes) => (head::request(&bytes), within(head::asked(&bytes))),
+            Err(NoHead::Wrong(error)) => (Err(error), within(head::asked(inner.pending()))),
             Err(NoHead::Gone | NoHead::Silent | NoHead::Slow | NoHead::Cut) => {
                 return inner.close().await;
             }
         };
         let request = match request {
             Ok(request) => request,
-            Err(error) => {
-                shared.refuse(&mut inner, who, error).await;
-                return;
-            }
+            Err(error) => return refuse_head(shared, &mut inner, who, asked, error).await,
         };
         let path = match &request.target {
             Target::Origin(path) => path.clone(),
@@ -336,10 +334,7 @@ async fn inspect<C: Stream>(
                 path.clone()
             }
             Target::Absolute(..) | Target::Connect(_) => {
-                shared
-                    .refuse(&mut inner, who, head::HeadError::OtherHost)
-                    .await;
-                return;
+                return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
             }
         };
         // Another host in the same connection would go round the policy.
@@ -348,10 +343,7 @@ async fn inspect<C: Stream>(
             .as_ref()
             .is_none_or(|host| host.is_same(authority, 443));
         if !is_same {
-            shared
-                .refuse(&mut inner, who, head::HeadError::OtherHost)
-                .await;
-            return;
+            return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
         }
         let to = Destination {
             protocol: Protocol::Https,
@@ -362,6 +354,14 @@ async fn inspect<C: Stream>(
             return inner.close().await;
         }
     }
+}
+
+/// What is asked for in TLS.
+fn within(asked: Option<Asked>) -> Option<Asked> {
+    asked.map(|asked| Asked {
+        scheme: "https",
+        ..asked
+    })
 }
 
 type Taken<C> = tokio_rustls::server::TlsStream<Buffered<C>>;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `{"begin": {"derivations": ["/nix/store/….drv"]}}` | `{"token": "…", "session": 1, "derivations": […]}` |
 //! | the same with `"by": "process"` | the same; requests without a token may be of these |
-//! | the same with `"by": "network"` | the same; in an audit, requests without one are of these while no others are announced so |
+//! | the same with `"by": "network"` | the same; requests without one are of these while there are no others, in an audit; else those that they may not make are counted on them |
 //! | `{"admit": {"described": {…}}}` | the same, for one whose file is not here: what its policy is compiled from |
 //! | `{"end": {"token": "…"}}` | `{"verdicts": […], "denials": […]}`: the first of what was denied |
 //! | `{"status": {}}` | `{"mode": …, "listeners": […], "requests": 1, "authority": PEM or null}` |

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use snowguard_fod::policy::Protocol;
 use tokio::sync::watch;
 
-use crate::build::Held;
-use crate::case::NO_EVIDENCE;
+use crate::build::{Held, judge};
+use crate::case::{Case, NO_EVIDENCE, refusal};
 use crate::connect::connect;
 use crate::connection::{Buffered, NoHead, Reply};
 use crate::evidence;
@@ -15,7 +15,7 @@ use crate::metrics::add;
 use crate::serve::Shared;
 use crate::upstream::Stream;
 use crate::who::{At, Unknown, Who};
-use crate::wire::head::{self, HeadError, Length, Target};
+use crate::wire::head::{self, Asked, HeadError, Length, Target};
 
 /// The requests of one connection.
 pub(crate) async fn serve<C: Stream>(
@@ -35,8 +35,8 @@ pub(crate) async fn serve<C: Stream>(
         };
         first = times.next;
         let request = match head {
-            Ok(bytes) => head::request(&bytes),
-            Err(NoHead::Wrong(error)) => Err(error),
+            Ok(bytes) => head::request(&bytes).map_err(|error| (error, head::asked(&bytes))),
+            Err(NoHead::Wrong(error)) => Err((error, head::asked(client.pending()))),
             Err(NoHead::Slow) => {
                 let text = "snowguard: the request does not come in time";
                 say(shared, &mut client, 408, "slow-request", text, false).await;
@@ -46,7 +46,9 @@ pub(crate) async fn serve<C: Stream>(
         };
         let request = match request {
             Ok(request) => request,
-            Err(error) => return shared.refuse(&mut client, &Who::default(), error).await,
+            Err((error, asked)) => {
+                return refuse(shared, &mut client, &shared.alone(at), asked, error).await;
+            }
         };
         if shared.sink.has_failed() && !shared.is_lenient() {
             let text = format!("snowguard: {NO_EVIDENCE}");
@@ -60,7 +62,7 @@ pub(crate) async fn serve<C: Stream>(
                     && request.keeps_open()
                     && (client.pending().is_empty()
                         || !matches!(request.target, Target::Connect(_)));
-                if unidentified(shared, &mut client, &request, &unknown, keep).await {
+                if unidentified(shared, &mut client, &request, &unknown, at, keep).await {
                     continue;
                 }
                 return client.close().await;
@@ -97,7 +99,8 @@ pub(crate) async fn serve<C: Stream>(
             }
             // A proxy that speaks TLS for others would not let them see with whom.
             Target::Absolute(Protocol::Https, ..) | Target::Origin(_) => {
-                return shared.refuse(&mut client, &who, HeadError::Target).await;
+                let asked = asked_of(&request);
+                return refuse(shared, &mut client, &who, asked, HeadError::Target).await;
             }
         };
         if !keep {
@@ -128,12 +131,96 @@ pub(crate) async fn say<C: Stream>(
         && keep
 }
 
+/// Says that a head is refused, and writes it down.
+pub(crate) async fn refuse<C: Stream>(
+    shared: &Shared,
+    client: &mut Buffered<C>,
+    who: &Who,
+    asked: Option<Asked>,
+    error: HeadError,
+) {
+    // Before it is answered: a build that ends then has not ended before this was counted on it.
+    let case = is_somebodys(who).then(|| Case::refused(shared, who, asked.as_ref(), error));
+    let text = format!("snowguard: refused: {error}");
+    let reply = Reply {
+        status: error.status(),
+        text: &text,
+        reason: "malformed-request",
+        keep: false,
+        head_only: false,
+    };
+    let _ = client
+        .send(&reply.bytes(), shared.settings.times.idle)
+        .await;
+    client.close().await;
+    match case {
+        Some(case) => case.close().await,
+        None => {
+            add(&shared.metrics.refused, 1);
+            let record = evidence::Request {
+                session: who.group.as_ref().map(|group| group.id),
+                attributed: who.how,
+                pid: who.pid,
+                ..refusal(asked.as_ref(), error)
+            };
+            shared.sink.tell_of_nobody(record).await;
+        }
+    }
+}
+
+/// Whether there is a build on which a request can be counted.
+fn is_somebodys(who: &Who) -> bool {
+    who.group.is_some() && !who.builds.is_empty()
+}
+
+/// What a request is to the build that alone could have made it without saying so: a denial, where its policy does not
+/// allow that; nothing where it does, since tools send a token only when they are asked for one.
+fn blamed<'s>(shared: &'s Shared, who: &Who, request: &head::Request) -> Option<Case<'s>> {
+    let (protocol, authority, path) = match &request.target {
+        _ if !is_somebodys(who) => return None,
+        Target::Connect(authority) => (Protocol::Https, authority, ""),
+        Target::Absolute(Protocol::Http, authority, path) => (Protocol::Http, authority, &**path),
+        Target::Absolute(Protocol::Https, ..) | Target::Origin(_) => {
+            let asked = asked_of(request);
+            return Some(Case::refused(
+                shared,
+                who,
+                asked.as_ref(),
+                HeadError::Target,
+            ));
+        }
+    };
+    let to = Destination {
+        protocol,
+        authority: authority.clone(),
+        path: path.into(),
+    };
+    judge(&who.builds, &to.wanted(), shared.is_lenient()).denial?;
+    Some(Case::open(shared, who, &request.method, &to, &to.url()))
+}
+
+/// What a request asks for that no proxy carries.
+fn asked_of(request: &head::Request) -> Option<Asked> {
+    let (scheme, authority, path) = match &request.target {
+        Target::Connect(authority) => ("https", Some(authority), ""),
+        Target::Absolute(protocol, authority, path) => (protocol.as_str(), Some(authority), &**path),
+        Target::Origin(path) => ("http", request.host.as_ref(), &**path),
+    };
+    Some(Asked {
+        method: request.method.clone(),
+        scheme,
+        authority: authority?.clone(),
+        path: path.into(),
+    })
+}
+
 /// Says that nobody knows whose a request is, and writes it down.
 async fn unidentified<C: Stream>(
     shared: &Shared,
     client: &mut Buffered<C>,
     request: &head::Request,
     unknown: &Unknown,
+    at: &At,
     keep: bool,
 ) -> bool {
     add(&shared.metrics.nobody, 1);
@@ -147,25 +234,8 @@ async fn unidentified<C: Stream>(
     let hint =
         "http://TOKEN:x@HOST:PORT in http_proxy and https_proxy tells, with a token of this proxy";
     let full = format!("snowguard: denied: {text}\nhint: {hint}");
-    let (protocol, authority) = match &request.target {
-        Target::Connect(authority) => ("https", Some(authority)),
-        Target::Absolute(protocol, authority, _) => (protocol.as_str(), Some(authority)),
-        Target::Origin(_) => ("http", None),
-    };
-    let record = evidence::Request {
-        attributed: "nobody",
-        method: request.method.clone(),
-        url: authority.map_or_else(String::new, |authority| format!("{protocol}://{authority}")),
-        host: authority.map_or_else(Box::default, |authority| authority.host.clone()),
-        port: authority
-            .and_then(|authority| authority.port)
-            .unwrap_or_default(),
-        protocol: if protocol == "https" { "https" } else { "http" },
-        verdict: "denied",
-        reason: Some(reason.to_owned()),
-        detail: Some(text.to_owned()),
-        ..evidence::Request::default()
-    };
+    let case = blamed(shared, &shared.alone(at), request);
+    let keep = keep && !case.as_ref().is_some_and(|case| case.silent);
     let reply = Reply {
         status: 407,
         text: &full,
@@ -176,6 +246,35 @@ async fn unidentified<C: Stream>(
     let sent = client
         .send(&reply.bytes(), shared.settings.times.idle)
         .await;
-    shared.sink.tell_of_nobody(record).await;
+    match case {
+        Some(case) => case.close().await,
+        None => {
+            let record = of_nobody(request, reason, text);
+            shared.sink.tell_of_nobody(record).await;
+        }
+    }
     sent.is_ok() && keep
+}
+
+/// What is written down of a request that is nobody's.
+fn of_nobody(request: &head::Request, reason: &str, text: &str) -> evidence::Request {
+    let (protocol, authority) = match &request.target {
+        Target::Connect(authority) => (Protocol::Https, Some(authority)),
+        Target::Absolute(protocol, authority, _) => (*protocol, Some(authority)),
+        Target::Origin(_) => (Protocol::Http, None),
+    };
+    evidence::Request {
+        attributed: "nobody",
+        method: request.method.clone(),
+        url: authority.map_or_else(String::new, |authority| format!("{protocol}://{authority}")),
+        host: authority.map_or_else(Box::default, |authority| authority.host.clone()),
+        port: authority
+            .and_then(|authority| authority.port)
+            .unwrap_or_default(),
+        protocol: protocol.as_str(),
+        verdict: "denied",
+        reason: Some(reason.to_owned()),
+        detail: Some(text.to_owned()),
+        ..evidence::Request::default()
+    }
 }

@@ -20,16 +20,13 @@ use tokio::time::timeout;
 
 use crate::authority::{Authority, AuthorityError};
 use crate::build::{Build, By, Group};
-use crate::connection::{Buffered, Reply};
 use crate::evidence::{self, Record, Sink};
 use crate::listener::{Listener, Socket, accept_tcp, accept_unix};
 use crate::load::{self, LoadError};
-use crate::metrics::{Metrics, add};
+use crate::metrics::Metrics;
 use crate::record::{Player, RecordError, Recorder};
 use crate::settings::{Mode, Settings};
-use crate::upstream::{Stream, TrustError, Upstream};
-use crate::who::Who;
-use crate::wire::head::HeadError;
+use crate::upstream::{TrustError, Upstream};
 
 /// So many tokens are in force at a time.
 const MOST_SESSIONS: usize = 10_000;
@@ -75,6 +72,11 @@ impl Sessions {
         let all = self.by_token.values();
         let mut all = all.filter(|group| group.by == By::Network);
         all.next().filter(|_| all.next().is_none()).cloned()
+    }
+
+    /// The one that is alone in its network, where there are no others at all.
+    pub(crate) fn only(&self) -> Option<Arc<Group>> {
+        self.alone().filter(|_| self.by_token.len() == 1)
     }
 
     /// How many builds there are.
@@ -164,6 +166,16 @@ impl Proxy {
         today: Date,
     ) -> Result<Session, ProxyError> {
         self.admit(derivations, today, By::Process)
+    }
+
+    /// As `begin`, for builds that are alone in the network of the proxy's listeners: what is asked for there without
+    /// their token is counted on them, if it is nothing that they may, and in an audit is theirs.
+    pub fn begin_in_network(
+        &self,
+        derivations: &[&Utf8Path],
+        today: Date,
+    ) -> Result<Session, ProxyError> {
+        self.admit(derivations, today, By::Network)
     }
 
     /// Something that is no build, such as an evaluation: what it fetches is written down under a name. In an audit, since
@@ -429,47 +441,6 @@ impl Shared {
             self.sink.tell(&Record::Build(Box::new(record))).await;
         }
         all
-    }
-
-    /// Says that a head is refused, and writes it down.
-    pub(crate) async fn refuse<C: Stream>(
-        &self,
-        client: &mut Buffered<C>,
-        who: &Who,
-        error: HeadError,
-    ) {
-        add(&self.metrics.refused, 1);
-        let text = format!("snowguard: refused: {error}");
-        let reply = Reply {
-            status: error.status(),
-            text: &text,
-            reason: "malformed-request",
-            keep: false,
-            head_only: false,
-        };
-        let _ = client.send(&reply.bytes(), self.settings.times.idle).await;
-        client.close().await;
-        let record = evidence::Request {
-            session: who.group.as_ref().map(|group| group.id),
-            derivations: who
-                .builds
-                .iter()
-                .take(8)
-                .map(|build| build.drv.clone())
-                .collect(),
-            attributed: if who.how.is_empty() {
-                "nobody"
-            } else {
-                who.how
-            },
-            pid: who.pid,
-            protocol: "http",
-            verdict: "refused",
-            reason: Some("malformed-request".to_owned()),
-            detail: Some(error.to_string()),
-            ..evidence::Request::default()
-        };
-        self.sink.tell_of_nobody(record).await;
     }
 }
 

@@ -62,6 +62,26 @@ pub(crate) enum End {
 }
 
 impl Shared {
+    /// Whose a request is that does not say so, where only one could have made it: for blame, and for nothing else.
+    pub(crate) fn alone(&self, at: &At) -> Who {
+        let (group, how) = match &at.group {
+            Some(group) => (Some(Arc::clone(group)), "listener"),
+            None => (self.sessions().only(), "network"),
+        };
+        match group {
+            Some(group) => Who {
+                builds: group.builds.clone(),
+                group: Some(group),
+                how,
+                pid: None,
+            },
+            None => Who {
+                how: "nobody",
+                ..Who::default()
+            },
+        }
+    }
+
     /// Whose a request is.
     pub(crate) async fn who(self: &Arc<Self>, headers: &Headers, at: &At) -> Result<Who, Unknown> {
         let given = headers.all("proxy-authorization").count();

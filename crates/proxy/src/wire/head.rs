@@ -298,6 +298,59 @@ pub fn request(head: &[u8]) -> Result<Request, HeadError> {
     })
 }
 
+/// What a head that is refused seems to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The method.
+    pub method: Box<str>,
+    /// `https`, `http` or `ftp`.
+    pub scheme: &'static str,
+    /// The host, from the target or else from `Host`.
+    pub authority: Authority,
+    /// The path with its query, as far as it is text.
+    pub path: Box<str>,
+}
+
+/// What a head asks for, as far as that can be read; for telling it where it is refused, and for nothing else.
+pub fn asked(head: &[u8]) -> Option<Asked> {
+    let mut lines = head
+        .split(|byte| matches!(byte, b'\r' | b'\n'))
+        .filter(|line| !line.is_empty())
+        .take(MOST_HEADERS);
+    let first = std::str::from_utf8(lines.next()?).ok()?;
+    let mut parts = first.split(' ');
+    let (method, target) = (parts.next()?, parts.next()?);
+    if method.is_empty() || method.len() > 32 || !method.bytes().all(is_token) {
+        return None;
+    }
+    let (scheme, rest) = if method == "CONNECT" {
+        ("https", target)
+    } else if let Some((scheme, rest)) = target.split_once("://") {
+        let known = ["https", "http", "ftp"];
+        let known = known.iter().find(|known| scheme.eq_ignore_ascii_case(known));
+        (*known.unwrap_or(&"http"), rest)
+    } else {
+        ("http", target)
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = |line: &[u8]| {
+        let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+        let is_host = name.trim().eq_ignore_ascii_case("host");
+        Authority::parse(value.trim()).ok().filter(|_| is_host)
+    };
+    let authority = match authority.rsplit('@').next().map(Authority::parse) {
+        Some(Ok(authority)) => authority,
+        _ => lines.find_map(host)?,
+    };
+    let path = path.chars().take_while(char::is_ascii_graphic);
+    Some(Asked {
+        method: method.into(),
+        scheme,
+        authority,
+        path: path.collect(),
+    })
+}
+
 /// Reads the head of a response, which ends with its empty line.
 pub fn response(head: &[u8]) -> Result<Response, HeadError> {
     let mut lines = lines(head)?;

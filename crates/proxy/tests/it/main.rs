@@ -7,6 +7,7 @@
     reason = "tests start programs, read and write files, and fail where they cannot go on"
 )]
 
+mod hidden;
 mod http;
 mod limits;
 mod malformed;

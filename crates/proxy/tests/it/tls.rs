@@ -186,6 +186,7 @@ fn within_taken_off_tls_no_other_host_is_reached() {
             "{header}: {}",
             got.answer
         );
+        assert_eq!(running.end(&session)["denied"], 1, "{header}");
     }
     assert!(web.seen().is_empty());
     // The name in TLS is not the one of CONNECT.
