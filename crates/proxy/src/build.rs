@@ -40,6 +40,8 @@ pub(crate) struct Tally {
     pub(crate) received: u64,
     /// Answers by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
+    /// Good answers with a body, which the one to HEAD does not have.
+    pub(crate) came: u64,
     /// Requests after a limit was exceeded, or beyond what may be written, of which nothing is written but this.
     pub(crate) not_written: u64,
     /// Tunnels, whose bodies nobody saw.
@@ -141,8 +143,7 @@ impl Build {
 }
 
 fn verdict(tally: &Tally, class: Class, has_declared: bool) -> Verdict {
-    let answered = |from: u16, to: u16| tally.statuses.range(from..to).any(|(_, count)| *count > 0);
-    let came = tally.tunnels > 0 || answered(200, 300);
+    let came = tally.tunnels > 0 || tally.came > 0;
     if tally.requests == 0 {
         return match class {
             Class::Nothing | Class::Manual => Verdict::NoNetworkNeeded,
@@ -161,8 +162,7 @@ fn verdict(tally: &Tally, class: Class, has_declared: bool) -> Verdict {
     if tally.untrusted > 0 && !came {
         return Verdict::TlsFailure;
     }
-    let whole = tally.tunnels > 0 || (answered(200, 300) && (!has_declared || tally.faults == 0));
-    if whole {
+    if tally.tunnels > 0 || (tally.came > 0 && (!has_declared || tally.faults == 0)) {
         return Verdict::Fetched;
     }
     let gone = [404, 410]
@@ -503,10 +503,18 @@ mod tests {
         // A body that began and was cut is none.
         assert_eq!(
             with(|t| {
-                t.statuses.insert(200, 1);
+                t.came = 1;
                 t.faults = 1;
             }),
             Verdict::Transient
+        );
+        // The answer to HEAD is nothing that came.
+        assert_eq!(
+            with(|t| {
+                t.statuses.insert(200, 1);
+                t.denied = 1;
+            }),
+            Verdict::PolicyDenied
         );
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::build::{Active, Denied, Group, Judgement, MOST_DENIALS, judge};
 use crate::connection::NoBody;
 use crate::evidence::{self, shown};
-use crate::exchange::Destination;
+use crate::exchange::{Destination, is_good};
 use crate::metrics::add;
 use crate::serve::Shared;
 use crate::upstream::Fault;
@@ -280,6 +280,7 @@ impl<'s> Case<'s> {
                 && self.record.method.as_ref() != "CONNECT"
             {
                 *tally.statuses.entry(status).or_default() += 1;
+                tally.came += u64::from(is_good(status) && self.record.body.is_some());
             }
         }
         let record = evidence::Record::Request(std::mem::take(&mut self.record));

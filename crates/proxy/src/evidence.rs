@@ -149,7 +149,7 @@ pub(crate) struct Body {
     pub(crate) hashes: Vec<String>,
     /// Whether it came to its end.
     pub(crate) whole: bool,
-    /// Whether it is a part of something (206), or encoded: its hash is then not that of the file.
+    /// Whether it is a part that was asked for (206), or encoded: its hash is then not that of the file.
     pub(crate) part: bool,
     /// Whether it has the hash that is declared; none where that says nothing.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -405,7 +405,9 @@ async fn answer<C: Stream>(
     if !has_body {
         return keep;
     }
-    let part = response.status == 206 || response.headers.all("content-encoding").next().is_some();
+    // Who did not ask for a part takes what comes for the whole, whatever it is called.
+    let is_part = response.status == 206 && request.headers.all("range").next().is_some();
+    let part = is_part || is_encoded(response.headers.all("content-encoding"));
     let others = algorithms(case);
     let take = match &shared.recorder {
         Some(recorder) if is_recorded(&request.method, response.status) => {
@@ -449,7 +451,7 @@ async fn answer<C: Stream>(
             .map(|hash| hash.finish().to_notation(Notation::Sri)),
     );
     let mut matches = None;
-    if whole && !part && response.status == 200 {
+    if whole && !part && is_good(response.status) {
         matches = case.judgement.body(&hashes);
     }
     case.record.body = Some(Body {
@@ -510,6 +512,21 @@ pub(crate) fn algorithms(case: &Case<'_>) -> Vec<HashAlgo> {
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// Whether a status says that what was asked for comes.
+pub(crate) fn is_good(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// Whether a body is in another form than that of the file, by its `Content-Encoding`; `identity` is none.
+pub(crate) fn is_encoded<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> bool {
+    let mut all = values
+        .into_iter()
+        .flat_map(|value| value.split(|byte| *byte == b','));
+    all.any(|one| {
+        !matches!(one.trim_ascii(), b"") && !one.trim_ascii().eq_ignore_ascii_case(b"identity")
+    })
 }
 
 fn is_recorded(method: &str, status: u16) -> bool {

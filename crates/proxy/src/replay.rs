@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use crate::case::Case;
 use crate::connection::{Buffered, CHUNK, NoBody, Watch};
 use crate::evidence::Body;
-use crate::exchange::{algorithms, say};
+use crate::exchange::{algorithms, is_encoded, is_good, say};
 use crate::record::{KEPT, Player};
 use crate::serve::Shared;
 use crate::upstream::Stream;
@@ -144,12 +144,11 @@ pub(crate) async fn replay<C: Stream>(
     );
     let mut matches = None;
     let part = known.is_some_and(|answer| {
-        answer
-            .headers
-            .iter()
-            .any(|(name, _)| name == "content-encoding")
+        let encodings = answer.headers.iter();
+        let encodings = encodings.filter(|(name, _)| name == "content-encoding");
+        is_encoded(encodings.map(|(_, value)| value.as_bytes()))
     });
-    if status == 200 && !part {
+    if is_good(status) && !part {
         matches = case.judgement.body(&hashes);
     }
     case.record.body = Some(Body {

@@ -1,7 +1,7 @@
-//! What a build could hide from the verdict.
+//! What a build or a server could hide from the verdict.
 
 use snowguard_proxy::Mode;
-use snowguard_testkit::web::Web;
+use snowguard_testkit::web::{Fault, Web};
 
 use crate::support::{Place, Running, authorization, get, host_of, loopback, requests};
 
@@ -92,4 +92,36 @@ fn what_a_build_tries_without_its_token_is_counted_on_it() {
     nobody denied unknown-token http://HOST
     token denied other-host http://denied.example.org/probe
     ");
+}
+
+#[test]
+fn no_answer_of_a_server_hides_another_body() {
+    let web = Web::start().unwrap();
+    let place = Place::new();
+    let running = Running::start(place.settings(Mode::Tunnel, loopback(&[&web.base()])));
+    let drv = place.drv("source", &web.url("/x"), b"what it should be");
+    // A status, or a word about its form, that nobody asked for.
+    for answer in [
+        "206 Partial Content\r\nContent-Range: bytes 0-4/5",
+        "203 Non-Authoritative Information",
+        "200 OK\r\nContent-Encoding: identity",
+        "200 OK\r\nContent-Encoding: Identity, ",
+    ] {
+        let bytes = format!("HTTP/1.1 {answer}\r\nContent-Length: 5\r\n\r\nstale");
+        web.fail_always("/x", Fault::Garbage(bytes.into_bytes()));
+        let session = running.begin(&[&drv]);
+        assert!(
+            running
+                .curl(&session, &[&web.url("/x")])
+                .answer
+                .ends_with("stale")
+        );
+        assert_eq!(running.end(&session)["verdict"], "mismatch", "{answer}");
+    }
+    web.heal();
+    web.put("/x", "what it should be");
+    let session = running.begin(&[&drv]);
+    assert!(running.curl(&session, &["--head", &web.url("/x")]).good);
+    running.curl(&session, &["http://evil.example.org/x"]);
+    assert_eq!(running.end(&session)["verdict"], "policy-denied");
 }
