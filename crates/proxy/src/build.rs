@@ -13,6 +13,8 @@ use snowguard_store::{ContentAddressMethod, HashAlgo};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::room::Room;
+
 /// So many hashes of bodies are kept for the verdict on a build.
 const MOST_BODIES: usize = 64;
 /// So many requests that were denied are told when a build ends.
@@ -216,7 +218,8 @@ pub(crate) struct Group {
 #[derive(Debug)]
 pub(crate) struct Held {
     group: Arc<Group>,
-    _place: OwnedSemaphorePermit,
+    /// Among the connections of these builds, and among those of all.
+    _places: [OwnedSemaphorePermit; 2],
 }
 
 impl Held {
@@ -335,12 +338,12 @@ impl Group {
             .saturating_add(bytes)
     }
 
-    /// A place for one more connection, if these builds do not hold too many.
-    pub(crate) fn hold(self: &Arc<Self>) -> Option<Held> {
+    /// A place for one more connection, if neither these builds hold too many nor all together.
+    pub(crate) fn hold(self: &Arc<Self>, room: &Room) -> Option<Held> {
         let place = Arc::clone(&self.connections).try_acquire_owned().ok()?;
         Some(Held {
             group: Arc::clone(self),
-            _place: place,
+            _places: [place, room.of_build()?],
         })
     }
 

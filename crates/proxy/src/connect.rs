@@ -15,7 +15,7 @@ use crate::case::{Case, NO_EVIDENCE};
 use crate::connection::{Buffered, NoHead, Reply};
 use crate::evidence::Tls;
 use crate::exchange::{Destination, Server, exchange, open};
-use crate::requests::refuse as refuse_head;
+use crate::requests::{asked_of, refuse as refuse_head};
 use crate::serve::Shared;
 use crate::settings::Mode;
 use crate::upstream::{Fault, Stream};
@@ -317,16 +317,18 @@ async fn inspect<C: Stream>(
             () = over(who.group.as_ref()) => return inner.close().await,
             _ = stopping.changed() => return inner.close().await,
         };
-        let (request, asked) = match head {
-            Ok(bytes) => (head::request(&bytes), within(head::asked(&bytes))),
-            Err(NoHead::Wrong(error)) => (Err(error), within(head::asked(inner.pending()))),
+        let request = match head {
+            Ok(bytes) => head::request(&bytes).map_err(|error| (error, head::asked(&bytes))),
+            Err(NoHead::Wrong(error)) => Err((error, head::asked(inner.pending()))),
             Err(NoHead::Gone | NoHead::Silent | NoHead::Slow | NoHead::Cut) => {
                 return inner.close().await;
             }
         };
         let request = match request {
             Ok(request) => request,
-            Err(error) => return refuse_head(shared, &mut inner, who, asked, error).await,
+            Err((error, asked)) => {
+                return refuse_head(shared, &mut inner, who, within(asked), error).await;
+            }
         };
         let path = match &request.target {
             Target::Origin(path) => path.clone(),
@@ -335,6 +337,7 @@ async fn inspect<C: Stream>(
             }
             Target::Absolute(..) | Target::Connect(_) => {
                 return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
+                let asked = within(asked_of(&request));
             }
         };
         // Another host in the same connection would go round the policy.
@@ -344,6 +347,7 @@ async fn inspect<C: Stream>(
             .is_none_or(|host| host.is_same(authority, 443));
         if !is_same {
             return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
+            let asked = within(asked_of(&request));
         }
         let to = Destination {
             protocol: Protocol::Https,

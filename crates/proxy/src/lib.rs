@@ -16,6 +16,7 @@ mod process;
 mod record;
 mod replay;
 mod requests;
+mod room;
 mod serve;
 mod settings;
 mod upstream;

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::build::Group;
 use crate::connection::Buffered;
 use crate::metrics::add;
-use crate::requests::{say, serve};
+use crate::requests::{Place, serve, turn_away};
+use crate::room::Room;
 use crate::serve::{Session, Shared};
 use crate::upstream::Stream;
 use crate::who::{At, End};
@@ -124,7 +125,7 @@ pub(crate) async fn accept_tcp(
     listener: TcpListener,
     group: Option<Arc<Group>>,
     mut stopping: watch::Receiver<bool>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
 ) {
     let mut connections = JoinSet::new();
     loop {
@@ -143,10 +144,13 @@ pub(crate) async fn accept_tcp(
             .local_addr()
             .map_or(End::Unknown, |local| End::Tcp(peer, local));
         let at = At::new(group.clone(), end);
+        // In the order in which they come.
+        let place = Place::of(&at, &room);
         connections.spawn(admitted(
             Arc::clone(&shared),
             stream,
             at,
+            place,
             Arc::clone(&room),
             stopping.clone(),
         ));
@@ -159,7 +163,7 @@ pub(crate) async fn accept_unix(
     listener: UnixListener,
     group: Option<Arc<Group>>,
     mut stopping: watch::Receiver<bool>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
 ) {
     let mut connections = JoinSet::new();
     loop {
@@ -176,10 +180,13 @@ pub(crate) async fn accept_unix(
             .ok()
             .and_then(|who| u32::try_from(who.pid.as_raw_nonzero().get()).ok());
         let at = At::new(group.clone(), pid.map_or(End::Unknown, End::Pid));
+        // In the order in which they come.
+        let place = Place::of(&at, &room);
         connections.spawn(admitted(
             Arc::clone(&shared),
             stream,
             at,
+            place,
             Arc::clone(&room),
             stopping.clone(),
         ));
@@ -204,25 +211,16 @@ async fn admitted<C: Stream>(
     shared: Arc<Shared>,
     stream: C,
     at: At,
-    room: Arc<Semaphore>,
+    place: Option<Place>,
+    room: Arc<Room>,
     stopping: watch::Receiver<bool>,
 ) {
-    let mut client = Buffered::new(stream);
+    let client = Buffered::new(stream);
     add(&shared.metrics.connections, 1);
-    let Ok(_place) = room.try_acquire() else {
-        add(&shared.metrics.turned_away, 1);
-        say(
-            &shared,
-            &mut client,
-            503,
-            "no-room",
-            "snowguard: there are too many connections",
-            false,
-        )
-        .await;
-        return client.close().await;
+    let Some(place) = place else {
+        return turn_away(&shared, client, "there are too many connections").await;
     };
     shared.metrics.open.fetch_add(1, Ordering::Relaxed);
-    serve(&shared, client, &at, stopping).await;
+    serve(&shared, client, &at, &room, place, stopping).await;
     shared.metrics.open.fetch_sub(1, Ordering::Relaxed);
 }

@@ -1,83 +1,149 @@
 //! The requests of one connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use snowguard_fod::policy::Protocol;
 use tokio::sync::watch;
 
-use crate::build::{Held, judge};
+use crate::build::{Group, Held, judge};
 use crate::case::{Case, NO_EVIDENCE, refusal};
 use crate::connect::connect;
 use crate::connection::{Buffered, NoHead, Reply};
 use crate::evidence;
 use crate::exchange::{Destination, exchange};
 use crate::metrics::add;
+use crate::room::{Room, Stranger};
 use crate::serve::Shared;
 use crate::upstream::Stream;
 use crate::who::{At, Unknown, Who};
 use crate::wire::head::{self, Asked, HeadError, Length, Target};
+
+/// Whose place a connection has.
+pub(crate) enum Place {
+    Build(Held),
+    Stranger(Stranger),
+}
+
+impl Place {
+    /// A place for a connection that came in there, if there is one.
+    pub(crate) fn of(at: &At, room: &Arc<Room>) -> Option<Self> {
+        match at.owner() {
+            Some(group) => group.hold(room).map(Self::Build),
+            None => room.of_stranger().map(Self::Stranger),
+        }
+    }
+
+    /// Waits until its place is another's; for ever where it cannot become that.
+    fn is_taken(&mut self) -> impl Future<Output = ()> + use<> {
+        let told = match self {
+            Self::Build(_) => None,
+            Self::Stranger(stranger) => Some(stranger.rest()),
+        };
+        async move {
+            match told {
+                Some(told) => told.notified().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Whether it still has its place, which nobody else gets from now on.
+    fn is_kept(&mut self) -> bool {
+        match self {
+            Self::Build(_) => true,
+            Self::Stranger(stranger) => stranger.work(),
+        }
+    }
+
+    fn is_of(&self, group: &Arc<Group>) -> bool {
+        matches!(self, Self::Build(held) if held.is_of(group))
+    }
+}
+
+/// The next request on a connection that is somebody's; none if it ends before. As long as that takes, nothing is done
+/// for anybody, and its place may become another's.
+async fn next<C: Stream>(
+    shared: &Arc<Shared>,
+    client: &mut Buffered<C>,
+    at: &At,
+    mut first: Duration,
+) -> Option<(head::Request, Who)> {
+    let times = shared.settings.times;
+    loop {
+        let read = match client.head(first, times.head).await {
+            Ok(bytes) => head::request(&bytes).map_err(|error| (error, head::asked(&bytes))),
+            Err(NoHead::Wrong(error)) => Err((error, head::asked(client.pending()))),
+            Err(NoHead::Slow) => {
+                let text = "snowguard: the request does not come in time";
+                say(shared, client, 408, "slow-request", text).await;
+                return None;
+            }
+            Err(NoHead::Gone | NoHead::Silent | NoHead::Cut) => return None,
+        };
+        first = times.next;
+        let request = match read {
+            Ok(request) => request,
+            Err((error, asked)) => {
+                refuse(shared, client, &shared.alone(at), asked, error).await;
+                return None;
+            }
+        };
+        if shared.sink.has_failed() && !shared.is_lenient() {
+            let text = format!("snowguard: {NO_EVIDENCE}");
+            say(shared, client, 503, "no-evidence", &text).await;
+            return None;
+        }
+        match shared.who(&request.headers, at).await {
+            Ok(who) => return Some((request, who)),
+            Err(unknown) => {
+                if !unidentified(shared, client, &request, &unknown, at).await {
+                    return None;
+                }
+            }
+        }
+    }
+}
 
 /// The requests of one connection.
 pub(crate) async fn serve<C: Stream>(
     shared: &Arc<Shared>,
     mut client: Buffered<C>,
     at: &At,
+    room: &Room,
+    mut place: Place,
     mut stopping: watch::Receiver<bool>,
 ) {
     let times = shared.settings.times;
     let mut server = None;
-    let mut held: Option<Held> = None;
     let mut first = times.head;
     loop {
-        let head = tokio::select! {
-            head = client.head(first, times.head) => head,
-            _ = stopping.changed() => return client.close().await,
+        let next = tokio::select! {
+            next = next(shared, &mut client, at, first) => next,
+            () = place.is_taken() => None,
+            _ = stopping.changed() => None,
         };
         first = times.next;
-        let request = match head {
-            Ok(bytes) => head::request(&bytes).map_err(|error| (error, head::asked(&bytes))),
-            Err(NoHead::Wrong(error)) => Err((error, head::asked(client.pending()))),
-            Err(NoHead::Slow) => {
-                let text = "snowguard: the request does not come in time";
-                say(shared, &mut client, 408, "slow-request", text, false).await;
-                return client.close().await;
-            }
-            Err(NoHead::Gone | NoHead::Silent | NoHead::Cut) => return client.close().await,
-        };
-        let request = match request {
-            Ok(request) => request,
-            Err((error, asked)) => {
-                return refuse(shared, &mut client, &shared.alone(at), asked, error).await;
-            }
-        };
-        if shared.sink.has_failed() && !shared.is_lenient() {
-            let text = format!("snowguard: {NO_EVIDENCE}");
-            say(shared, &mut client, 503, "no-evidence", &text, false).await;
+        if !place.is_kept() {
+            // Without a word: who does not read would keep it open.
+            add(&shared.metrics.turned_away, 1);
             return client.close().await;
         }
-        let who = match shared.who(&request.headers, at).await {
-            Ok(who) => who,
-            Err(unknown) => {
-                let keep = request.length == Length::None
-                    && request.keeps_open()
-                    && (client.pending().is_empty()
-                        || !matches!(request.target, Target::Connect(_)));
-                if unidentified(shared, &mut client, &request, &unknown, at, keep).await {
-                    continue;
-                }
-                return client.close().await;
-            }
+        let Some((request, who)) = next else {
+            return client.close().await;
         };
         if let Some(group) = &who.group
-            && !held.as_ref().is_some_and(|held| held.is_of(group))
+            && !place.is_of(group)
         {
-            held = group.hold();
-            if held.is_none() {
-                add(&shared.metrics.turned_away, 1);
-                let text = "snowguard: that build has too many connections";
-                say(shared, &mut client, 503, "no-room", text, false).await;
-                return client.close().await;
-            }
+            let Some(held) = group.hold(room) else {
+                return turn_away(
+                    shared,
+                    client,
+                    "there is no room for more connections of that build",
+                )
+                .await;
+            };
+            place = Place::Build(held);
         }
         let keep = match &request.target {
             Target::Connect(authority) => {
@@ -109,26 +175,32 @@ pub(crate) async fn serve<C: Stream>(
     }
 }
 
-pub(crate) async fn say<C: Stream>(
+/// Says that there is no room, and ends a connection.
+pub(crate) async fn turn_away<C: Stream>(shared: &Shared, mut client: Buffered<C>, why: &str) {
+    add(&shared.metrics.turned_away, 1);
+    let text = format!("snowguard: {why}");
+    say(shared, &mut client, 503, "no-room", &text).await;
+    client.close().await;
+}
+
+async fn say<C: Stream>(
     shared: &Shared,
     client: &mut Buffered<C>,
     status: u16,
     reason: &str,
     text: &str,
-    keep: bool,
-) -> bool {
+) {
     let reply = Reply {
         status,
         text,
         reason,
-        keep,
+        keep: false,
         head_only: false,
     };
-    client
+    // Who is gone is told nothing.
+    let _ = client
         .send(&reply.bytes(), shared.settings.times.idle)
-        .await
-        .is_ok()
-        && keep
+        .await;
 }
 
 /// Says that a head is refused, and writes it down.
@@ -199,11 +271,13 @@ fn blamed<'s>(shared: &'s Shared, who: &Who, request: &head::Request) -> Option<
     Some(Case::open(shared, who, &request.method, &to, &to.url()))
 }
 
-/// What a request asks for that no proxy carries.
-fn asked_of(request: &head::Request) -> Option<Asked> {
+/// What a request asks for that is refused.
+pub(crate) fn asked_of(request: &head::Request) -> Option<Asked> {
     let (scheme, authority, path) = match &request.target {
         Target::Connect(authority) => ("https", Some(authority), ""),
-        Target::Absolute(protocol, authority, path) => (protocol.as_str(), Some(authority), &**path),
+        Target::Absolute(protocol, authority, path) => {
+            (protocol.as_str(), Some(authority), &**path)
+        }
         Target::Origin(path) => ("http", request.host.as_ref(), &**path),
     };
     Some(Asked {
@@ -221,7 +295,6 @@ async fn unidentified<C: Stream>(
     request: &head::Request,
     unknown: &Unknown,
     at: &At,
-    keep: bool,
 ) -> bool {
     add(&shared.metrics.nobody, 1);
     let (reason, text) = match unknown {
@@ -235,7 +308,10 @@ async fn unidentified<C: Stream>(
         "http://TOKEN:x@HOST:PORT in http_proxy and https_proxy tells, with a token of this proxy";
     let full = format!("snowguard: denied: {text}\nhint: {hint}");
     let case = blamed(shared, &shared.alone(at), request);
-    let keep = keep && !case.as_ref().is_some_and(|case| case.silent);
+    let keep = request.length == Length::None
+        && request.keeps_open()
+        && (client.pending().is_empty() || !matches!(request.target, Target::Connect(_)))
+        && !case.as_ref().is_some_and(|case| case.silent);
     let reply = Reply {
         status: 407,
         text: &full,

@@ -25,6 +25,7 @@ use crate::listener::{Listener, Socket, accept_tcp, accept_unix};
 use crate::load::{self, LoadError};
 use crate::metrics::Metrics;
 use crate::record::{Player, RecordError, Recorder};
+use crate::room::Room;
 use crate::settings::{Mode, Settings};
 use crate::upstream::{TrustError, Upstream};
 
@@ -298,7 +299,7 @@ impl Proxy {
     pub fn serve(self, listeners: Vec<Listener>) -> io::Result<Handle> {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let room = Arc::new(Semaphore::new(self.shared.settings.most_connections));
+        let room = Room::new(self.shared.settings.most_connections);
         for listener in listeners {
             let shared = Arc::clone(&self.shared);
             let (stopping, room) = (stopping.clone(), Arc::clone(&room));

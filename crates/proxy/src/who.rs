@@ -50,6 +50,11 @@ impl At {
             process: OnceCell::new(),
         }
     }
+
+    /// Whose every connection is that comes in here.
+    pub(crate) fn owner(&self) -> Option<&Arc<Group>> {
+        self.group.as_ref()
+    }
 }
 
 /// What is known of the other end.

@@ -327,7 +327,9 @@ pub fn asked(head: &[u8]) -> Option<Asked> {
         ("https", target)
     } else if let Some((scheme, rest)) = target.split_once("://") {
         let known = ["https", "http", "ftp"];
-        let known = known.iter().find(|known| scheme.eq_ignore_ascii_case(known));
+        let known = known
+            .iter()
+            .find(|known| scheme.eq_ignore_ascii_case(known));
         (*known.unwrap_or(&"http"), rest)
     } else {
         ("http", target)
