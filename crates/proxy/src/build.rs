@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::room::Room;
+use crate::upstream::Share;
 
 /// So many hashes of bodies are kept for the verdict on a build.
 const MOST_BODIES: usize = 64;
@@ -208,6 +209,8 @@ pub(crate) struct Group {
     exceeded: AtomicBool,
     over: watch::Sender<bool>,
     connections: Arc<Semaphore>,
+    /// The names that are resolved for it.
+    pub(crate) lookups: Share,
     began: OnceLock<Instant>,
     /// How many redirects led to an address, by its key.
     redirects: Mutex<BTreeMap<[u8; 32], u32>>,
@@ -292,6 +295,7 @@ impl Group {
             exceeded: AtomicBool::new(false),
             over: watch::Sender::new(false),
             connections: Arc::new(Semaphore::new(connections)),
+            lookups: Share::default(),
             began: OnceLock::new(),
             redirects: Mutex::default(),
             active: watch::Sender::new(0),

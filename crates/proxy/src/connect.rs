@@ -58,6 +58,7 @@ pub(crate) async fn connect<C: Stream>(
                     to.port(),
                     case.judgement.private,
                     lenient,
+                    case.group.as_ref().map(|group| &group.lookups),
                 )
                 .await;
             match connected {
@@ -336,8 +337,8 @@ async fn inspect<C: Stream>(
                 path.clone()
             }
             Target::Absolute(..) | Target::Connect(_) => {
-                return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
                 let asked = within(asked_of(&request));
+                return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
             }
         };
         // Another host in the same connection would go round the policy.
@@ -346,8 +347,8 @@ async fn inspect<C: Stream>(
             .as_ref()
             .is_none_or(|host| host.is_same(authority, 443));
         if !is_same {
-            return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
             let asked = within(asked_of(&request));
+            return refuse_head(shared, &mut inner, who, asked, HeadError::OtherHost).await;
         }
         let to = Destination {
             protocol: Protocol::Https,

@@ -299,9 +299,11 @@ pub(crate) async fn open(
     let private = case.judgement.private;
     let lenient = shared.is_lenient();
     let host = &to.authority.host;
+    let group = case.group.clone();
+    let share = group.as_ref().map(|group| &group.lookups);
     let connected = shared
         .upstream
-        .connect(&shared.settings, host, to.port(), private, lenient)
+        .connect(&shared.settings, host, to.port(), private, lenient, share)
         .await?;
     if let Some(denial) = &connected.denial
         && case.record.verdict == "allowed"

@@ -1,41 +1,41 @@
 //! Connections to servers: names are resolved, addresses judged, and exactly those connected to.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::sync::{Arc, Mutex, PoisonError};
+mod lookups;
+mod tls;
 
-use data_encoding::HEXLOWER;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use sha2::{Digest as _, Sha256};
 use snowguard_fod::policy::Denial;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::connection::Buffered;
-use crate::evidence::{Certificate, Tls};
+use self::lookups::Lookups;
+pub(crate) use self::lookups::Share;
+use self::tls::NoRoots;
 use crate::settings::Settings;
-use crate::wire::certificate;
 
 /// What bytes come and go through.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// So many names are resolved at a time: each takes a thread.
-const MOST_LOOKUPS: usize = 64;
 /// So many addresses of a name are tried.
 const MOST_ADDRESSES: usize = 8;
-/// So many certificates of a chain are kept.
-const MOST_CHAIN: usize = 10;
+/// So long an address is alone before the next is tried as well (RFC 8305, section 5).
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connects to servers.
 pub(crate) struct Upstream {
     verifier: Arc<dyn ServerCertVerifier>,
-    lookups: Arc<Semaphore>,
+    lookups: Lookups,
 }
 
 /// A connection to a server.
@@ -57,6 +57,8 @@ pub(crate) enum Fault {
     Resolve(io::Error),
     #[error("the name has no address")]
     NoAddress,
+    #[error("other names are looked up for too long, and this one was not")]
+    Crowded,
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     #[error("the server does not answer in time")]
@@ -76,7 +78,7 @@ impl Fault {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Denied(denial) => denial.as_str(),
-            Self::Resolve(_) | Self::NoAddress => "dns",
+            Self::Resolve(_) | Self::NoAddress | Self::Crowded => "dns",
             Self::Connect(_) => "connect",
             Self::Slow => "timeout",
             Self::Untrusted(_) => "untrusted-certificate",
@@ -90,7 +92,7 @@ impl Fault {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Denied(_) => 403,
-            Self::Slow => 504,
+            Self::Slow | Self::Crowded => 504,
             _ => 502,
         }
     }
@@ -124,12 +126,12 @@ impl Upstream {
         };
         Ok(Self {
             verifier,
-            lookups: Arc::new(Semaphore::new(MOST_LOOKUPS)),
+            lookups: Lookups::of_system(),
         })
     }
 
     /// Connects to a host. `private` allows addresses that are not of the public network; with `lenient` they are
-    /// connected to all the same, and what would be denied is told.
+    /// connected to all the same, and what would be denied is told. `share` holds the look-ups of who asks.
     pub(crate) async fn connect(
         &self,
         settings: &Settings,
@@ -137,250 +139,108 @@ impl Upstream {
         port: u16,
         private: bool,
         lenient: bool,
+        share: Option<&Share>,
     ) -> Result<Connected, Fault> {
-        let work = self.connect_at_all(settings, host, port, private, lenient);
+        let known = match settings.resolve.get(host) {
+            Some(address) => Some(*address),
+            None => host.parse::<IpAddr>().ok(),
+        };
+        let look = match known {
+            Some(_) => None,
+            // Who waits for others to be done has waited for no server.
+            None => Some(self.lookups.place(share).await?),
+        };
+        let work = async {
+            let found = match (known, look) {
+                (Some(address), _) => vec![(address, port).into()],
+                (None, Some(place)) => self.lookups.resolve(place, host, port).await?,
+                (None, None) => Vec::new(),
+            };
+            reach(found, private, lenient).await
+        };
         timeout(settings.times.connect, work)
             .await
             .map_err(|_| Fault::Slow)?
     }
+}
 
-    async fn connect_at_all(
-        &self,
-        settings: &Settings,
-        host: &str,
-        port: u16,
-        private: bool,
-        lenient: bool,
-    ) -> Result<Connected, Fault> {
-        let found = self.resolve(settings, host, port).await?;
-        let is_good = |address: &SocketAddr| private || snowguard_http::is_public(address.ip());
-        let mut denial = None;
-        let mut good: Vec<SocketAddr> = found.iter().copied().filter(is_good).collect();
-        if good.is_empty() {
-            let first = found.first().ok_or(Fault::NoAddress)?;
-            denial = Some(Denial::Private(first.ip()));
-            if !lenient {
-                return Err(Fault::Denied(Denial::Private(first.ip())));
-            }
-            good = found;
+/// Connects to the first of some addresses that answers; each is judged.
+async fn reach(found: Vec<SocketAddr>, private: bool, lenient: bool) -> Result<Connected, Fault> {
+    let is_good = |address: &SocketAddr| private || snowguard_http::is_public(address.ip());
+    let mut denial = None;
+    let mut good: Vec<SocketAddr> = found.iter().copied().filter(is_good).collect();
+    if good.is_empty() {
+        let first = found.first().ok_or(Fault::NoAddress)?;
+        denial = Some(Denial::Private(first.ip()));
+        if !lenient {
+            return Err(Fault::Denied(Denial::Private(first.ip())));
         }
-        let mut last = Fault::NoAddress;
-        for address in good.into_iter().take(MOST_ADDRESSES) {
+        good = found;
+    }
+    let mut left = by_turns(good).into_iter().take(MOST_ADDRESSES);
+    let mut attempts = JoinSet::new();
+    let (mut denied, mut last) = (None, Fault::NoAddress);
+    loop {
+        if let Some(address) = left.next() {
             // Exactly the address that was judged: nothing is resolved again.
-            let stream = match TcpStream::connect(address).await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    last = Fault::Connect(error);
-                    continue;
-                }
-            };
-            let local = stream.local_addr().map_err(Fault::Connect)?;
-            let is_inside = is_inside(address.ip(), local.ip());
-            if is_inside && !private {
-                let inside = Denial::Private(address.ip());
-                if !lenient {
-                    last = Fault::Denied(inside);
-                    continue;
-                }
-                denial.get_or_insert(inside);
-            }
-            let _ = stream.set_nodelay(true);
-            return Ok(Connected {
-                stream,
-                address,
-                private: is_inside,
-                denial,
-            });
+            attempts.spawn(async move { (address, TcpStream::connect(address).await) });
         }
-        Err(last)
-    }
-
-    async fn resolve(
-        &self,
-        settings: &Settings,
-        host: &str,
-        port: u16,
-    ) -> Result<Vec<SocketAddr>, Fault> {
-        if let Some(address) = settings.resolve.get(host) {
-            return Ok(vec![(*address, port).into()]);
-        }
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![(address, port).into()]);
-        }
-        let place = Arc::clone(&self.lookups)
-            .acquire_owned()
-            .await
-            .map_err(|_| Fault::NoAddress)?;
-        let host = host.to_owned();
-        // Who gives up waiting does not end the thread, which keeps its place as long as it takes.
-        let work = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            let found = (host.as_str(), port).to_socket_addrs()?;
-            Ok::<Vec<SocketAddr>, io::Error>(found.collect())
-        });
-        work.await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(Fault::Resolve)
-    }
-
-    /// Speaks TLS with a server, which has to prove that it has that name. What it showed is told in any case.
-    pub(crate) async fn secure(
-        &self,
-        settings: &Settings,
-        stream: TcpStream,
-        host: &str,
-    ) -> (Result<Box<dyn Stream>, Fault>, Tls) {
-        let watching = Arc::new(Watching {
-            inner: Arc::clone(&self.verifier),
-            seen: Mutex::default(),
-        });
-        let result = self.handshake(settings, stream, host, &watching).await;
-        let seen = watching.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let tls = Tls {
-            verified: Some(result.is_ok()),
-            server: Some(host.into()),
-            chain: seen.clone(),
+        let (address, connected) = tokio::select! {
+            Some(ended) = attempts.join_next() => match ended {
+                Ok(ended) => ended,
+                Err(error) => return Err(Fault::Connect(io::Error::other(error))),
+            },
+            // One that does not answer does not keep the next from being tried.
+            () = tokio::time::sleep(STAGGER), if left.len() > 0 => continue,
+            else => return Err(denied.map_or(last, Fault::Denied)),
         };
-        (result, tls)
-    }
-
-    async fn handshake(
-        &self,
-        settings: &Settings,
-        stream: TcpStream,
-        host: &str,
-        watching: &Arc<Watching>,
-    ) -> Result<Box<dyn Stream>, Fault> {
-        let wrong = |error: rustls::Error| Fault::Tls(error.to_string());
-        let name =
-            ServerName::try_from(host.to_owned()).map_err(|error| Fault::Tls(error.to_string()))?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::clone(watching) as _;
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(wrong)?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // A session that is resumed shows no certificates.
-        config.resumption = rustls::client::Resumption::disabled();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = Buffered::new(stream);
-        match timeout(settings.times.handshake, connector.connect(name, stream)).await {
-            Err(_) => Err(Fault::Slow),
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(
-                match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-                    Some(rustls::Error::InvalidCertificate(what)) => {
-                        Fault::Untrusted(what.to_string())
-                    }
-                    Some(other) => Fault::Tls(other.to_string()),
-                    None => Fault::Tls(error.to_string()),
-                },
-            ),
+        let stream = match connected {
+            Ok(stream) => stream,
+            Err(error) => {
+                last = Fault::Connect(error);
+                continue;
+            }
+        };
+        let local = stream.local_addr().map_err(Fault::Connect)?;
+        let is_inside = is_inside(address.ip(), local.ip());
+        if is_inside && !private {
+            let inside = Denial::Private(address.ip());
+            if !lenient {
+                denied.get_or_insert(inside);
+                continue;
+            }
+            denial.get_or_insert(inside);
         }
+        let _ = stream.set_nodelay(true);
+        return Ok(Connected {
+            stream,
+            address,
+            private: is_inside,
+            denial,
+        });
     }
+}
+
+/// Addresses of the two versions by turns, so that a network without one of them is told early (RFC 8305, section 4).
+fn by_turns(all: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_6 = all.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|address| address.is_ipv6() == is_6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let pairs = std::iter::from_fn(|| match (first.next(), second.next()) {
+        (None, None) => None,
+        pair => Some(pair),
+    });
+    pairs
+        .flat_map(|(one, other)| one.into_iter().chain(other))
+        .collect()
 }
 
 /// Whether an address is not one of the public network, or, though it is, one of this machine: the way to such a one
 /// begins at the same address, and passes no firewall.
 fn is_inside(address: IpAddr, local: IpAddr) -> bool {
     !snowguard_http::is_public(address) || address.to_canonical() == local.to_canonical()
-}
-
-/// Verifies as another does, and keeps what it saw.
-#[derive(Debug)]
-struct Watching {
-    inner: Arc<dyn ServerCertVerifier>,
-    seen: Mutex<Vec<Certificate>>,
-}
-
-impl ServerCertVerifier for Watching {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain = std::iter::once(end_entity)
-            .chain(intermediates)
-            .take(MOST_CHAIN);
-        let chain = chain.map(|der| {
-            let names = certificate::names(der).unwrap_or_default();
-            Certificate {
-                sha256: HEXLOWER.encode(&Sha256::digest(der)),
-                subject: names.subject,
-                issuer: names.issuer,
-            }
-        });
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = chain.collect();
-        self.inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Where no authority is known, nobody is trusted.
-#[derive(Debug)]
-struct NoRoots(Arc<rustls::crypto::CryptoProvider>);
-
-impl ServerCertVerifier for NoRoots {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Err(rustls::CertificateError::UnknownIssuer.into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::CertificateError::UnknownIssuer.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::CertificateError::UnknownIssuer.into())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// Why it cannot be told whom to trust.
@@ -396,7 +256,34 @@ pub enum TrustError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
     use super::*;
+    use crate::settings::{EvidenceSettings, Mode};
+
+    /// What connects by the names of a test.
+    fn upstream(
+        resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> (Arc<Upstream>, Settings) {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let upstream = Upstream {
+            verifier: Arc::new(NoRoots(provider)),
+            lookups: Lookups::by(Arc::new(resolve)),
+        };
+        let evidence = EvidenceSettings::new("/nowhere".into());
+        (Arc::new(upstream), Settings::new(Mode::Tunnel, evidence))
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let done = runtime.block_on(work);
+        runtime.shutdown_background();
+        done
+    }
 
     #[test]
     fn this_machine_is_inside_by_any_of_its_addresses() {
@@ -410,5 +297,119 @@ mod tests {
         assert!(inside("2620:fe::fe", "2620:fe::fe"));
         assert!(inside("127.0.0.1", "9.9.9.9"));
         assert!(inside("10.0.0.1", "10.0.0.2"));
+    }
+
+    #[test]
+    fn versions_of_addresses_take_turns() {
+        let all = |text: &str| -> Vec<SocketAddr> {
+            text.split(' ').map(|one| one.parse().unwrap()).collect()
+        };
+        let mixed = all("[2001:db8::1]:1 [2001:db8::2]:1 [2001:db8::3]:1 192.0.2.1:1");
+        let turns = all("[2001:db8::1]:1 192.0.2.1:1 [2001:db8::2]:1 [2001:db8::3]:1");
+        assert_eq!(by_turns(mixed), turns);
+        assert_eq!(by_turns(Vec::new()), Vec::new());
+    }
+
+    #[test]
+    fn a_name_that_changes_its_mind_is_connected_to_where_it_was_judged() {
+        let good = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = good.local_addr().unwrap().port();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        // Another address at each look, as who rebinds a name answers.
+        let (upstream, settings) = upstream(move |_, port| {
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+            Ok(vec![format!("127.0.0.{number}:{port}").parse().unwrap()])
+        });
+        run(async {
+            let work = upstream.connect(&settings, "rebound.example", port, true, false, None);
+            let connected = work.await.unwrap();
+            assert_eq!(connected.address, good.local_addr().unwrap());
+            assert_eq!(connected.stream.peer_addr().unwrap(), connected.address);
+            assert_eq!(asked.load(Ordering::SeqCst), 1);
+            // The next is judged anew.
+            let work = upstream.connect(&settings, "rebound.example", port, false, false, None);
+            let second: IpAddr = "127.0.0.2".parse().unwrap();
+            let denied = work.await.err().unwrap();
+            assert!(matches!(denied, Fault::Denied(Denial::Private(address)) if address == second));
+            assert_eq!(asked.load(Ordering::SeqCst), 2);
+        });
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_does_not_use_up_the_time() {
+        let good = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = good.local_addr().unwrap().port();
+        // Who listens and takes nobody: beyond the few that wait, the kernel answers no more.
+        let full = socket_that_is_full(port);
+        let (upstream, mut settings) = upstream(move |_, port| {
+            let addresses = ["127.0.0.2", "127.0.0.1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+            Ok(addresses.map(|ip| (ip, port).into()).to_vec())
+        });
+        settings.times.connect = Duration::from_secs(20);
+        let connected = run(async {
+            upstream
+                .connect(&settings, "two.example", port, true, false, None)
+                .await
+        });
+        assert_eq!(connected.unwrap().address, good.local_addr().unwrap());
+        drop(full);
+    }
+
+    fn socket_that_is_full(port: u16) -> impl Sized {
+        use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+        let address: SocketAddr = format!("127.0.0.2:{port}").parse().unwrap();
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&listener, &address).unwrap();
+        listen(&listener, 0).unwrap();
+        let soon = Duration::from_millis(200);
+        let waiting: Vec<_> =
+            std::iter::repeat_with(|| std::net::TcpStream::connect_timeout(&address, soon))
+                .map_while(Result::ok)
+                .take(64)
+                .collect();
+        assert!(waiting.len() < 64, "the kernel takes more and more");
+        (listener, waiting)
+    }
+
+    #[test]
+    fn names_of_one_build_do_not_keep_another_waiting() {
+        let good = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = good.local_addr().unwrap().port();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let (upstream, settings) = upstream(move |host, port| {
+            if host.starts_with("silent") {
+                // Longer than a connection may take, unless the test is over before.
+                for _ in 0..3000 {
+                    if over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Ok(vec![format!("127.0.0.1:{port}").parse().unwrap()])
+        });
+        let (one, two) = (Share::default(), Share::default());
+        run(async {
+            let mut silent = JoinSet::new();
+            for number in 0..100 {
+                let (upstream, settings, one) =
+                    (Arc::clone(&upstream), settings.clone(), one.clone());
+                silent.spawn(async move {
+                    let host = format!("silent{number}.example");
+                    let work = upstream.connect(&settings, &host, port, true, false, Some(&one));
+                    work.await.map(|_| ())
+                });
+            }
+            while !one.is_full() {
+                tokio::task::yield_now().await;
+            }
+            let work = upstream.connect(&settings, "good.example", port, true, false, Some(&two));
+            assert_eq!(work.await.unwrap().address.port(), port);
+            silent.abort_all();
+            is_over.store(true, Ordering::SeqCst);
+        });
     }
 }
