@@ -16,10 +16,10 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::Zoned;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use snowguard_fod::policy::Described;
+use snowguard_fod::policy::{Described, day_of};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -119,7 +119,7 @@ async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value 
             let proxy = proxy.clone();
             let begun = tokio::task::spawn_blocking(move || {
                 let paths: Vec<&Utf8Path> = derivations.iter().map(Utf8PathBuf::as_path).collect();
-                let today = Zoned::now().date();
+                let today = day_of(Timestamp::now());
                 proxy.admit(&paths, today, by)
             });
             match begun.await {
@@ -129,7 +129,7 @@ async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value 
             }
         }
         Request::Admit { described } => {
-            match proxy.begin_described(&described, Zoned::now().date()) {
+            match proxy.begin_described(&described, day_of(Timestamp::now())) {
                 Ok(session) => opened(session),
                 Err(error) => failure(&error),
             }

@@ -15,7 +15,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use snowguard_store::StorePath;
 use toml::Spanned;
@@ -48,8 +50,13 @@ pub struct Exception {
     pub private: bool,
     /// Why.
     pub reason: Box<str>,
-    /// Until which day, that day included.
+    /// Until which day, that day included, in UTC.
     pub expires: Date,
+}
+
+/// The day that exceptions are held against: that of UTC, wherever a machine is.
+pub fn day_of(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
 }
 
 impl Exception {
@@ -474,6 +481,20 @@ mod tests {
         assert_eq!((host.to_string().as_str(), port), ("::1", None));
         let (host, port) = host_and_port("*.x.org:8443").unwrap();
         assert_eq!((host.to_string().as_str(), port), ("*.x.org", Some(8443)));
+    }
+
+    #[test]
+    fn the_last_day_ends_with_that_of_utc() {
+        let exceptions = Exceptions::parse(
+            "[[exception]]\nderivation = \"x\"\nhosts = [\"x.org\"]\nreason = \"y\"\nexpires = 2027-01-31\n",
+        )
+        .unwrap();
+        let held = |now: &str| exceptions.in_force(day_of(now.parse().unwrap())).len();
+        assert_eq!(held("2027-01-31T23:59:59Z"), 1);
+        assert_eq!(held("2027-02-01T00:00:00Z"), 0);
+        // The same moments, as they are called elsewhere.
+        assert_eq!(held("2027-02-01T13:59:59+14:00"), 1);
+        assert_eq!(held("2027-01-31T12:00:00-12:00"), 0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 pub use self::described::Described;
-pub use self::exceptions::{Exception, Exceptions, ExceptionsError, Proposal, propose};
+pub use self::exceptions::{Exception, Exceptions, ExceptionsError, Proposal, day_of, propose};
 pub use self::host::HostPattern;
 
 use crate::class::Class;
