@@ -43,36 +43,58 @@ const NAMES: [&str; 32] = [
     "version",
 ];
 
-/// The address without user, password and fragment, and with `…` for what its query may keep secret.
+/// The address without user, password and fragment, and with `…` for what its query or a parameter of its path may
+/// keep secret. For one that stands in a derivation.
 pub fn shown(url: &str) -> String {
+    without_secrets(url, |name| NAMES.contains(&name))
+}
+
+/// The same, with `…` for all values: for an address that somebody asked for, of which nothing is known.
+pub fn shown_bare(url: &str) -> String {
+    without_secrets(url, |_| false)
+}
+
+fn without_secrets(url: &str, tells: impl Fn(&str) -> bool) -> String {
     let (whole, fragment) = url.split_once('#').unwrap_or((url, ""));
     let (before, query) = match whole.split_once('?') {
         Some((before, query)) => (before, Some(query)),
         None => (whole, None),
     };
-    let mut out = without_user(before);
+    let mut out = String::new();
+    // `/a;jsessionid=…/b`: parameters of a path are written as those of a query.
+    for (number, segment) in without_user(before).split('/').enumerate() {
+        out.push_str(if number == 0 { "" } else { "/" });
+        let (name, parameters) = segment.split_once(';').unwrap_or((segment, ""));
+        out.push_str(name);
+        if segment.len() > name.len() {
+            out.push(';');
+            pairs(&mut out, parameters, &tells);
+        }
+    }
     if let Some(query) = query {
         out.push('?');
-        for part in query.split_inclusive(['&', ';']) {
-            let joint = part
-                .strip_suffix(['&', ';'])
-                .map(|pair| &part[pair.len()..]);
-            let pair = part.strip_suffix(['&', ';']).unwrap_or(part);
-            match pair.split_once('=') {
-                Some((name, _)) if !NAMES.contains(&name) => {
-                    let _ = write!(out, "{name}=…");
-                }
-                // A word alone is the name of what is had, or a key.
-                None if !pair.is_empty() && !NAMES.contains(&pair) => out.push('…'),
-                _ => out.push_str(pair),
-            }
-            out.push_str(joint.unwrap_or_default());
-        }
+        pairs(&mut out, query, &tells);
     }
     if !fragment.is_empty() {
         out.push_str("#…");
     }
     out
+}
+
+fn pairs(out: &mut String, text: &str, tells: &impl Fn(&str) -> bool) {
+    for part in text.split_inclusive(['&', ';']) {
+        let pair = part.strip_suffix(['&', ';']).unwrap_or(part);
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if pair.is_empty() || tells(name) {
+            out.push_str(pair);
+        } else if value.trim_end_matches('=').is_empty() {
+            // A word alone is the name of what is had, or a key; also one in Base64, with its padding.
+            out.push('…');
+        } else {
+            let _ = write!(out, "{name}=…");
+        }
+        out.push_str(&part[pair.len()..]);
+    }
 }
 
 /// The longest address that is named as it is.
@@ -172,8 +194,11 @@ mod tests {
             "https://hunter2@x.org:8443/a@b#hunter3",
             "https://me:hun/ter2@x.org/a",
             "ftp://me@hunter2@x.org/a",
-            "https://x.org/?id=0123&key=hunter2;h=v1&hunter2=",
-            "https://x.org/a?hunter2",
+            "https://x.org/?id=0123&key=hunter3;h=v1&hunter3=",
+            "https://x.org/a?hunter3",
+            "https://x.org/a?hunter3=",
+            "https://x.org/f?aHVudGVyMw==&v=",
+            "https://x.org/a;jsessionid=hunter3/b;v=1;hunter3?x",
             "https://x.org/a?hunter3&raw",
             "https://x.org/a?raw",
             "https://x.org/npm/@types/node-1.tgz",
@@ -184,15 +209,21 @@ mod tests {
         ];
         for url in all {
             let told = shown(url);
-            assert!(!told.contains("hunter3") && !told.contains("me:"), "{told}");
+            for told in [told, shown_bare(url)] {
+                let is_told = ["hunter3", "aHVudGVyMw", "me:"].map(|secret| told.contains(secret));
+                assert_eq!(is_told, [false; 3], "{told}");
+            }
         }
         insta::assert_snapshot!(all.map(shown).join("\n"), @"
         https://x.org/a.tar.gz?token=…
         https://x.org:8443/a@b#…
         https://x.org/a
         ftp://x.org/a
-        https://x.org/?id=0123&key=…;h=v1&hunter2=…
+        https://x.org/?id=0123&key=…;h=v1&…
         https://x.org/a?…
+        https://x.org/a?…
+        https://x.org/f?…&v=
+        https://x.org/a;jsessionid=…/b;v=1;…?…
         https://x.org/a?…&raw
         https://x.org/a?raw
         https://x.org/npm/@types/node-1.tgz

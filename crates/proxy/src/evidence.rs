@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use snowguard_fod::policy::{Proposal, Protocol};
+use snowguard_fod::shown;
 use snowguard_report::escape;
 use tokio::sync::{mpsc, oneshot};
 
@@ -403,39 +404,14 @@ pub fn proposal(line: &Value) -> Option<Proposal> {
     })
 }
 
-/// An address as evidence shows it: without a user, and of its query only the names, since a value can be a key
-/// that opens something; but as it is if the derivation itself names it, which all may read.
+/// An address as evidence shows it: without a user, and without what could open something; of one that the derivation
+/// itself names, as reports show it.
 pub(crate) fn shown(url: &str, own: &[Box<str>]) -> String {
-    let has_user = |url: &str| {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        rest.split(['/', '?'])
-            .next()
-            .is_some_and(|authority| authority.contains('@'))
-    };
-    if !has_user(url) && own.iter().any(|known| **known == *url) {
-        return cut(url);
+    if own.iter().any(|known| **known == *url) {
+        cut(&shown::shown(url))
+    } else {
+        cut(&shown::shown_bare(url))
     }
-    let (before, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut text = match before.split_once("://") {
-        Some((scheme, rest)) if has_user(url) => {
-            let end = rest.find('/').unwrap_or(rest.len());
-            let (authority, path) = rest.split_at(end);
-            let host = authority.rsplit('@').next().unwrap_or(authority);
-            format!("{scheme}://{host}{path}")
-        }
-        _ => before.to_owned(),
-    };
-    if !query.is_empty() {
-        let names = query.split('#').next().unwrap_or_default().split('&');
-        let names: Vec<String> = names
-            .map(|pair| match pair.split_once('=') {
-                Some((name, _)) => format!("{name}=…"),
-                None => "…".to_owned(),
-            })
-            .collect();
-        text = format!("{text}?{}", names.join("&"));
-    }
-    cut(&text)
 }
 
 fn cut(text: &str) -> String {
@@ -456,11 +432,26 @@ mod tests {
     fn secrets_are_left_out() {
         let own: Vec<Box<str>> = vec![
             "https://x.org/a?p=x;h=1".into(),
+            "https://x.org/a?p=x&key=word".into(),
             "https://me:word@x.org/b".into(),
         ];
         for (url, expected) in [
             ("https://x.org/a?p=x;h=1", "https://x.org/a?p=x;h=1"),
+            ("https://x.org/a?p=x&key=word", "https://x.org/a?p=x&key=…"),
             ("https://x.org/a?p=y", "https://x.org/a?p=…"),
+            (
+                "https://x.org/f?QWxhZGRpbjpvcGVuIHNlc2FtZQ=",
+                "https://x.org/f?…",
+            ),
+            (
+                "https://x.org/f?QWxhZGRpbjpvcGVuIHNlc2FtZT0==",
+                "https://x.org/f?…",
+            ),
+            ("https://x.org/f?ghp_word=&a=b", "https://x.org/f?…&a=…"),
+            (
+                "https://x.org/a;jsessionid=word/b;word?c",
+                "https://x.org/a;jsessionid=…/b;…?…",
+            ),
             (
                 "https://x.org/a?X-Sig=abc&jwt=e.y&raw",
                 "https://x.org/a?X-Sig=…&jwt=…&…",
