@@ -10,7 +10,7 @@ use crate::build::over;
 use crate::case::{Case, digest};
 use crate::connection::{Buffered, NoBody, NoHead, Reply, Watch};
 use crate::evidence::{Body, Tls, shown};
-use crate::record::{KEPT, Kept, Take, keys};
+use crate::record::{KEPT, Kept, Take, is_kept_status, keys};
 use crate::replay::replay;
 use crate::serve::Shared;
 use crate::upstream::{Fault, Stream};
@@ -532,8 +532,7 @@ pub(crate) fn is_encoded<'v>(values: impl IntoIterator<Item = &'v [u8]>) -> bool
 }
 
 fn is_recorded(method: &str, status: u16) -> bool {
-    matches!(method, "GET" | "POST" | "PROPFIND" | "REPORT" | "OPTIONS")
-        && matches!(status, 200 | 207 | 301 | 302 | 303 | 307 | 308 | 404 | 410)
+    matches!(method, "GET" | "POST" | "PROPFIND" | "REPORT" | "OPTIONS") && is_kept_status(status)
 }
 
 /// Where a redirect leads, as a whole address (RFC 3986, section 5.2). What cannot be read stays as it is.

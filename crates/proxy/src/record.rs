@@ -49,6 +49,11 @@ pub(crate) struct Answer {
     pub(crate) bytes: u64,
 }
 
+/// Whether answers with a status are recorded; no other is believed of a record.
+pub(crate) fn is_kept_status(status: u16) -> bool {
+    matches!(status, 200 | 207 | 301 | 302 | 303 | 307 | 308 | 404 | 410)
+}
+
 /// Headers of a request by which servers answer differently: npm's two forms of a document, Git's protocols.
 const ASKED: [&str; 2] = ["accept", "git-protocol"];
 
@@ -212,9 +217,10 @@ impl Player {
             directory: directory.to_owned(),
             source,
         };
-        let file = open(&directory.join("index.jsonl")).map_err(failed)?;
+        let index = directory.join("index.jsonl");
+        let file = open(&index).map_err(failed)?;
         let mut answers = BTreeMap::new();
-        for line in io::BufReader::new(file).lines() {
+        for (number, line) in (1..).zip(io::BufReader::new(file).lines()) {
             let line = line.map_err(failed)?;
             // The end of a line that was being written when the machine stopped.
             let Ok(answer) = serde_json::from_str::<Answer>(&line) else {
@@ -222,6 +228,13 @@ impl Player {
             };
             if *answer.schema != *SCHEMA {
                 return Err(RecordError::Schema(directory.to_owned()));
+            }
+            if let Some(what) = answer.wrong() {
+                return Err(RecordError::Line {
+                    file: index,
+                    number,
+                    what,
+                });
             }
             if answers.len() == MOST_ANSWERS {
                 return Err(RecordError::TooLarge(directory.to_owned()));
@@ -259,6 +272,26 @@ impl Player {
 }
 
 impl Answer {
+    /// What `inspect` would not have written: whoever may write the index says what is answered, but an answer is one.
+    fn wrong(&self) -> Option<&'static str> {
+        let splits = |text: &String| text.chars().any(char::is_control);
+        let is_kept = |name: &String| KEPT.contains(&name.as_str());
+        if !is_kept_status(self.status) {
+            return Some("its `status` is none that is recorded");
+        }
+        if !self.headers.iter().all(|(name, _)| is_kept(name)) {
+            return Some("one of its `headers` is none that is recorded");
+        }
+        if self.headers.iter().any(|(_, value)| splits(value))
+            || self.to.as_ref().is_some_and(splits)
+        {
+            return Some("a header would end in the middle of its value");
+        }
+        self.digest()
+            .is_none()
+            .then_some("its `sha256` is no SHA-256")
+    }
+
     /// The hash of its body.
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         let bytes = HEXLOWER.decode(self.sha256.as_bytes()).ok()?;
@@ -282,12 +315,34 @@ pub enum RecordError {
         /// Why.
         source: io::Error,
     },
+    /// A line of its index is nothing that was recorded.
+    #[error("{file}, line {number}: {what}")]
+    Line {
+        /// The index.
+        file: Utf8PathBuf,
+        /// Which, counted from 1.
+        number: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// It is of another version.
     #[error("the record in {0} is not of the schema {SCHEMA}")]
     Schema(Utf8PathBuf),
     /// It is too large.
     #[error("the record in {0} has more than {MOST_ANSWERS} answers")]
     TooLarge(Utf8PathBuf),
+}
+
+impl RecordError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Line { .. } => {
+                Some("somebody changed it: take that line out, or record anew with --mode inspect")
+            }
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::case::Case;
 use crate::connection::{Buffered, CHUNK, NoBody, Watch};
 use crate::evidence::Body;
 use crate::exchange::{algorithms, is_encoded, is_good, say};
-use crate::record::{KEPT, Player};
+use crate::record::Player;
 use crate::serve::Shared;
 use crate::upstream::Stream;
 use crate::wire::head::{Length, Request};
@@ -86,12 +86,7 @@ pub(crate) async fn replay<C: Stream>(
             .iter()
             .map(|(name, value)| (name.as_str(), value));
         for (name, value) in headers.chain(location) {
-            // A record may have been written by somebody else.
-            if !value.chars().any(char::is_control)
-                && KEPT.iter().chain(&["location"]).any(|kept| *kept == name)
-            {
-                head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-            }
+            head.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
     let connection = if keep { "keep-alive" } else { "close" };

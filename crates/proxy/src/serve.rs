@@ -495,6 +495,7 @@ impl ProxyError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Record(error) => error.hint(),
             Self::NoRecord => Some("--record DIR names one that inspect wrote"),
             Self::OnlyAudit => Some("leave --watch out, or use --mode audit"),
             Self::NothingToRecord => Some("leave --record out, or use --mode inspect"),

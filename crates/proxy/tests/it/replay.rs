@@ -103,6 +103,51 @@ fn a_record_that_was_changed_does_not_pass() {
 }
 
 #[test]
+fn an_index_that_says_what_no_server_could_is_refused() {
+    let web = Web::start().unwrap();
+    web.put_with("/x", "x", &[("Content-Type", "text/plain")], None);
+    let place = Place::new();
+    let record = place.root().join("record");
+    let mut settings = place.settings(Mode::Inspect, loopback(&[&web.base()]));
+    settings.record = Some(record.clone());
+    let running = Running::start(settings);
+    let drv = place.drv("source", &web.url("/x"), b"x");
+    let session = running.begin(&[&drv]);
+    assert!(running.curl(&session, &[&web.url("/x")]).good);
+    running.stop();
+    let index = record.join("index.jsonl");
+    let good = std::fs::read_to_string(&index).unwrap();
+    let changes = [
+        // An answer before the real one, headers of one's own.
+        ("\"status\":200", "\"status\":103"),
+        ("text/plain", "text/plain\\r\\nX-Injected: yes"),
+        ("\"content-type\"", "\"x-injected\""),
+        ("\"headers\"", "\"to\":\"/\\n\",\"headers\""),
+        ("\"sha256\":\"", "\"sha256\":\"../"),
+    ];
+    let told = changes.map(|(from, to)| {
+        let changed = good.replace(from, to);
+        assert_ne!(changed, good, "{from}");
+        std::fs::write(&index, changed).unwrap();
+        let mut settings = place.settings(Mode::Replay, Exceptions::default());
+        settings.record = Some(record.clone());
+        let error = Proxy::new(settings, jiff::Zoned::now().date())
+            .err()
+            .unwrap();
+        let cause = std::error::Error::source(&error).unwrap();
+        let cause = cause.to_string().replace(place.root().as_str(), "DIR");
+        format!("{cause}; {}", error.hint().unwrap())
+    });
+    insta::assert_snapshot!(told.join("\n"), @"
+    DIR/record/index.jsonl, line 1: its `status` is none that is recorded; somebody changed it: take that line out, or record anew with --mode inspect
+    DIR/record/index.jsonl, line 1: a header would end in the middle of its value; somebody changed it: take that line out, or record anew with --mode inspect
+    DIR/record/index.jsonl, line 1: one of its `headers` is none that is recorded; somebody changed it: take that line out, or record anew with --mode inspect
+    DIR/record/index.jsonl, line 1: a header would end in the middle of its value; somebody changed it: take that line out, or record anew with --mode inspect
+    DIR/record/index.jsonl, line 1: its `sha256` is no SHA-256; somebody changed it: take that line out, or record anew with --mode inspect
+    ");
+}
+
+#[test]
 fn modes_say_what_they_need() {
     let place = Place::new();
     let today = jiff::Zoned::now().date();
