@@ -12,6 +12,7 @@ mod exceptions;
 mod host;
 mod known;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -254,9 +255,10 @@ impl Uncarried {
                 "its list of mirrors is not known: pass the derivation with what it needs"
             }
             Scheme::File => "a file of this machine is no source that others have",
-            Scheme::Https | Scheme::Http | Scheme::Other => {
-                "the proxy carries https:// and http://"
+            Scheme::Https | Scheme::Http => {
+                "its host is no name: write it as name servers know it, in ASCII"
             }
+            Scheme::Other => "the proxy carries https:// and http://",
         }
     }
 }
@@ -389,16 +391,21 @@ impl Policy {
                 return;
             }
         };
-        let Some(host) = HostPattern::exactly(&place.host) else {
+        let name = in_ascii(&place.host);
+        let Some(host) = HostPattern::exactly(&name) else {
+            self.uncarried.push(Uncarried {
+                url: url.into(),
+                scheme: place.scheme,
+            });
             return;
         };
         let port = port_of(url).unwrap_or(protocol.port());
-        for target in known::redirects_of(&place.host) {
-            self.add_host(target, Because::RedirectOf(place.host.as_str().into()));
+        for target in known::redirects_of(&name) {
+            self.add_host(target, Because::RedirectOf(name.as_ref().into()));
         }
         // A server without TLS may have it by now, and redirect there.
         if protocol == Protocol::Http && port == protocol.port() {
-            self.add_host(&place.host, because.clone());
+            self.add_host(&name, because.clone());
         }
         self.add(Route {
             protocol,
@@ -452,6 +459,14 @@ impl Policy {
 
 /// The port of Git's own protocol.
 const GIT_PORT: u16 = 9418;
+
+/// A name in the form in which it is asked for (IDNA): `xn--bcher-kva.example` for `bücher.example`.
+fn in_ascii(host: &str) -> Cow<'_, str> {
+    if host.is_ascii() {
+        return host.into();
+    }
+    idna::domain_to_ascii(host).map_or(host.into(), Cow::Owned)
+}
 
 /// The port that a URL names.
 fn port_of(url: &str) -> Option<u16> {
@@ -618,6 +633,34 @@ mod tests {
     }
 
     #[test]
+    fn names_in_other_scripts_are_those_that_are_asked_for() {
+        let urls =
+            "https://Bücher.example/x https://例え.テスト:8443/y https://%62.example/z https:///";
+        let policy = of(&fod("x", &["curl-8.1"], &[("urls", urls)]));
+        assert_eq!(
+            told(
+                &policy,
+                &[
+                    "https://xn--bcher-kva.example/x",
+                    "https://xn--r8jz45g.xn--zckzah:8443/y"
+                ]
+            ),
+            "https://xn--bcher-kva.example/x allowed, its URL\n\
+             https://xn--r8jz45g.xn--zckzah:8443/y allowed, its URL"
+        );
+        let uncarried: Vec<_> = policy
+            .uncarried()
+            .iter()
+            .map(|one| (&*one.url, one.remedy()))
+            .collect();
+        let remedy = "its host is no name: write it as name servers know it, in ASCII";
+        assert_eq!(
+            uncarried,
+            [("https://%62.example/z", remedy), ("https:///", remedy)]
+        );
+    }
+
+    #[test]
     fn package_managers_reach_their_registries() {
         let go = fod("x-go-modules", &["go-1.24"], &[]);
         let policy = of(&go);
@@ -673,6 +716,19 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn no_url_is_dropped_without_a_word(
+            scheme in "https?|ftp|git[+]https|x|",
+            rest in "[a-zA-Zäß例。%@:.\\[\\]/?#-]{0,30}",
+        ) {
+            let url = format!("{scheme}://{rest}");
+            let fod = fod("x", &["curl-8.1"], &[("urls", &url)]);
+            let policy = of(&fod);
+            proptest::prop_assume!(policy.fetches() && !fod.urls.is_empty());
+            let told = !policy.routes().is_empty() || !policy.uncarried().is_empty();
+            proptest::prop_assert!(told, "{}", url);
+        }
+
         #[test]
         fn a_name_that_nothing_names_is_denied(host in "[a-z0-9.:-]{0,40}", port: u16) {
             let fod = fod("x", &["curl-8.1"], &[("urls", "https://x.org/x")]);
