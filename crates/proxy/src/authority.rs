@@ -112,8 +112,23 @@ pub enum AuthorityError {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests start a client, and read what is written"
+)]
 mod tests {
+    use std::fmt::Write as _;
+
+    use camino::Utf8Path;
+    use data_encoding::{BASE64, HEXLOWER};
+    use serde_json::json;
+    use snowguard_fod::policy::Exceptions;
+    use snowguard_testkit::web::Web;
+    use tracing::field::{Field, Visit};
+    use tracing::span;
+
     use super::*;
+    use crate::{EvidenceSettings, Listener, Mode, Proxy, Settings};
 
     #[test]
     fn certificates_are_made_once_and_their_number_is_bounded() {
@@ -128,5 +143,175 @@ mod tests {
         assert!(!made.by_host.contains_key("x.org"));
         assert!(authority.pem().starts_with("-----BEGIN CERTIFICATE-----"));
         assert!(!authority.pem().contains("PRIVATE"));
+    }
+
+    /// All that is said to a log, at every level.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<String>>);
+
+    impl Visit for Log {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            writeln!(self.0.lock().unwrap(), "{field}={value:?}").unwrap();
+        }
+    }
+
+    impl tracing::Subscriber for Log {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
+            attributes.record(&mut self.clone());
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, values: &span::Record<'_>) {
+            values.record(&mut self.clone());
+        }
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    /// The secret of a key in the forms in which it could be written.
+    fn forms(key: &KeyPair) -> Vec<Vec<u8>> {
+        let der = key.serialize_der();
+        // RFC 5915: version 1, and an octet string of 32 bytes.
+        let begins = [2, 1, 1, 4, 32];
+        let at = der.windows(5).position(|five| five == begins).unwrap() + 5;
+        let secret = &der[at..at + 32];
+        let list: Vec<String> = secret.iter().map(u8::to_string).collect();
+        let mut forms = vec![
+            secret.to_vec(),
+            HEXLOWER.encode(secret).into(),
+            BASE64.encode(secret).trim_end_matches('=').into(),
+            list.join(", ").into(),
+        ];
+        // As a part of more, from each of the three places at which Base64 may begin.
+        forms.extend((0..3).map(|skip| {
+            let part = &secret[skip..];
+            let whole = part.len() / 3 * 3;
+            BASE64.encode(&part[..whole])[..24].into()
+        }));
+        forms
+    }
+
+    /// Whether one of these stands there, also over the ends of lines.
+    fn holds(bytes: &[u8], secrets: &[Vec<u8>]) -> bool {
+        let joined: Vec<u8> = bytes
+            .iter()
+            .copied()
+            .filter(|byte| !b"\r\n".contains(byte))
+            .collect();
+        let is_in = |all: &[u8], one: &[u8]| all.windows(one.len()).any(|part| part == one);
+        secrets
+            .iter()
+            .any(|secret| is_in(bytes, secret) || is_in(&joined, secret))
+    }
+
+    fn files(directory: &Utf8Path, all: &mut Vec<(String, Vec<u8>)>) {
+        for entry in directory.read_dir_utf8().unwrap() {
+            let path = entry.unwrap().into_path();
+            if path.is_dir() {
+                files(&path, all);
+            } else {
+                all.push((path.to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn its_key_gets_into_no_evidence_no_log_and_no_file() {
+        let web = Web::start_tls().unwrap();
+        web.put("/x", "x");
+        let place = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(place.path()).unwrap();
+        let url = web.url("/x").replace("127.0.0.1", "localhost");
+        let host = url.split('/').nth(2).unwrap();
+        let output = "/nix/store/6r3kfx4sbyq5yvzr9lkd9q0lh5vj2kwh-x";
+        let exceptions = format!(
+            "[[exception]]\noutput = \"{output}\"\nhosts = [\"{host}\"]\nprivate = true\n\
+             reason = \"test\"\nexpires = 2999-01-01\n"
+        );
+        std::fs::write(root.join("servers.pem"), web.authority().unwrap()).unwrap();
+        let evidence = EvidenceSettings::new(root.join("evidence.jsonl"));
+        let mut settings = Settings::new(Mode::Inspect, evidence);
+        settings.exceptions = Exceptions::parse(&exceptions).unwrap();
+        settings.record = Some(root.join("record"));
+        settings.ca_files.push(root.join("servers.pem"));
+        let address = "127.0.0.1".parse().unwrap();
+        settings.resolve.insert("localhost".to_owned(), address);
+        let described = json!({
+            "derivation": "/nix/store/00000000000000000000000000000000-x.drv",
+            "name": "x",
+            "output": output,
+            "address": format!("fixed:sha256:{}", "0".repeat(52)),
+            "class": "curl",
+            "tool": "curl",
+            "urls": [url],
+            "as_it_comes": true,
+        });
+        let described = serde_json::from_value(described).unwrap();
+        let log = Log::default();
+        // One thread, so that all of it has this log.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (told, secrets) = tracing::subscriber::with_default(log.clone(), || {
+            runtime.block_on(async {
+                let today = "2026-01-01".parse().unwrap();
+                let proxy = Proxy::new(settings, today).unwrap();
+                let session = proxy.begin_described(&described, today).unwrap();
+                let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+                let through = format!("http://{}:x@{}", session.token, listener.address());
+                let handle = proxy.clone().serve(vec![listener]).unwrap();
+                let curl = tokio::task::spawn_blocking(move || {
+                    let mut curl = std::process::Command::new("curl");
+                    curl.args(["--silent", "--insecure", "--verbose", "--proxy", &through]);
+                    curl.arg(&url).output().unwrap()
+                });
+                let curl = curl.await.unwrap();
+                assert_eq!(
+                    curl.stdout,
+                    b"x",
+                    "{}",
+                    String::from_utf8_lossy(&curl.stderr)
+                );
+                let authority = proxy.shared.authority.as_ref().unwrap();
+                let secrets = [authority.issuer.key(), &authority.key].map(forms).concat();
+                let verdicts = proxy.end(&session.token).await.unwrap();
+                let told = format!(
+                    "{verdicts:?}\n{session:?}\n{}\n{}",
+                    proxy.metrics(),
+                    proxy.authority().unwrap()
+                );
+                handle.stop().await;
+                (told, secrets)
+            })
+        });
+        let mut all = vec![
+            ("what is told".to_owned(), told.into_bytes()),
+            ("log".to_owned(), log.0.lock().unwrap().clone().into_bytes()),
+        ];
+        files(root, &mut all);
+        assert!(all.len() > 6, "there is evidence, and a record");
+        for (name, bytes) in &all {
+            assert!(!holds(bytes, &secrets), "{name}");
+        }
+        // It would be found.
+        let key = KeyPair::generate().unwrap();
+        let secrets = forms(&key);
+        assert!(holds(&key.serialize_der(), &secrets));
+        assert!(holds(key.serialize_pem().as_bytes(), &secrets));
+        assert!(holds(
+            format!("{:?}", key.serialize_der()).as_bytes(),
+            &secrets
+        ));
     }
 }

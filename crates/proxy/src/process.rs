@@ -29,3 +29,19 @@ pub async fn until_unread() {
     });
     let _ = end.await;
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::dumpable_behavior;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_kept() {
+        let before = dumpable_behavior().unwrap();
+        keep_memory().unwrap();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        // Other tests look at this process.
+        set_dumpable_behavior(before).unwrap();
+    }
+}

@@ -284,6 +284,12 @@ fn what_is_gone_and_what_fails_are_told_apart() {
     assert_eq!(running.end(&session)["verdict"], "transient");
     let session = running.begin(&[&drv]);
     assert_eq!(running.end(&session)["verdict"], "nothing-fetched");
+    let evidence = running.stop();
+    let last = *requests(&evidence).last().unwrap();
+    assert_eq!(
+        (&last["host"], &last["reason"], last.get("address")),
+        (&"nowhere.invalid".into(), &"dns".into(), None)
+    );
 }
 
 /// Two that may reach a host of their own each, and a third one both.
