@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::Zoned;
+use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use snowguard_fod::policy::{Exceptions, propose};
+use snowguard_fod::policy::{Exceptions, day_of, propose};
 use snowguard_proxy::{
     Control, EvidenceSettings, Listener, Mode, Proxy, ProxyError, Session, Settings,
     evidence as lines, keep_memory, until_unread,
@@ -32,7 +32,7 @@ pub(crate) fn proxy(args: &FodProxy) -> Result<(), Failure> {
     log_to_stderr(&args.log);
     let settings = settings(args)?;
     let too_few = take_files(settings.most_connections);
-    let today = Zoned::now().date();
+    let today = day_of(Timestamp::now());
     policy::remark(&settings.exceptions, today);
     // Before there is a key.
     keep_memory().map_err(Failure::new)?;
@@ -183,7 +183,7 @@ fn begin(proxy: &Proxy, file: &Utf8Path) -> Result<Session, Failure> {
         .filter(|line| !line.is_empty())
         .map(Utf8Path::new)
         .collect();
-    Ok(proxy.begin(&paths, Zoned::now().date())?)
+    Ok(proxy.begin(&paths, day_of(Timestamp::now()))?)
 }
 
 fn listeners(args: &FodProxy, session: Option<&Session>) -> Result<Vec<Listener>, Failure> {

@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 use jiff::civil::Date;
-use jiff::{ToSpan as _, Zoned};
-use snowguard_fod::policy::Exceptions;
+use jiff::{Timestamp, ToSpan as _};
+use snowguard_fod::policy::{Exceptions, day_of};
 use snowguard_report::escape;
 use snowguard_report::text::number;
 
@@ -19,7 +19,7 @@ const SOON: i32 = 30;
 
 /// Says of each file whether the proxy would take it.
 pub(crate) fn check(args: &FodPolicy) -> Result<(), Failure> {
-    let today = Zoned::now().date();
+    let today = day_of(Timestamp::now());
     let mut failed: Option<Failure> = None;
     for file in &args.files {
         match read(file) {

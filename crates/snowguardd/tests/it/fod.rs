@@ -97,6 +97,89 @@ fn it_takes_as_many_files_as_it_may() {
 }
 
 #[test]
+fn its_memory_is_in_no_core_dump() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let place = Place::new();
+    let ended = |command: &[&std::ffi::OsStr], wait: &dyn Fn(&mut Child)| {
+        let mut child = Command::new("sh")
+            .args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
+            .args(command)
+            .current_dir(place.path("."))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait(&mut child);
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::ABORT).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()));
+        status.core_dumped()
+    };
+    let started = |child: &mut Child| {
+        let name = format!("/proc/{}/comm", child.id());
+        while std::fs::read_to_string(&name).unwrap().trim() != "sleep" {
+            std::thread::yield_now();
+        }
+    };
+    let sleep = ["sleep", "60"].map(std::ffi::OsStr::new);
+    if !ended(&sleep, &started) {
+        let told = "SKIPPED: this test needs a machine that writes memory out (`ulimit -H -c`, core_pattern)";
+        let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
+        assert!(std::env::var_os("CI").is_none(), "{told}");
+        return;
+    }
+    let command = place.command(&["fod-proxy", "--mode", "inspect", "--listen", "127.0.0.1:0"]);
+    let evidence = [at(&place, "evidence.jsonl"), at(&place, "control.sock")];
+    let mut all = vec![command.get_program()];
+    all.extend(command.get_args());
+    let more = ["--evidence", &evidence[0], "--control", &evidence[1]];
+    all.extend(more.map(std::ffi::OsStr::new));
+    assert!(!ended(&all, &|child| drop(until_it_listens(child))));
+}
+
+/// The day that exceptions are held against is that of UTC, wherever the machine is: of one that ends with yesterday
+/// it is said that it has ended, and of one that ends with today it is not.
+#[test]
+fn exceptions_end_with_a_day_of_utc() {
+    let place = Place::new();
+    let today = || {
+        jiff::Timestamp::now()
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date()
+    };
+    let notes = |day: jiff::civil::Date, zone: &str| {
+        let exception = |reason: &str, expires: jiff::civil::Date| {
+            format!(
+                "[[exception]]\nderivation = \"x\"\nhosts = [\"x.org\"]\nreason = \"{reason}\"\nexpires = {expires}\n"
+            )
+        };
+        let text = exception("yesterday", day.yesterday().unwrap()) + &exception("today", day);
+        place.write("policy.toml", &text);
+        // It says so, and then that it listens nowhere.
+        let run = place
+            .command(&["fod-proxy", "--mode", "tunnel"])
+            .args(["--policy", at(&place, "policy.toml").as_str()])
+            .args(["--evidence", at(&place, "evidence.jsonl").as_str()])
+            .env("TZ", zone)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(run.stderr).unwrap();
+        ["yesterday", "today"].map(|reason| told.contains(&format!(": {reason}\n")))
+    };
+    // In one of these it is another day, at any time; UTC-14 of POSIX is east.
+    for zone in ["UTC-14", "UTC+12"] {
+        let (day, told) = loop {
+            let day = today();
+            let told = notes(day, zone);
+            if day == today() {
+                break (day, told);
+            }
+        };
+        assert_eq!(told, [true, false], "{zone}, {day}");
+    }
+}
+
+#[test]
 fn builds_are_announced_judged_and_told() {
     let place = Place::new();
     let web = Web::start().unwrap();

@@ -94,6 +94,31 @@ fn datagrams_past_the_proxy_are_stopped_and_told() {
 }
 
 #[test]
+fn what_is_tried_without_the_token_is_told() {
+    let Some(place) = Place::new() else { return };
+    // The way is known, and who leaves the token out is nobody by it.
+    let script = "way=http://''${http_proxy##*@}; \
+                  curl --silent --max-time 20 -x $way http://evil.example/probe; \
+                  curl --silent --max-time 20 -x $way http://10.0.0.1/a; \
+                  curl --silent --fail -o $out $urls";
+    let run = place.build(
+        &[],
+        &[place.shell("quiet", &place.http.url("/file"), script, &flat(BODY))],
+    );
+    run.ends(1);
+    assert_eq!(run.verdicts(), [("quiet".to_owned(), "ok".to_owned())]);
+    assert_eq!(run.report["derivations"][0]["proxy"]["denied"], 2);
+    // A tool that sends its token only when it is asked for it hides nothing.
+    let script = "curl --silent --fail --proxy-anyauth -o $out $urls";
+    let run = place.build(
+        &[],
+        &[place.shell("asked", &place.http.url("/file"), script, &flat(BODY))],
+    );
+    run.ends(0);
+    assert_eq!(run.report["derivations"][0]["proxy"]["denied"], 0);
+}
+
+#[test]
 fn what_the_policy_does_not_have_is_denied() {
     let Some(place) = Place::new() else { return };
     let other = Web::start().unwrap();

@@ -81,6 +81,7 @@ impl Place {
         let tree = ContentAddress::new(ContentAddressMethod::Nar, tree);
         let files = [
             "http", "https", "builtin", "unseen", "twice", "early", "curious", "first", "second",
+            "quiet", "asked",
         ];
         let mut outputs: Vec<_> = files.map(|name| (name, flat(BODY))).into();
         outputs.extend(["zip", "git", "git-tls"].map(|name| (name, tree)));
