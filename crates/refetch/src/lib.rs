@@ -14,7 +14,9 @@ mod tried;
 mod verify;
 mod work;
 
-pub use build::Builder;
+pub use build::{
+    Builder, Built, End, Fresh, Nix, Openly, Origin, Realise, Said, Stop, Store, Turns, Watch, said,
+};
 pub use gate::{Gate, HostLimits};
 pub use git::Git;
 pub use guard::{Denied, Guard};

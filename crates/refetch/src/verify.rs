@@ -20,14 +20,14 @@ use crate::space::{Share, Space};
 #[derive(Clone, Copy, Debug)]
 pub struct Verifier<'v> {
     /// Fetches. It is to try once: what passes is tried again later. If it keeps to the public network, so do
-    /// `git` and everything else here; a build does not.
+    /// `git` and everything else here; what a build reaches is for who lets Nix build.
     pub client: &'v Client,
     /// How many ask one host at once.
     pub gate: &'v Gate,
     /// Fetches repositories.
     pub git: &'v Git,
     /// Builds what nothing less is exact for.
-    pub builder: Option<&'v Builder>,
+    pub builder: Option<&'v Builder<'v>>,
     /// Where files are put for a while.
     pub scratch: &'v Path,
     /// What is taken at most, of each.
@@ -117,7 +117,7 @@ impl Verifier<'_> {
                     // Something of it is only known to a fetcher itself: a scheme, a kind of member.
                     Some(builder) if outcome.verdict == Verdict::NeedsBuilder => {
                         let built = builder.verify(job, self.client.interrupted())?;
-                        let tries = outcome.tries;
+                        let tries = [outcome.tries, built.tries].concat();
                         Ok(Outcome { tries, ..built })
                     }
                     _ => Ok(outcome),

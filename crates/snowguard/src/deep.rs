@@ -141,7 +141,7 @@ const PATIENCE: usize = 5;
 
 /// Where what was found is kept: what systemd gives a service, else as the XDG specification says.
 #[expect(clippy::disallowed_methods, reason = "the face knows the environment")]
-fn cache_directory() -> Option<PathBuf> {
+pub(crate) fn cache_directory() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(given) = set("CACHE_DIRECTORY") {
         // There may be several, with colons between them; none of ours has one.

@@ -1,6 +1,7 @@
 //! `snowguard fod`.
 
 mod build;
+mod builds;
 mod egress;
 mod gate;
 mod statements;

@@ -1,13 +1,19 @@
 //! What a build by the real Nix says, and what it does not.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
 use snowguard_fod::outcome::FoundBy;
 use snowguard_fod::{Outcome, Verdict};
-use snowguard_refetch::{Builder, Job, Way};
+use snowguard_refetch::{Builder, Fresh, Job, Origin, Store, Way};
 use snowguard_store::{Hash, HashAlgo, Notation};
 use snowguard_testkit::nix::{Nix, NixStore};
 use snowguard_testkit::web::Web;
 
-use crate::support::{Place, builder, fods, job};
+use crate::support::{Place, builder, fods, job, openly};
 
 /// In the shape of `fetchurl`: who has it by its hash is asked before and after its own addresses.
 const SCRIPT: &str = r#"
@@ -42,7 +48,7 @@ fn store(url: &str, hash: &str, more: &str) -> NixStore {
     store
 }
 
-fn build(store: &NixStore, nix: &Builder) -> Outcome {
+fn build(store: &NixStore, nix: &Builder<'_>) -> Outcome {
     let (drv, fod) = fods(store).remove(0);
     let job = Job {
         way: Way::Build("as a test wants it".into()),
@@ -65,7 +71,7 @@ fn who_has_it_by_its_hash_does_not_stand_for_its_source() {
     let as_nixpkgs = format!("{prefer} impureEnvVars = [ \"NIX_HASHED_MIRRORS\" ];");
     let told = |path: &str, more: &str| {
         let store = store(&web.url(path), &hash, more);
-        let outcome = build(&store, &builder(&store));
+        let outcome = build(&store, &builder(&store, &openly(&store)));
         let is_asked = web.seen().iter().any(|request| request.path == hashed);
         let reason = outcome.reason.replace(&web.base(), "http://HOST");
         let is_asked = if is_asked { "asked" } else { "not asked" };
@@ -94,7 +100,7 @@ fn who_has_it_by_its_hash_does_not_stand_for_its_source() {
     let (drv, _) = fods(&store).remove(0);
     let mut command = store.command("nix-store", &[]);
     command
-        .envs(builder(&store).environment)
+        .envs(openly(&store).nix.environment)
         .args(["--realise", &drv]);
     assert!(command.output().unwrap().status.success());
 }
@@ -108,8 +114,155 @@ fn a_build_that_prints_without_end_is_ended() {
   outputHash = "0000000000000000000000000000000000000000000000000000"; outputHashAlgo = "sha256";
 }"#;
     store.instantiate(expression, &[]).unwrap();
-    let outcome = build(&store, &builder(&store));
+    let outcome = build(&store, &builder(&store, &openly(&store)));
     assert_eq!(outcome.verdict, Verdict::Failed);
     assert_eq!(outcome.found_by, Some(FoundBy::Build));
     insta::assert_snapshot!(outcome.reason, @"its build printed more than 1048576 bytes");
+}
+
+/// Whether Nix can make a sandbox here. Where not, the test says so and shows nothing.
+fn may_sandbox() -> bool {
+    let as_user: &[&str] = if Path::new("/proc/self/ns/user").exists() {
+        &["--user", "--map-root-user"]
+    } else {
+        &[]
+    };
+    let mut unshare = Command::new("unshare");
+    unshare.args(as_user);
+    unshare.args(["--mount", "--pid", "--fork", "--mount-proc", "true"]);
+    let may = unshare.status().is_ok_and(|end| end.success());
+    if !may {
+        let told = "SKIPPED: this test needs user, process and mount namespaces";
+        let _ = std::io::stderr().write_all(format!("{told}\n").as_bytes());
+        assert!(std::env::var_os("CI").is_none(), "{told}");
+    }
+    may
+}
+
+fn names(directory: &Path) -> BTreeSet<OsString> {
+    let entries = std::fs::read_dir(directory).unwrap().flatten();
+    entries.map(|entry| entry.file_name()).collect()
+}
+
+#[test]
+fn a_store_that_begins_empty_takes_what_it_needs_from_the_other() {
+    if !may_sandbox() {
+        return;
+    }
+    let web = Web::start().unwrap();
+    web.put("/x", "right");
+    let hash = Hash::of(HashAlgo::Sha256, b"right").unwrap();
+    let tool = "derivation { name = \"tool\"; system = \"x86_64-linux\"; builder = \"/bin/bash\"; \
+        outputs = [ \"out\" \"dev\" ]; args = [ \"-c\" \"echo made > $out; echo @WORD@ > $dev\" ]; }";
+    let expression = |word: &str| {
+        format!(
+            r#"derivation {{
+  name = "x"; system = "x86_64-linux"; builder = "/bin/bash"; PATH = "/usr/bin:/bin"; tool = ({}).dev;
+  args = [ "-c" "read word < $tool; curl --silent --fail --output $out $urls && test $word = yes" ];
+  urls = [ "{}" ]; outputHash = "{}"; outputHashAlgo = "sha256"; outputHashMode = "flat";
+}}"#,
+            tool.replace("@WORD@", word),
+            web.url("/x"),
+            hash.to_notation(Notation::Hex)
+        )
+    };
+    // What it is built with is there, or not, and then it is built as well.
+    for is_there in [true, false] {
+        let store = Nix::find().unwrap().store().unwrap();
+        store.instantiate(&expression("yes"), &[]).unwrap();
+        let mut openly = openly(&store);
+        for (name, value) in &mut openly.nix.environment {
+            if name == "NIX_CONFIG" {
+                *value += "sandbox = true\nsandbox-fallback = false\nfilter-syscalls = false\n\
+                           sandbox-paths = /bin /usr /lib /lib64\n";
+            }
+        }
+        if is_there {
+            let drvs = names(store.dir());
+            let tool = drvs
+                .iter()
+                .find(|name| name.to_string_lossy().ends_with("-tool.drv"));
+            let tool = store.dir().join(tool.unwrap());
+            let mut realise = openly.nix.command(None);
+            realise
+                .arg("--realise")
+                .arg(format!("{}!dev", tool.display()));
+            assert!(realise.output().unwrap().status.success());
+        }
+        let before = names(store.dir());
+        let fresh = Fresh::make(&store.scratch().join("cache")).unwrap();
+        let root = fresh.path().to_owned();
+        openly.store = Store {
+            name: Some(format!("local?root={}", root.display())),
+            root: Some(root.clone()),
+            origin: Some(Origin {
+                name: String::new(),
+                alone: true,
+            }),
+        };
+        let nix = builder(&store, &openly);
+        for asked in 1..=2 {
+            let outcome = build(&store, &nix);
+            assert_eq!(outcome.verdict, Verdict::Ok, "{}", outcome.reason);
+            // The second time it is run again, though its output is there.
+            assert_eq!(web.seen().len(), 1, "{asked}");
+        }
+        web.put("/x", "wrong");
+        assert_eq!(build(&store, &nix).verdict, Verdict::Mismatch);
+        web.put("/x", "right");
+        web.seen();
+        // Only what it needs of its tool came, where that was there.
+        let made = names(&root.join("nix/store"));
+        let has = |name: &str| made.iter().any(|one| one.to_string_lossy().ends_with(name));
+        assert_eq!(
+            (has("-tool-dev"), has("-tool")),
+            (true, !is_there),
+            "{made:?}"
+        );
+        drop(fresh);
+        assert!(!root.exists());
+        assert_eq!(names(store.dir()), before, "the other store is as it was");
+    }
+}
+
+#[test]
+fn a_derivation_that_nix_does_not_have_is_told_with_what_to_do() {
+    let store = Nix::find().unwrap().store().unwrap();
+    let url = "http://127.0.0.1:1/x";
+    let hash = Hash::of(HashAlgo::Sha256, b"x").unwrap();
+    let expression = format!(
+        "derivation {{ name = \"x\"; system = \"x\"; builder = \"/x\"; urls = [ \"{url}\" ]; \
+         outputHash = \"{}\"; outputHashAlgo = \"sha256\"; }}",
+        hash.to_notation(Notation::Hex)
+    );
+    store.instantiate(&expression, &[]).unwrap();
+    let (drv, fod) = fods(&store).remove(0);
+    let elsewhere = drv.replace("/store/", "/elsewhere/");
+    let job = Job {
+        way: Way::Build("as a test wants it".into()),
+        ..job(&elsewhere, &fod)
+    };
+    let mut openly = openly(&store);
+    openly.store = Store {
+        name: Some(format!("local?root={}/other", store.scratch().display())),
+        root: Some(store.scratch().join("other")),
+        origin: Some(Origin {
+            name: String::new(),
+            alone: true,
+        }),
+    };
+    let place = Place::private();
+    let builder = builder(&store, &openly);
+    let outcome = place.verifier(Some(&builder), None).verify(&job).unwrap();
+    assert_eq!(outcome.verdict, Verdict::NeedsBuilder);
+    // Each Nix says in its own words why not.
+    let reason = outcome.reason;
+    let (told, remedy) = (
+        "Nix does not have its derivation (",
+        "nix copy --derivation`",
+    );
+    assert!(
+        reason.starts_with(told) && reason.ends_with(remedy),
+        "{reason}"
+    );
 }

@@ -6,7 +6,7 @@ use snowguard_fod::plan::Plan;
 use snowguard_fod::{Fod, Verdict};
 
 use crate::corpus::{ARCHIVES, Corpus, EACH};
-use crate::support::{Place, builder, fods, job};
+use crate::support::{Place, builder, fods, job, openly};
 
 /// What Nix says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,8 @@ fn a_build_is_told_as_nix_tells_it() {
     corpus.instantiate();
     let all = fods(&corpus.store);
     let place = Place::private();
-    let nix = builder(&corpus.store);
+    let openly = openly(&corpus.store);
+    let nix = builder(&corpus.store, &openly);
     // Nothing is there yet, so it is built; then all is, and it is checked.
     for round in 0..2 {
         for (at, (drv, fod)) in all.iter().enumerate() {
@@ -227,12 +228,10 @@ fn a_build_is_told_as_nix_tells_it() {
         .verify(&job(drv, fod))
         .unwrap();
     assert_eq!(outcome.verdict, Verdict::Mismatch, "{outcome:?}");
-    let missing = snowguard_refetch::Builder {
-        program: "/nowhere/nix-store".into(),
-        ..nix
-    };
+    let mut missing = openly.clone();
+    missing.nix.program = "/nowhere/nix-store".into();
     let outcome = place
-        .verifier(Some(&missing), None)
+        .verifier(Some(&builder(&corpus.store, &missing)), None)
         .verify(&job(drv, fod))
         .unwrap();
     assert_eq!(outcome.reason, "Nix is not installed here");

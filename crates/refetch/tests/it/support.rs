@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use snowguard_fod::{Fod, Outcome};
 use snowguard_http::{Client, Settings};
-use snowguard_refetch::{Builder, Gate, Git, HostLimits, Job, Limits, Space, Verifier};
+use snowguard_refetch::{
+    Builder, Gate, Git, HostLimits, Job, Limits, Nix, Openly, Space, Store, Turns, Verifier,
+};
 use snowguard_store::{Derivation, StoreDir};
 use snowguard_testkit::nix::NixStore;
 use snowguard_testkit::web::{Answer, Request};
@@ -57,7 +59,7 @@ impl Place {
 
     pub(crate) fn verifier<'p>(
         &'p self,
-        builder: Option<&'p Builder>,
+        builder: Option<&'p Builder<'p>>,
         store: Option<&'p Path>,
     ) -> Verifier<'p> {
         Verifier {
@@ -106,7 +108,7 @@ pub(crate) fn job(drv: &str, fod: &Fod) -> Job {
 }
 
 /// Nix as it works on a store of the test kit.
-pub(crate) fn builder(store: &NixStore) -> Builder {
+pub(crate) fn openly(store: &NixStore) -> Openly {
     let command = store.command("nix-store", &[]);
     let environment = command
         .get_envs()
@@ -119,13 +121,26 @@ pub(crate) fn builder(store: &NixStore) -> Builder {
             Some((name, value))
         })
         .collect();
+    let program = command.get_program().into();
+    Openly {
+        nix: Nix {
+            program,
+            environment,
+        },
+        store: Store::default(),
+    }
+}
+
+/// What builds with it, in that very store.
+pub(crate) fn builder<'o>(store: &NixStore, openly: &'o Openly) -> Builder<'o> {
     Builder {
-        program: command.get_program().into(),
-        store: None,
-        environment,
+        nix: openly.nix.clone(),
+        store: openly.store.clone(),
+        realise: openly,
         longest: Duration::from_mins(2),
         most_said: 1 << 20,
         scratch: store.scratch().to_owned(),
+        turns: Turns::default(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! and remote builders switched off. What runs outside of it may not build (`max-jobs = 0`): evaluation, what
 //! substituters have, and in the end the command itself, which finds everything there.
 
-mod nix;
+pub(super) mod nix;
 mod packets;
 mod plan;
 pub(super) mod proxy;

@@ -14,8 +14,8 @@ use snowguard_fod::outcome::{Outcome, Verdict};
 use snowguard_fod::{Fod, Plan, did_you_mean};
 use snowguard_http::{Client, Settings};
 use snowguard_refetch::{
-    Alone, Builder, Gate, Git, Guard, HostLimits, Job, Limits, Notice, Scratch, Space, Verifier,
-    Way, Work, WorkError, Worked,
+    Alone, Gate, Git, Guard, HostLimits, Job, Limits, Notice, Scratch, Space, Verifier, Way, Work,
+    WorkError, Worked,
 };
 use snowguard_report::fod::{
     Egress as Told, Row, Verification, Verified, listing_with_facts, verified, verified_page,
@@ -24,6 +24,7 @@ use snowguard_report::text::number;
 use snowguard_secrets::KeyDirectory;
 use snowguard_store::SecretKey;
 
+use super::builds::Builds;
 use super::egress::Egress;
 use super::terms::Terms;
 use super::{derivations, lines};
@@ -34,10 +35,6 @@ use crate::error::Failure;
 use crate::output::Terminal;
 use crate::scan::json;
 
-/// How long one build may take.
-const LONGEST_BUILD: Duration = Duration::from_hours(3);
-/// How many bytes one build may print.
-const LONGEST_LOG: u64 = 1 << 30;
 /// What to do where there is no proxy.
 const WITHOUT_PROXY: &str = "to fetch without it: `fod gate --verify --direct`, which every report says, or `fod verify` without --proxy";
 /// The first pause before what passes is tried again, and the longest.
@@ -281,6 +278,11 @@ pub(super) fn outcomes(
     } else {
         None
     };
+    let builds = if args.build && !todo.is_empty() {
+        Some(Builds::start(args.build_store.as_deref())?)
+    } else {
+        None
+    };
     let name = match &args.queue {
         Some(name) => name.clone(),
         None => scratch.path().join("queue.db").display().to_string(),
@@ -320,11 +322,15 @@ pub(super) fn outcomes(
         global,
         args,
         (&queue, &worker, &mut own),
-        (&scratch, egress.as_ref()),
+        (&scratch, egress.as_ref(), builds.as_ref()),
         &interrupted,
         jobs,
         terminal,
-    )?;
+    );
+    if let Some(builds) = builds {
+        builds.end(terminal);
+    }
+    let worked = worked?;
     queue.leave(&worker).map_err(database)?;
     for done in queue.results().map_err(database)? {
         if let Ok(outcome) = serde_json::from_slice::<Outcome>(&done.result) {
@@ -416,7 +422,7 @@ fn work(
     global: &Global,
     args: &Verify,
     (queue, worker, own): (&RefetchQueue, &str, &mut Own),
-    (scratch, egress): (&Scratch, Option<&Egress>),
+    (scratch, egress, builds): (&Scratch, Option<&Egress>, Option<&Builds>),
     interrupted: &Arc<AtomicBool>,
     jobs: &[Job],
     terminal: &Terminal,
@@ -442,14 +448,7 @@ fn work(
         authorities: args.ca_file.clone().map(Into::into),
         ..Git::default()
     };
-    let builder = args.build.then(|| Builder {
-        program: "nix-store".into(),
-        store: args.build_store.clone(),
-        environment: Vec::new(),
-        longest: LONGEST_BUILD,
-        most_said: LONGEST_LOG,
-        scratch: scratch.path().to_owned(),
-    });
+    let builder = builds.map(|builds| builds.builder(scratch.path()));
     let store = jobs
         .first()
         .and_then(|job| Some(PathBuf::from(job.output.rsplit_once('/')?.0)));

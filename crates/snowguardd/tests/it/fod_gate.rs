@@ -511,11 +511,15 @@ impl Packages {
         let like = self.store.command("nix", &[]);
         let output = Command::new("bash")
             .arg(script)
-            .envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .envs(
+                like.get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
             .env_remove("NIX_PATH")
             .env(
                 "NIX_CONFIG",
-                "sandbox = false\nsubstitute = false\nbuild-users-group =\nfilter-syscalls = false\n",
+                "sandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\nbuild-users-group =\n\
+                 filter-syscalls = false\n",
             )
             .env("BASE", "base.json")
             .env("HEAD", format!("{head}.json"))
@@ -604,8 +608,20 @@ fn a_change_to_a_repository_is_checked_in_ci() {
     assert_eq!(packages.blocking(), not_built);
     let with_builds = [&usual[..], &[("BUILD", "true")]].concat();
     packages.web.seen();
+    let outputs = || {
+        let entries = std::fs::read_dir(packages.store.dir()).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = outputs();
     packages.check("mended", &with_builds).exits(0);
     assert!(packages.blocking().is_empty());
+    // It was built elsewhere, and nothing of that is left.
+    assert_eq!(outputs(), before);
+    let left = std::fs::read_dir(packages.store.scratch().join("home/snowguard")).unwrap();
+    let left: Vec<_> = left.flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["fresh.lock"]);
     // What the queue keeps is not asked for again.
     assert!(packages.web.seen().is_empty());
     // Without its exception it is denied; and a policy that is not there is a check that failed.

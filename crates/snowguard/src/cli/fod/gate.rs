@@ -55,8 +55,8 @@ pub(crate) struct Gate {
     /// With --verify: builds with Nix what nothing less is exact for; without, each such is a warning
     #[arg(long, requires = "verify")]
     pub(crate) build: bool,
-    /// With --build: the store, as Nix's --store takes it; it must have the derivations [default: the
-    /// one that Nix uses]
+    /// With --build: another store than one that begins empty and is gone afterwards, as Nix's --store takes
+    /// it; `auto` is the one that Nix uses
     #[arg(long, value_name = "STORE", requires = "build")]
     pub(crate) build_store: Option<String>,
     /// With --verify: how many at once

@@ -78,12 +78,12 @@ pub(crate) struct Verify {
         requires = "queue"
     )]
     pub(crate) again: Vec<String>,
-    /// Builds with Nix what nothing less is exact for. What it is fetched with is put into the store, and so is
-    /// its output if it was not there
+    /// Builds with Nix what nothing less is exact for, in a store that begins empty and is gone afterwards; what is
+    /// fetched with comes from the store that Nix uses, or from its substituters
     #[arg(long)]
     pub(crate) build: bool,
-    /// With --build: the store, as Nix's --store takes it; it must have the derivations, and
-    /// `local?root=DIR` is one of its own [default: the one that Nix uses]
+    /// With --build: another store, as Nix's --store takes it, which keeps what is built; `auto` is the one
+    /// that Nix uses
     #[arg(long, value_name = "STORE", requires = "build")]
     pub(crate) build_store: Option<String>,
     /// Fetches through the proxy, each under the policy of its derivation: hosts that its URLs name, and what

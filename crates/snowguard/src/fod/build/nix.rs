@@ -118,36 +118,17 @@ pub(super) struct Reach<'r> {
 impl Nix {
     /// Asks Nix for its version and its settings.
     pub(super) fn find(args: &Build, place: &Utf8Path) -> Result<Self, Failure> {
-        // `nix-store --version` would open the store.
-        let text = output(Command::new("nix").arg("--version"))?;
-        let version = version(&text).ok_or_else(|| {
-            Failure::message(format!("cannot read Nix's version in `{}`", text.trim()))
-        })?;
-        let word = if version >= (2, 20) {
-            &["config", "show"][..]
-        } else {
-            &["show-config"]
-        };
-        let settings = output(
-            Command::new("nix")
-                .args(["--extra-experimental-features", "nix-command"])
-                .args(word),
-        )?;
-        let found = |wanted: &str| {
-            let mut lines = settings.lines().filter_map(|line| line.split_once(" ="));
-            let found = lines.find(|(name, _)| *name == wanted);
-            found.map(|(_, value)| value.trim())
-        };
-        let setting = |wanted: &str| found(wanted).unwrap_or_default();
+        let asked = Settings::ask()?;
         let has_users = !rustix::process::geteuid().is_root()
-            || !setting("build-users-group").is_empty()
-            || setting("auto-allocate-uids") == "true";
+            || !asked.get("build-users-group").is_empty()
+            || asked.get("auto-allocate-uids") == "true";
         Ok(Self {
-            store: Store::of(setting("store"))?,
-            sandbox: matches!(setting("sandbox"), "true" | "relaxed"),
+            store: Store::of(asked.get("store"))?,
+            sandbox: matches!(asked.get("sandbox"), "true" | "relaxed"),
             has_users,
             without_sandbox: args.without_sandbox,
-            of_flakes: if setting("experimental-features")
+            of_flakes: if asked
+                .get("experimental-features")
                 .split_whitespace()
                 .any(|feature| feature == "flakes")
             {
@@ -155,8 +136,8 @@ impl Nix {
             } else {
                 ""
             },
-            certificates: found(CERTIFICATES).map(|_| CERTIFICATES),
-            impure: setting("impure-env").to_owned(),
+            certificates: asked.known(CERTIFICATES).map(|_| CERTIFICATES),
+            impure: asked.get("impure-env").to_owned(),
             pass: args.pass_env.clone(),
             data: place.join("data"),
             watched_at: None,
@@ -369,6 +350,43 @@ impl Nix {
                 .map(|(name, value)| (name.into(), value.into())),
         );
         all
+    }
+}
+
+/// What Nix says of its settings.
+pub(in crate::fod) struct Settings(String);
+
+impl Settings {
+    /// Asks Nix.
+    pub(in crate::fod) fn ask() -> Result<Self, Failure> {
+        // `nix-store --version` would open the store.
+        let text = output(Command::new("nix").arg("--version"))?;
+        let version = version(&text).ok_or_else(|| {
+            Failure::message(format!("cannot read Nix's version in `{}`", text.trim()))
+        })?;
+        let word = if version >= (2, 20) {
+            &["config", "show"][..]
+        } else {
+            &["show-config"]
+        };
+        let settings = output(
+            Command::new("nix")
+                .args(["--extra-experimental-features", "nix-command"])
+                .args(word),
+        )?;
+        Ok(Self(settings))
+    }
+
+    /// One of them; none if this Nix does not know it.
+    fn known(&self, wanted: &str) -> Option<&str> {
+        let mut lines = self.0.lines().filter_map(|line| line.split_once(" ="));
+        let found = lines.find(|(name, _)| *name == wanted);
+        found.map(|(_, value)| value.trim())
+    }
+
+    /// One of them; empty if there is no such.
+    pub(in crate::fod) fn get(&self, wanted: &str) -> &str {
+        self.known(wanted).unwrap_or_default()
     }
 }
 
