@@ -128,6 +128,7 @@ mod tests {
     use tracing::span;
 
     use super::*;
+    use crate::build::By;
     use crate::{EvidenceSettings, Listener, Mode, Proxy, Settings};
 
     #[test]
@@ -267,7 +268,7 @@ mod tests {
             runtime.block_on(async {
                 let today = "2026-01-01".parse().unwrap();
                 let proxy = Proxy::new(settings, today).unwrap();
-                let session = proxy.begin_described(&described, today).unwrap();
+                let session = proxy.begin_described(&described, today, By::Token).unwrap();
                 let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
                 let through = format!("http://{}:x@{}", session.token, listener.address());
                 let handle = proxy.clone().serve(vec![listener]).unwrap();

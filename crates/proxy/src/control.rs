@@ -5,7 +5,7 @@
 //! | `{"begin": {"derivations": ["/nix/store/….drv"]}}` | `{"token": "…", "session": 1, "derivations": […]}` |
 //! | the same with `"by": "process"` | the same; requests without a token may be of these |
 //! | the same with `"by": "network"` | the same; requests without one are of these while there are no others, in an audit; else those that they may not make are counted on them |
-//! | `{"admit": {"described": {…}}}` | the same, for one whose file is not here: what its policy is compiled from |
+//! | `{"admit": {"described": {…}}}` | the same, for one whose file is not here: what its policy is compiled from. It has `by` as well |
 //! | `{"end": {"token": "…"}}` | `{"verdicts": […], "denials": […]}`: the first of what was denied |
 //! | `{"status": {}}` | `{"mode": …, "listeners": […], "requests": 1, "authority": PEM or null}` |
 //!
@@ -48,6 +48,8 @@ enum Request {
     },
     Admit {
         described: Box<Described>,
+        #[serde(default)]
+        by: By,
     },
     End {
         token: String,
@@ -128,8 +130,8 @@ async fn answer(request: Request, proxy: &Proxy, listeners: &[String]) -> Value 
                 Err(_) => json!({ "error": "the proxy is about to end" }),
             }
         }
-        Request::Admit { described } => {
-            match proxy.begin_described(&described, day_of(Timestamp::now())) {
+        Request::Admit { described, by } => {
+            match proxy.begin_described(&described, day_of(Timestamp::now()), by) {
                 Ok(session) => opened(session),
                 Err(error) => failure(&error),
             }

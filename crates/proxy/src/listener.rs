@@ -30,8 +30,16 @@ const BACKLOG: i32 = 4096;
 /// Where a proxy listens.
 pub struct Listener {
     pub(crate) socket: Socket,
+    pub(crate) end: NearEnd,
+}
+
+/// What a listener says of whoever connects to it.
+#[derive(Clone, Default)]
+pub(crate) struct NearEnd {
     /// Whose every connection is.
     pub(crate) group: Option<Arc<Group>>,
+    /// Whether another process made it, in a network of builds that nobody else is in.
+    pub(crate) is_inherited: bool,
 }
 
 pub(crate) enum Socket {
@@ -56,11 +64,13 @@ impl Listener {
     pub fn inherited(socket: OwnedFd) -> io::Result<Self> {
         let is_unix =
             rustix::net::getsockname(&socket)?.address_family() == rustix::net::AddressFamily::UNIX;
-        Ok(Self::of(if is_unix {
+        let mut listener = Self::of(if is_unix {
             Socket::Unix(socket.into())
         } else {
             Socket::Tcp(socket.into())
-        }))
+        });
+        listener.end.is_inherited = true;
+        Ok(listener)
     }
 
     /// At the descriptor of that number of this process, which is a socket that listens already; as `inherited`.
@@ -77,7 +87,7 @@ impl Listener {
     /// Lets every connection be one of a session: whoever reaches it needs no token.
     #[must_use]
     pub fn for_session(mut self, session: &Session) -> Self {
-        self.group = Some(Arc::clone(&session.group));
+        self.end.group = Some(Arc::clone(&session.group));
         self
     }
 
@@ -101,7 +111,7 @@ impl Listener {
     fn of(socket: Socket) -> Self {
         Self {
             socket,
-            group: None,
+            end: NearEnd::default(),
         }
     }
 }
@@ -123,7 +133,7 @@ pub(crate) fn bind_private(path: &Utf8Path) -> io::Result<std::os::unix::net::Un
 pub(crate) async fn accept_tcp(
     shared: Arc<Shared>,
     listener: TcpListener,
-    group: Option<Arc<Group>>,
+    near: NearEnd,
     mut stopping: watch::Receiver<bool>,
     room: Arc<Room>,
 ) {
@@ -143,7 +153,7 @@ pub(crate) async fn accept_tcp(
         let end = stream
             .local_addr()
             .map_or(End::Unknown, |local| End::Tcp(peer, local));
-        let at = At::new(group.clone(), end);
+        let at = At::new(near.clone(), end);
         // In the order in which they come.
         let place = Place::of(&at, &room);
         connections.spawn(admitted(
@@ -161,7 +171,7 @@ pub(crate) async fn accept_tcp(
 pub(crate) async fn accept_unix(
     shared: Arc<Shared>,
     listener: UnixListener,
-    group: Option<Arc<Group>>,
+    near: NearEnd,
     mut stopping: watch::Receiver<bool>,
     room: Arc<Room>,
 ) {
@@ -179,7 +189,7 @@ pub(crate) async fn accept_unix(
         let pid = rustix::net::sockopt::socket_peercred(stream.as_fd())
             .ok()
             .and_then(|who| u32::try_from(who.pid.as_raw_nonzero().get()).ok());
-        let at = At::new(group.clone(), pid.map_or(End::Unknown, End::Pid));
+        let at = At::new(near.clone(), pid.map_or(End::Unknown, End::Pid));
         // In the order in which they come.
         let place = Place::of(&at, &room);
         connections.spawn(admitted(

@@ -51,14 +51,23 @@ fn derivation(path: &Utf8Path) -> Result<(Derivation, StoreDir), LoadError> {
         .and_then(|name| name.split_once('-'))
         .and_then(|(_, name)| name.strip_suffix(".drv"))
         .ok_or_else(wrong)?;
-    // The directory of the file is its store, unless it is a copy from elsewhere.
+    // The directory of the file is its store, unless it is a copy, or the store lies elsewhere than it says.
     let own = path
         .parent()
         .and_then(|parent| StoreDir::new(parent.as_str()).ok());
     own.into_iter()
         .chain([StoreDir::default()])
+        .chain(store_of(&bytes))
         .find_map(|dir| Some((Derivation::from_aterm(&bytes, name, &dir).ok()?, dir)))
         .ok_or_else(wrong)
+}
+
+/// The directory in which the first output of a derivation is to lie.
+fn store_of(aterm: &[u8]) -> Option<StoreDir> {
+    let text = std::str::from_utf8(aterm).ok()?;
+    let (_, after) = text.strip_prefix("Derive([(\"")?.split_once("\",\"")?;
+    let (output, _) = after.split_once('"')?;
+    StoreDir::new(Utf8Path::new(output).parent()?.as_str()).ok()
 }
 
 /// Why a derivation cannot be taken.
@@ -78,4 +87,33 @@ pub enum LoadError {
     /// Its output is not fixed.
     #[error("the output of {0} is not fixed: it has no network, and no proxy")]
     NotFixed(Utf8PathBuf),
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests write files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_known_wherever_its_files_lie() {
+        let place = tempfile::tempdir().unwrap();
+        let place = Utf8Path::from_path(place.path()).unwrap();
+        let name = "00000000000000000000000000000000-x.drv";
+        let write = |dir: &str, file: &str| {
+            let hash = "0000000000000000000000000000000000000000000000000000000000000000";
+            let out = format!("{dir}/00000000000000000000000000000000-x");
+            let text = format!(
+                "Derive([(\"out\",\"{out}\",\"sha256\",\"{hash}\")],[],[],\"x\",\"/bin/sh\",[],[(\"out\",\"{out}\")])"
+            );
+            let file = place.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, text).unwrap();
+            derivation(&file).map(|(_, dir)| dir.to_string())
+        };
+        let own = place.join("own");
+        for dir in ["/nix/store", "/home/of/store", own.as_str()] {
+            assert_eq!(write(dir, &format!("own/{name}")).unwrap(), dir);
+        }
+        assert!(write("relative", &format!("own/{name}")).is_err());
+    }
 }

@@ -68,7 +68,7 @@ impl Sessions {
             .collect()
     }
 
-    /// The one that is alone in its network.
+    /// The one that is alone in the network of builds.
     pub(crate) fn alone(&self) -> Option<Arc<Group>> {
         let all = self.by_token.values();
         let mut all = all.filter(|group| group.by == By::Network);
@@ -227,15 +227,16 @@ impl Proxy {
         self.let_builds_in(all, today, by)
     }
 
-    /// Lets one in of which another process tells what its policy is compiled from, and which it fetches itself.
-    pub fn begin_described(
+    /// Lets one in of which another process tells what its policy is compiled from.
+    pub(crate) fn begin_described(
         &self,
         described: &Described,
         today: Date,
+        by: By,
     ) -> Result<Session, ProxyError> {
         let fod = described.fod().ok_or(ProxyError::Described)?;
         let one = (&*described.derivation, fod, Mirrors::default());
-        self.let_builds_in(vec![one], today, By::Token)
+        self.let_builds_in(vec![one], today, by)
     }
 
     fn let_builds_in(
@@ -307,12 +308,12 @@ impl Proxy {
                 Socket::Tcp(socket) => {
                     socket.set_nonblocking(true)?;
                     let socket = TcpListener::from_std(socket)?;
-                    tasks.spawn(accept_tcp(shared, socket, listener.group, stopping, room));
+                    tasks.spawn(accept_tcp(shared, socket, listener.end, stopping, room));
                 }
                 Socket::Unix(socket) => {
                     socket.set_nonblocking(true)?;
                     let socket = UnixListener::from_std(socket)?;
-                    tasks.spawn(accept_unix(shared, socket, listener.group, stopping, room));
+                    tasks.spawn(accept_unix(shared, socket, listener.end, stopping, room));
                 }
             }
         }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::attribute::{self, Process};
 use crate::build::{Build, Group};
+use crate::listener::NearEnd;
 use crate::serve::{Shared, digest};
 use crate::wire::head::Headers;
 
@@ -36,16 +37,16 @@ pub(crate) enum Unknown {
 
 /// Where a connection came in.
 pub(crate) struct At {
-    group: Option<Arc<Group>>,
+    near: NearEnd,
     end: End,
     /// The process at the other end, once it was looked for: a look goes through all of them, and is not repeated.
     process: OnceCell<Option<Process>>,
 }
 
 impl At {
-    pub(crate) fn new(group: Option<Arc<Group>>, end: End) -> Self {
+    pub(crate) fn new(near: NearEnd, end: End) -> Self {
         Self {
-            group,
+            near,
             end,
             process: OnceCell::new(),
         }
@@ -53,7 +54,7 @@ impl At {
 
     /// Whose every connection is that comes in here.
     pub(crate) fn owner(&self) -> Option<&Arc<Group>> {
-        self.group.as_ref()
+        self.near.group.as_ref()
     }
 }
 
@@ -69,8 +70,10 @@ pub(crate) enum End {
 impl Shared {
     /// Whose a request is that does not say so, where only one could have made it: for blame, and for nothing else.
     pub(crate) fn alone(&self, at: &At) -> Who {
-        let (group, how) = match &at.group {
+        let (group, how) = match at.owner() {
             Some(group) => (Some(Arc::clone(group)), "listener"),
+            // What is fetched elsewhere meanwhile is not in that network.
+            None if at.near.is_inherited => (self.sessions().alone(), "network"),
             None => (self.sessions().only(), "network"),
         };
         match group {
@@ -97,13 +100,13 @@ impl Shared {
             let known = self.sessions().by_token.get(&digest(&token)).cloned();
             match known {
                 // At a listener for some builds, the token of others has no business.
-                Some(group) if at.group.as_ref().is_none_or(|own| Arc::ptr_eq(own, &group)) => {
+                Some(group) if at.owner().is_none_or(|own| Arc::ptr_eq(own, &group)) => {
                     (Some(group), "token")
                 }
                 // A token that is not known is a mistake or an attempt, also where nothing is denied.
                 _ => return Err(Unknown::Token),
             }
-        } else if let Some(group) = &at.group {
+        } else if let Some(group) = at.owner() {
             // No network keeps others from what is no build; it carries anything, and is not for them.
             if group.name.is_some() {
                 return Err(Unknown::Nobody);

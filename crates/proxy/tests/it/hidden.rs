@@ -3,7 +3,7 @@
 use snowguard_proxy::Mode;
 use snowguard_testkit::web::{Fault, Web};
 
-use crate::support::{Place, Running, authorization, get, host_of, loopback, requests};
+use crate::support::{Client, Place, Running, authorization, get, host_of, loopback, requests};
 
 #[test]
 fn what_a_build_tries_without_its_token_is_counted_on_it() {
@@ -66,9 +66,12 @@ fn what_a_build_tries_without_its_token_is_counted_on_it() {
     let mut client = running.client();
     client.send(evil("shared", ""));
     client.answer();
-    for session in [&session, &other] {
-        assert_eq!(running.end(session)["denied"], 0);
-    }
+    // But in the network of builds there is only one.
+    let mut client = Client::new(&running.listen_in_network());
+    client.send(evil("inside", ""));
+    client.answer();
+    assert_eq!(running.end(&session)["denied"], 1);
+    assert_eq!(running.end(&other)["denied"], 0);
     let evidence = running.stop();
     let mut told: Vec<String> = requests(&evidence)
         .iter()
@@ -83,6 +86,7 @@ fn what_a_build_tries_without_its_token_is_counted_on_it() {
     insta::assert_snapshot!(told.join("\n").replace(&host, "HOST"), @"
     network denied address-literal https://169.254.169.254:80
     network denied other-host http://bare.example.org/probe
+    network denied other-host http://inside.example.org/probe
     network denied other-host http://wrong.example.org/probe
     network refused malformed-request http://long.example.org/probe
     network refused malformed-request http://origin.example.org/probe

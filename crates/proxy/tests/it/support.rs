@@ -137,6 +137,17 @@ impl Running {
         self.proxy.begin(drvs, jiff::Zoned::now().date()).unwrap()
     }
 
+    /// One more address, as another process makes it in the network of builds.
+    pub(crate) fn listen_in_network(&self) -> String {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::inherited(socket.into()).unwrap();
+        let address = listener.address();
+        let runtime = self.runtime.as_ref().unwrap();
+        let handle = runtime.block_on(async { self.proxy.clone().serve(vec![listener]).unwrap() });
+        self.more.borrow_mut().push(handle);
+        address
+    }
+
     /// One more address, which is for one session.
     pub(crate) fn listen_for(&self, session: &Session) -> String {
         let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
