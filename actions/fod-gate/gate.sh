@@ -12,7 +12,13 @@
 #   VERIFY       true: fetch again what the change adds or alters, through the proxy [default: false]
 #   POLICY       with VERIFY, exceptions of the proxy; take it from the base     [default: none]
 #   DIRECT       true: with VERIFY, without the proxy; the summary says so       [default: false]
-#   BUILD        true: with VERIFY, build with Nix what only a build can tell     [default: false]
+#   BUILD        true: with VERIFY, build with Nix what only a build can tell; unless DIRECT, where it
+#                reaches nothing but the proxy                                   [default: false]
+#   BUILD_STORE  with BUILD, the store in which that is built: as Nix's --store takes it, or auto
+#                                                       [default: one that is gone afterwards]
+#   BUILD_TIMEOUT  with BUILD, how many seconds one build may take              [default: 10800]
+#   HELPER       with BUILD, the program that makes the network for it
+#                                               [default: snowguard-confine beside SNOWGUARD]
 #   QUEUE        with VERIFY, keeps what was done: a file or the URL of a database [default: nothing is kept];
 #                whoever makes the change must not be able to write into it
 #   CA_FILE      with VERIFY, authorities that are trusted beside the system's   [default: none]
@@ -60,9 +66,12 @@ case ${VERIFY:-}/${DIRECT:-} in
   1/ | 1/0 | 1/false | true/ | true/0 | true/false)
     arguments+=(--evidence "$reports/evidence.jsonl")
     [ -z "${SNOWGUARDD:-}" ] || arguments+=(--daemon "$SNOWGUARDD")
+    [ -z "${HELPER:-}" ] || arguments+=(--helper "$HELPER")
     ;;
 esac
 switch BUILD "${BUILD:-}" --build
+[ -z "${BUILD_STORE:-}" ] || arguments+=(--build-store "$BUILD_STORE")
+[ -z "${BUILD_TIMEOUT:-}" ] || arguments+=(--build-timeout "$BUILD_TIMEOUT")
 switch INCOMPLETE "${INCOMPLETE:-}" --allow-incomplete
 
 # A runner of GitHub takes lines of a log for commands; from here to the end it takes none.

@@ -11,9 +11,16 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use crate::{channel, within};
+
+/// How often it is asked whether a program is to be ended.
+const MOMENT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
 
 /// A network in which nothing leads out. It is gone, with all that runs in it, when this is dropped.
 #[derive(Debug)]
@@ -66,6 +73,8 @@ pub enum Ended {
     Exit(i32),
     /// By a signal.
     Signal(i32),
+    /// Since it was asked to.
+    Asked,
 }
 
 impl Ended {
@@ -78,6 +87,15 @@ impl Ended {
 impl Confined {
     /// Makes the network. An error if it cannot be made: nothing has been run then.
     pub fn start(helper: &Path) -> Result<(Self, Sockets), ConfineError> {
+        Self::start_saying(helper, Stdio::inherit(), Stdio::inherit())
+    }
+
+    /// As [`Self::start`], with what is there in place of the caller's standard output and standard error.
+    pub fn start_saying(
+        helper: &Path,
+        stdout: Stdio,
+        stderr: Stdio,
+    ) -> Result<(Self, Sockets), ConfineError> {
         let started = |source| ConfineError::Start {
             helper: helper.to_owned(),
             source,
@@ -90,7 +108,8 @@ impl Confined {
             .env_clear()
             .envs(said.filter_map(|name| Some((name, std::env::var_os(name)?))))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::inherit())
+            .stdout(stdout)
+            .stderr(stderr)
             // What a terminal sends to who started it is not meant for it: it ends with its channel, and ends
             // all that it started.
             .process_group(0)
@@ -150,6 +169,15 @@ impl Confined {
 
     /// Runs a program to its end. Nothing that it started is left then, unless programs are kept `together`.
     pub fn run(&self, command: &Command) -> Result<Ended, ConfineError> {
+        self.run_until(command, &mut || false)
+    }
+
+    /// As [`Self::run`], but ends the program once it is over: that is asked again and again.
+    pub fn run_until(
+        &self,
+        command: &Command,
+        is_over: &mut dyn FnMut() -> bool,
+    ) -> Result<Ended, ConfineError> {
         let channel = self.channel.as_ref().ok_or(ConfineError::Gone)?;
         let text = |text: &str| text.as_bytes().to_vec();
         let mut fields = vec![
@@ -169,12 +197,21 @@ impl Confined {
             variable
         }));
         channel::write(channel, &fields).map_err(ConfineError::Channel)?;
+        let mut is_told = false;
+        while !is_answered(channel) {
+            // It is said once; the answer comes when all has ended.
+            if !is_told && is_over() {
+                channel::write(channel, &["end"]).map_err(ConfineError::Channel)?;
+                is_told = true;
+            }
+        }
         let answer = channel::read(channel).map_err(ConfineError::Channel)?;
         let answer = words(&answer.ok_or(ConfineError::Gone)?);
         let number = |text: &str| text.parse().map_err(|_| ConfineError::Gone);
         match answer.as_slice() {
             [exit, code] if exit == "exit" => Ok(Ended::Exit(number(code)?)),
             [signal, number_] if signal == "signal" => Ok(Ended::Signal(number(number_)?)),
+            [ended] if ended == "ended" => Ok(Ended::Asked),
             [error, why] if error == "error" => Err(ConfineError::Run {
                 program: command.arguments.first().cloned().unwrap_or_default(),
                 why: why.clone(),
@@ -203,6 +240,12 @@ impl Drop for Confined {
         }
         let _ = self.helper.wait();
     }
+}
+
+/// Waits for a moment; whether something came, or nothing will.
+fn is_answered(channel: &UnixStream) -> bool {
+    let mut polled = [PollFd::new(channel, PollFlags::IN)];
+    matches!(poll(&mut polled, Some(&MOMENT)), Ok(1..))
 }
 
 /// The sockets that come first, or why none do.

@@ -34,6 +34,8 @@ const ETH_P_IPV6: u16 = 0x86dd;
 const GRACE: Duration = Duration::from_secs(5);
 /// How often the helper looks whether a program has ended.
 const TICK: Duration = Duration::from_millis(20);
+/// What is said to end the program that runs, and no more.
+const END: &[u8] = b"end";
 /// Where `nft` lies where no search path has it.
 const NFT: &[&str] = &[
     "nft",
@@ -129,6 +131,10 @@ fn serve(channel: &mut UnixStream) -> Result<(), Failed> {
         .map_err(at("hand the sockets out"))?;
     drop(sockets);
     while let Some(order) = channel::read(&mut *channel).map_err(at("take orders"))? {
+        // What it was about ended by itself meanwhile.
+        if order == [END] {
+            continue;
+        }
         let told = match run(&order, channel, kept, who) {
             Ok(Some(done)) => done.told,
             Ok(None) => return Ok(()),
@@ -158,6 +164,7 @@ fn run(order: &[Vec<u8>], channel: &UnixStream, kept: Kept, who: As) -> io::Resu
         .spawn()?;
     // One that has ended already says why.
     let _ = channel::write(&ours, order);
+    let is_ordered = order != [b"try"];
     let mut missed = None;
     let told = loop {
         let mut polled = [
@@ -180,6 +187,16 @@ fn run(order: &[Vec<u8>], channel: &UnixStream, kept: Kept, who: As) -> io::Resu
             let _ = ours.shutdown(std::net::Shutdown::Both);
             child.wait()?;
             return Ok(None);
+        }
+        // While something runs, only one thing is said; what comes before that is the first order.
+        if is_ordered
+            && polled[1].revents().contains(PollFlags::IN)
+            && channel::read(channel)?.is_some()
+        {
+            let _ = ours.shutdown(std::net::Shutdown::Both);
+            child.wait()?;
+            let told = vec!["ended".to_owned()];
+            return Ok(Some(Done { told, missed }));
         }
         std::thread::sleep(TICK);
     };

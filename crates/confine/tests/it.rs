@@ -149,6 +149,27 @@ fn what_it_runs_is_told_as_it_ended() {
     assert_eq!(confined.run(&says).unwrap(), Ended::Exit(0));
 }
 
+#[test]
+fn what_is_over_is_ended_and_the_next_one_runs() {
+    let Some((confined, _sockets)) = start() else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let there = place.path().join("there");
+    let slow = shell(&(leaves_behind(place.path()) + "; sleep 600"));
+    let ended = confined.run_until(&slow, &mut || there.exists());
+    assert_eq!(ended.unwrap(), Ended::Asked);
+    if confined.together().is_none() {
+        assert!(is_free(place.path()), "something goes on");
+    }
+    // One may end by itself just when it is to be ended.
+    for _ in 0..10 {
+        let ended = confined.run_until(&shell("exit 4"), &mut || true).unwrap();
+        assert!(matches!(ended, Ended::Asked | Ended::Exit(4)), "{ended:?}");
+        assert_eq!(confined.run(&shell("exit 3")).unwrap(), Ended::Exit(3));
+    }
+}
+
 /// Whoever is killed leaves nothing behind: the helper sees its channel end.
 #[test]
 fn all_ends_with_who_started_it() {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use snowguard_fod::outcome::{Attempt, FoundBy, Outcome, Try, Verdict};
 
 pub use self::fresh::Fresh;
-pub use self::run::{End, Nix, Said, Stop, Watch, said};
+pub use self::run::{Begun, End, Nix, Said, Stop, Watch};
 pub use self::store::{Origin, Store, Turns};
 
 use crate::guard::Denied;
@@ -52,6 +52,9 @@ pub trait Realise: fmt::Debug + Sync {
 
     /// Runs `nix-store` with these arguments, which lets it build one derivation and nothing else.
     fn derivation(&self, job: &Job, args: &[String], watch: &Watch<'_>) -> Result<Built, Stop>;
+
+    /// How many builds go on at once, where that has a limit of its own.
+    fn most_at_once(&self) -> Option<usize>;
 }
 
 /// What came of one build.
@@ -61,6 +64,8 @@ pub struct Built {
     pub said: Said,
     /// What it was kept from reaching.
     pub denied: Vec<Denied>,
+    /// How often it asked for something, where that is seen.
+    pub requests: Option<u64>,
 }
 
 /// Nix as any other program: what it builds reaches what this machine does.
@@ -88,7 +93,12 @@ impl Realise for Openly {
         Ok(Built {
             said: watch.run(build.args(args))?,
             denied: Vec::new(),
+            requests: None,
         })
+    }
+
+    fn most_at_once(&self) -> Option<usize> {
+        None
     }
 }
 
@@ -122,6 +132,26 @@ impl Builder<'_> {
             return needs_builder(format!("what it is fetched with cannot be had: {why}"));
         }
         let _turn = self.turns.take(&job.output);
+        let mut built = self.once(job, &watch)?;
+        if !said::is_built(job, &built.said) {
+            // It came meanwhile, as something that another is built with. Now that it is there, it is checked.
+            built = self.once(job, &watch)?;
+        }
+        let found = with_denied(said::told(job, &built.said, &watch), &built.denied);
+        let is_found = found.verdict != Verdict::NeedsBuilder;
+        let reason = match (found.verdict, built.requests) {
+            (Verdict::Ok, Some(0)) => format!("{}; its build asked for nothing", found.reason),
+            _ => found.reason,
+        };
+        Ok(Outcome {
+            found_by: is_found.then_some(FoundBy::Build),
+            reason,
+            ..found
+        })
+    }
+
+    /// Builds it, or once more where its output is there.
+    fn once(&self, job: &Job, watch: &Watch<'_>) -> Result<Built, Stop> {
         let mut is_there = self.nix.command(self.store.name.as_deref());
         let is_there = watch.run(is_there.args(["--check-validity", &job.output]))?;
         // By this machine, and from its own addresses: whoever has the bytes by their hash says nothing of the source.
@@ -137,13 +167,7 @@ impl Builder<'_> {
             args.push("--check");
         }
         let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
-        let built = self.realise.derivation(job, &args, &watch)?;
-        let found = with_denied(said::told(job, &built.said, &watch), &built.denied);
-        let is_found = found.verdict != Verdict::NeedsBuilder;
-        Ok(Outcome {
-            found_by: is_found.then_some(FoundBy::Build),
-            ..found
-        })
+        self.realise.derivation(job, &args, watch)
     }
 }
 
@@ -183,6 +207,70 @@ fn with_denied(outcome: Outcome, denied: &[Denied]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A Nix that says one thing after the other.
+    #[derive(Debug)]
+    struct Says(std::sync::Mutex<Vec<&'static str>>);
+
+    impl Realise for Says {
+        fn inputs(&self, _: &[String], _: &Watch<'_>) -> Result<Option<String>, Stop> {
+            Ok(None)
+        }
+
+        fn derivation(&self, job: &Job, _: &[String], _: &Watch<'_>) -> Result<Built, Stop> {
+            let said = self.0.lock().unwrap().pop().unwrap();
+            Ok(Built {
+                said: Said {
+                    end: End::Itself { success: true },
+                    out: String::new(),
+                    log: said.replace("IT", &job.drv),
+                },
+                denied: Vec::new(),
+                requests: Some(0),
+            })
+        }
+
+        fn most_at_once(&self) -> Option<usize> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_meanwhile_is_built_once_more() {
+        let place = tempfile::tempdir().unwrap();
+        let verify = |said: &[&'static str]| {
+            let says = Says(said.to_vec().into());
+            let builder = Builder {
+                // All that it is asked is so.
+                nix: Nix {
+                    program: "/bin/true".into(),
+                    environment: Vec::new(),
+                },
+                store: Store::default(),
+                realise: &says,
+                longest: Duration::from_mins(1),
+                most_said: 1 << 20,
+                scratch: place.path().to_owned(),
+                turns: Turns::default(),
+            };
+            let job = said::tests::job();
+            let found = builder.verify(&job, &AtomicBool::new(false)).unwrap();
+            let left = says.0.lock().unwrap().len();
+            format!(
+                "{} {:?} {left}: {}",
+                found.verdict, found.found_by, found.reason
+            )
+        };
+        insta::assert_snapshot!([
+            verify(&["", "building 'IT'...\n"]),
+            verify(&["checking outputs of 'IT'...\n", ""]),
+            verify(&["", ""]),
+        ].join("\n"), @"
+        ok Some(Build) 1: what comes now has the promised hash; its build asked for nothing
+        ok Some(Build) 0: what comes now has the promised hash; its build asked for nothing
+        needs-builder None 0: Nix had its output from elsewhere each time, and did not build it
+        ");
+    }
 
     #[test]
     fn what_a_build_was_kept_from_is_why_it_failed() {

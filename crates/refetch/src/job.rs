@@ -10,7 +10,9 @@ use snowguard_store::ContentAddress;
 
 /// The edition of what decides a verdict: what a fetcher makes of what comes, and what an answer means. Where that
 /// changes, this does, and what was found under other rules is found again.
-const RULES: u32 = 3;
+const RULES: u32 = 4;
+/// What stands in the place of a host where something is built.
+pub(crate) const BUILT: &str = "nix";
 
 /// One fixed-output derivation that is to be verified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +109,7 @@ impl Job {
                 .urls
                 .first()
                 .map_or_else(String::new, |url| Place::of(url).host),
-            Way::Build(_) => "nix".to_owned(),
+            Way::Build(_) => BUILT.to_owned(),
             Way::Never(_) => String::new(),
         }
     }

@@ -15,7 +15,8 @@ mod verify;
 mod work;
 
 pub use build::{
-    Builder, Built, End, Fresh, Nix, Openly, Origin, Realise, Said, Stop, Store, Turns, Watch, said,
+    Begun, Builder, Built, End, Fresh, Nix, Openly, Origin, Realise, Said, Stop, Store, Turns,
+    Watch,
 };
 pub use gate::{Gate, HostLimits};
 pub use git::Git;

@@ -19,7 +19,7 @@ use snowguard_db::DbError;
 use snowguard_db::refetch::{Counts, End, RefetchQueue, Step, Task};
 use snowguard_fod::outcome::{Outcome, Verdict};
 
-use crate::job::Job;
+use crate::job::{BUILT, Job};
 use crate::verify::{Halt, Verifier, outcome};
 
 /// How long a task belongs to a worker that says nothing.
@@ -255,11 +255,20 @@ impl Work<'_> {
     /// Hosts that cannot be asked by more now: their tasks would only stand in the way of others.
     fn busy(&self, running: &[Task]) -> Vec<String> {
         let most = self.verifier.gate.limits().at_once.max(1);
+        let builder = self.verifier.builder.as_ref();
+        // Who waits for its turn to build keeps no other from being fetched.
+        let most_built = builder.and_then(|builder| builder.realise.most_at_once());
+        let most_of = |host: &str| match most_built {
+            Some(built) if host == BUILT => built.min(most),
+            _ => most,
+        };
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for task in running.iter().filter(|task| !task.host.is_empty()) {
             *counts.entry(&task.host).or_default() += 1;
         }
-        let busy = counts.into_iter().filter(|(_, count)| *count >= most);
+        let busy = counts
+            .into_iter()
+            .filter(|(host, count)| *count >= most_of(host));
         busy.map(|(host, _)| host.to_owned()).collect()
     }
 }

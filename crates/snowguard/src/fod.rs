@@ -4,6 +4,7 @@ mod build;
 mod builds;
 mod egress;
 mod gate;
+mod kept;
 mod statements;
 mod terms;
 mod verify;

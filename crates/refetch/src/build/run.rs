@@ -19,7 +19,7 @@ use snowguard_child::Ended;
 use crate::verify::Halt;
 
 /// How much of a log is read, from its end: logs of builds have no limit.
-const MOST_LOG: u64 = 1 << 20;
+const MOST_LOG: usize = 1 << 20;
 /// How much of what Nix lists is read.
 const MOST_LISTED: u64 = 64 << 20;
 /// How often it is looked how much a build has printed.
@@ -68,6 +68,11 @@ impl Said {
     /// Whether it did what it was asked for.
     pub fn is_success(&self) -> bool {
         self.end == End::Itself { success: true }
+    }
+
+    /// Whether all of its complaints are here, and not only the last of them.
+    pub fn is_whole(&self) -> bool {
+        self.log.len() < MOST_LOG
     }
 
     /// The last of its complaints, in one line.
@@ -140,9 +145,9 @@ impl Watch<'_> {
             io::ErrorKind::NotFound => Stop::Missing,
             _ => Stop::Halt(Halt::Network(format!("cannot start Nix: {error}"))),
         })?;
-        let begin = Instant::now();
+        let begun = self.begin();
         let end = loop {
-            let left = self.longest.saturating_sub(begin.elapsed());
+            let left = self.longest.saturating_sub(begun.at.elapsed());
             let ended = snowguard_child::wait(&mut running, LOOK.min(left), self.stop);
             match ended.map_err(Halt::scratch)? {
                 Ended::Itself(status) => {
@@ -150,7 +155,7 @@ impl Watch<'_> {
                     break End::Itself { success };
                 }
                 Ended::Slow => {
-                    if let Some(end) = self.is_over(begin, &log)? {
+                    if let Some(end) = begun.is_over(&log)? {
                         finish(&mut running);
                         break end;
                     }
@@ -161,34 +166,48 @@ impl Watch<'_> {
                 }
             }
         };
-        // One that ends by itself between two looks may have said too much as well.
-        let end = match end {
-            End::Itself { .. } if length(&log)? > self.most_said => End::Loud,
-            end => end,
-        };
-        said(end, out, &log)
+        self.said(end, out, &log)
     }
 
-    /// Whether one that was begun then, and says what goes into that file, is to be ended.
-    pub fn is_over(&self, begin: Instant, log: &File) -> Result<Option<End>, Stop> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Stop::Halt(Halt::Interrupted));
+    /// What was said into files by one that has ended.
+    pub fn said(&self, end: End, out: &File, log: &File) -> Result<Said, Stop> {
+        // One that ends by itself between two looks may have said too much as well.
+        let is_loud = matches!(end, End::Itself { .. }) && length(log)? > self.most_said;
+        Ok(Said {
+            end: if is_loud { End::Loud } else { end },
+            out: end_of(out, MOST_LISTED).map_err(Halt::scratch)?,
+            log: end_of(log, MOST_LOG as u64).map_err(Halt::scratch)?,
+        })
+    }
+
+    /// For a command that begins now, and is run by somebody else.
+    pub fn begin(&self) -> Begun<'_> {
+        Begun {
+            watch: self,
+            at: Instant::now(),
         }
-        if begin.elapsed() >= self.longest {
-            return Ok(Some(End::Slow));
-        }
-        // A log that has no end fills the disk.
-        Ok((length(log)? > self.most_said).then_some(End::Loud))
     }
 }
 
-/// What was said, from files.
-pub fn said(end: End, out: &File, log: &File) -> Result<Said, Stop> {
-    Ok(Said {
-        end,
-        out: end_of(out, MOST_LISTED).map_err(Halt::scratch)?,
-        log: end_of(log, MOST_LOG).map_err(Halt::scratch)?,
-    })
+/// A command that runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun<'w> {
+    watch: &'w Watch<'w>,
+    at: Instant,
+}
+
+impl Begun<'_> {
+    /// Whether it is to be ended; what it complains about goes into that file.
+    pub fn is_over(&self, log: &File) -> Result<Option<End>, Stop> {
+        if self.watch.stop.load(Ordering::Relaxed) {
+            return Err(Stop::Halt(Halt::Interrupted));
+        }
+        if self.at.elapsed() >= self.watch.longest {
+            return Ok(Some(End::Slow));
+        }
+        // A log that has no end fills the disk.
+        Ok((length(log)? > self.watch.most_said).then_some(End::Loud))
+    }
 }
 
 /// Ends Nix: asks it first, since it alone knows its builders, which are in groups of their own.

@@ -11,8 +11,12 @@ use crate::verify::outcome;
 pub(super) fn told(job: &Job, built: &Said, limits: &Watch<'_>) -> Outcome {
     match built.end {
         End::Slow => {
-            let text = format!("the build took more than {} s", limits.longest.as_secs());
-            return outcome(Verdict::Transient, text);
+            // Not for now: it would take as long again.
+            let text = format!(
+                "the build took more than {} s; --build-timeout allows more",
+                limits.longest.as_secs()
+            );
+            return outcome(Verdict::Failed, text);
         }
         End::Loud => {
             let text = format!("its build printed more than {} bytes", limits.most_said);
@@ -25,6 +29,10 @@ pub(super) fn told(job: &Job, built: &Said, limits: &Watch<'_>) -> Outcome {
             Verdict::NeedsBuilder,
             format!("another machine built it, which may have had it before: {elsewhere}"),
         );
+    }
+    if !is_built(job, built) {
+        let text = "Nix had its output from elsewhere each time, and did not build it";
+        return outcome(Verdict::NeedsBuilder, text.to_owned());
     }
     if built.is_success() {
         if let Some(instead) = by_hash(&built.log, job) {
@@ -44,6 +52,17 @@ pub(super) fn told(job: &Job, built: &Said, limits: &Watch<'_>) -> Outcome {
     }
     let (verdict, line) = failure(&built.log);
     outcome(verdict, format!("the build failed: {line}"))
+}
+
+/// Whether Nix built it, or once more, where it says that all went well: where the output is there, there is nothing to do.
+pub(super) fn is_built(job: &Job, said: &Said) -> bool {
+    // What is said first is cut off where much is printed, which Nix alone does not do.
+    if !said.is_success() || !said.is_whole() {
+        return true;
+    }
+    let begins = ["building", "checking outputs of"].map(|word| format!("{word} '{}'", job.drv));
+    let mut lines = said.log.lines();
+    lines.any(|line| begins.iter().any(|begin| line.starts_with(begin)))
 }
 
 fn got(hash: &Hash) -> Got {
@@ -161,7 +180,7 @@ pub(super) fn last_line(log: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const DRV: &str = "/nix/store/00000000000000000000000000000000-x.drv";
@@ -172,6 +191,23 @@ mod tests {
             got:    sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
 error: 1 dependencies failed to build
 ";
+
+    pub(in crate::build) fn job() -> Job {
+        let hash = Hash::of(snowguard_store::HashAlgo::Sha256, b"x").unwrap();
+        Job {
+            drv: DRV.into(),
+            output: String::new(),
+            address: snowguard_store::ContentAddress::new(
+                snowguard_store::ContentAddressMethod::Flat,
+                hash,
+            ),
+            way: crate::job::Way::Build(String::new()),
+            urls: vec!["https://x.org/a".into()],
+            curl: false,
+            terms: String::new(),
+            described: None,
+        }
+    }
 
     #[test]
     fn what_nix_says_of_the_hash_is_read() {
@@ -191,19 +227,7 @@ error: 1 dependencies failed to build
     #[test]
     fn who_has_it_by_its_hash_is_not_the_source() {
         let hash = Hash::of(snowguard_store::HashAlgo::Sha256, b"x").unwrap();
-        let job = Job {
-            drv: DRV.into(),
-            output: String::new(),
-            address: snowguard_store::ContentAddress::new(
-                snowguard_store::ContentAddressMethod::Flat,
-                hash,
-            ),
-            way: crate::job::Way::Build(String::new()),
-            urls: vec!["https://x.org/a".into()],
-            curl: false,
-            terms: String::new(),
-            described: None,
-        };
+        let job = job();
         let told = |log: &str, job: &Job| {
             let found = by_hash(log, job);
             found
@@ -239,6 +263,29 @@ error: 1 dependencies failed to build
         assert_eq!(told(&hashed, &its_own), "");
         assert!(remote(&format!("building '{DRV}' on 'ssh://b'...\n"), DRV).is_some());
         assert!(remote(&format!("building '{DRV}'...\n"), DRV).is_none());
+    }
+
+    #[test]
+    fn what_was_there_already_was_not_built() {
+        let job = job();
+        let said = |success, log: String| Said {
+            end: End::Itself { success },
+            out: String::new(),
+            log,
+        };
+        let built = |said: &Said| is_built(&job, said);
+        assert!(!built(&said(true, String::new())));
+        assert!(!built(&said(
+            true,
+            "building '/nix/store/other.drv'...\n".to_owned()
+        )));
+        assert!(built(&said(true, format!("building '{DRV}'...\n"))));
+        assert!(built(&said(
+            true,
+            format!("checking outputs of '{DRV}'...\n")
+        )));
+        assert!(built(&said(true, "x".repeat(1 << 20))));
+        assert!(built(&said(false, String::new())));
     }
 
     #[test]

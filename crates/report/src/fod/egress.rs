@@ -16,7 +16,7 @@ pub enum Egress {
         denied: u64,
         /// Bytes that came.
         received: u64,
-        /// Whether Nix built what only a build can tell, which is not held to the proxy.
+        /// Whether Nix built what only a build can tell, held to the proxy as well.
         builds: bool,
         /// Where it was written down, if it is kept.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ impl Egress {
                 number(denied),
                 number(received),
                 if *builds {
-                    "; what Nix built was not held to it"
+                    "; so was what Nix built"
                 } else {
                     ""
                 },

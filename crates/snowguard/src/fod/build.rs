@@ -4,23 +4,27 @@
 //! and remote builders switched off. What runs outside of it may not build (`max-jobs = 0`): evaluation, what
 //! substituters have, and in the end the command itself, which finds everything there.
 
+pub(super) mod network;
 pub(super) mod nix;
 mod packets;
-mod plan;
+pub(super) mod plan;
 pub(super) mod proxy;
-mod strays;
+pub(super) mod settings;
+pub(super) mod strays;
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use snowguard_confine::{ConfineError, Confined, Stdout};
+use snowguard_confine::ConfineError;
 use snowguard_report::escape::line;
 
+use self::network::Network;
 use self::nix::{Nix, Reach};
 use self::plan::Plan;
 use self::proxy::Proxy;
-use self::strays::{Stray, Strays};
+use self::strays::Stray;
 use crate::Findings;
 use crate::cli::Global;
 use crate::cli::fod_build::{Build, Mode};
@@ -51,7 +55,7 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
     tell_of_evaluation(evaluated, terminal);
     if !plan.built.is_empty() {
         // Who interrupts this wants all of it to end, and what protects to end last.
-        let stopper = run.confined.stopper()?;
+        let stopper = run.network.stopper()?;
         ctrlc::set_handler(move || stopper.stop()).map_err(Failure::new)?;
     }
     plan.substitute(&nix, place)?;
@@ -156,10 +160,8 @@ impl Realised {
 
 /// A network with a proxy at its only way out.
 struct Run {
-    confined: Confined,
+    network: Network,
     proxy: Proxy,
-    strays: Strays,
-    port: u16,
     trust: Option<Utf8PathBuf>,
     roots: Utf8PathBuf,
 }
@@ -174,53 +176,26 @@ impl Run {
         terminal: &Terminal,
         quiet: bool,
     ) -> Result<Self, Failure> {
-        nix.check_builders()?;
         if args.without_sandbox {
             terminal.warning(
                 "builders have no sandbox: they see the files of this machine, and, where they are root, \
                  can leave the network",
             );
         }
-        let helper = program(args.helper.as_deref(), "snowguard-confine")?;
-        let (confined, sockets) = Confined::start(&helper)?;
-        match confined.together() {
-            Some(why) if args.without_sandbox => terminal.warning(&format!(
-                "builders see processes and Unix sockets of this machine, and what one leaves behind goes on: {}",
-                line(why)
-            )),
-            Some(why) => {
-                return Err(Failure::message(format!(
-                    "builders cannot be kept from processes and Unix sockets of this machine: {}",
-                    line(why)
-                ))
-                .hint("a container must let it mount /proc; `--without-sandbox` goes without"));
-            }
-            None => {}
-        }
-        // In the sandbox nobody sees where they are.
-        if let Some(missed) = confined.missed().filter(|_| args.without_sandbox) {
-            terminal.warning(&format!(
-                "builders may reach Unix sockets of this machine that were renamed, or are of another network: {}",
-                line(missed)
-            ));
-        }
-        if let Some(why) = confined.untold().filter(|_| !quiet) {
-            terminal.warning(&format!(
-                "what goes past the proxy is refused, but not told: {why}"
-            ));
-            terminal.hint("connections are told with nftables' `nft`, datagrams with the right to open raw sockets");
-        }
-        let port = sockets.proxy.local_addr().map_err(Failure::new)?.port();
-        let mut proxy = Proxy::start(daemon, sockets.proxy, args, evidence, place)?;
+        let (network, socket) = Network::start(
+            nix,
+            args.helper.as_deref(),
+            [Stdio::inherit(), Stdio::inherit()],
+            (terminal, quiet),
+        )?;
+        let mut proxy = Proxy::start(daemon, socket, args, evidence, place)?;
         let trust = match args.mode {
             Mode::Inspect | Mode::Replay => Some(proxy.bundle(place)?),
             Mode::Audit | Mode::Tunnel => None,
         };
         Ok(Self {
-            strays: Strays::watch(sockets.strays, sockets.datagrams),
-            confined,
+            network,
             proxy,
-            port,
             trust,
             roots: place.to_owned(),
         })
@@ -252,9 +227,9 @@ impl Run {
                 break;
             }
             let token = self.proxy.begin(nix.file(&fixed.drv).as_str())?;
-            self.strays.building(Some(&fixed.drv));
+            self.network.strays().building(Some(&fixed.drv));
             let built = self.realise(nix, std::slice::from_ref(&fixed.drv), Some(&token))?;
-            self.strays.building(None);
+            self.network.strays().building(None);
             let told = self.proxy.end(&token)?;
             let verdict = told["verdict"].as_str().unwrap_or("unknown").to_owned();
             if !quiet {
@@ -282,25 +257,8 @@ impl Run {
         if report.failed.is_none() && !self.realise(nix, &plan.roots, None)? {
             report.failed = Some(plan.roots.join(", "));
         }
-        let Self {
-            confined,
-            strays,
-            proxy,
-            ..
-        } = self;
-        drop(confined);
-        (report.strays, report.more_strays) = strays.all();
-        proxy.stop();
-        for stray in &report.strays {
-            terminal.warning(&line(&stray.to_string()));
-            terminal.hint(stray.remedy());
-        }
-        if report.more_strays > 0 {
-            let more = report.more_strays;
-            terminal.warning(&format!(
-                "past the proxy went {more} more, which were stopped as well"
-            ));
-        }
+        (report.strays, report.more_strays) = self.network.end(terminal);
+        self.proxy.stop();
         Ok(report)
     }
 
@@ -311,13 +269,12 @@ impl Run {
             let first = drvs.first().and_then(|drv| Utf8Path::new(drv).file_name());
             let link = format!("built-{}", first.unwrap_or_default());
             let reach = Reach {
-                root: &self.roots.join(link),
-                port: self.port,
+                port: self.network.port(),
                 token,
                 trust: self.trust.as_deref(),
             };
-            let command = nix.realise(drvs, &reach, Stdout::ToStderr)?;
-            if !self.confined.run(&command)?.is_success() {
+            let command = nix.realise(drvs, &self.roots.join(link), &reach)?;
+            if !self.network.run(&command, &mut || false)?.is_success() {
                 return Ok(false);
             }
         }

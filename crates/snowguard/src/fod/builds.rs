@@ -1,19 +1,23 @@
-//! What `--build` builds with: Nix, in a store of its own that is gone afterwards, or in one that was named.
+//! What `--build` builds with: Nix, in a store of its own that is gone afterwards, or in one that was named; as any
+//! other program, or where only the proxy can be reached.
 
+use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
-use snowguard_refetch::{Builder, Fresh, Nix, Openly, Origin, Store, Turns};
+use camino::{Utf8Path, Utf8PathBuf};
+use snowguard_refetch::{Builder, Fresh, Nix, Openly, Origin, Realise, Store, Turns};
 use snowguard_report::escape::line;
 
-use super::build::nix::Settings;
+use super::build::settings::Settings;
+use super::egress::Egress;
+use super::kept::Kept;
+use crate::cli::fod::Verify;
 use crate::deep::cache_directory;
 use crate::error::Failure;
 use crate::output::Terminal;
 
-/// How long one build may take.
-const LONGEST: Duration = Duration::from_hours(3);
 /// How many bytes one build may print.
 const LONGEST_LOG: u64 = 1 << 30;
 /// The word for the store that Nix uses by itself.
@@ -22,16 +26,102 @@ const AUTO: &str = "auto";
 /// outputs into the store directory of this machine.
 const IN_ITS_SANDBOX: &str = "sandbox = true\nsandbox-fallback = false";
 
-/// Nix, and where it builds.
-#[derive(Debug)]
+/// The ways out of what is verified: of what is fetched, and of what Nix builds.
+pub(super) struct Ways {
+    /// The proxy, where there is one.
+    pub(super) egress: Option<Arc<Egress>>,
+    /// Nix, where it builds.
+    pub(super) builds: Option<Builds>,
+}
+
+impl Ways {
+    /// Gets ready what was asked for. An error where something of that cannot be had: nothing was fetched then.
+    pub(super) fn start(args: &Verify, terminal: &Terminal, quiet: bool) -> Result<Self, Failure> {
+        let named = args.build_store.as_deref();
+        let longest = Duration::from_secs(args.build_timeout.into());
+        let place = if args.build {
+            Some(Place::new(named)?)
+        } else {
+            None
+        };
+        if !args.proxy {
+            return Ok(Self {
+                egress: None,
+                builds: place.map(|place| place.openly(longest)),
+            });
+        }
+        let helper = args.through.helper.as_deref();
+        let network = place
+            .as_ref()
+            .map(|place| place.network(helper, terminal, quiet))
+            .transpose()?;
+        let (kept, socket) = network.unzip();
+        let egress = Arc::new(Egress::start(&args.through, socket)?);
+        let builds = place.zip(kept).map(|(place, ready)| Builds {
+            how: How::Kept(Box::new(ready.with(Arc::clone(&egress)))),
+            longest,
+            place,
+        });
+        Ok(Self {
+            egress: Some(egress),
+            builds,
+        })
+    }
+}
+
+/// Nix, and how it builds. What builds ends before its store does.
 pub(super) struct Builds {
-    fresh: Option<Fresh>,
-    openly: Openly,
+    how: How,
+    /// How long one build may take.
+    longest: Duration,
+    place: Place,
+}
+
+enum How {
+    Openly(Openly),
+    Kept(Box<Kept>),
 }
 
 impl Builds {
-    /// Gets all ready that is needed to build: `named` is a store as Nix takes it, or `auto`.
-    pub(super) fn start(named: Option<&str>) -> Result<Self, Failure> {
+    /// What builds, with logs in a directory.
+    pub(super) fn builder(&self, scratch: &Path) -> Builder<'_> {
+        let realise: &dyn Realise = match &self.how {
+            How::Openly(openly) => openly,
+            How::Kept(kept) => &**kept,
+        };
+        Builder {
+            nix: self.place.nix.clone(),
+            store: self.place.store.clone(),
+            realise,
+            longest: self.longest,
+            most_said: LONGEST_LOG,
+            scratch: scratch.to_owned(),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Ends it, and removes what is to be gone afterwards; whether something was built that was held to the proxy.
+    pub(super) fn end(self, terminal: &Terminal) -> bool {
+        let is_any = match self.how {
+            How::Openly(_) => false,
+            How::Kept(kept) => kept.end(terminal),
+        };
+        self.place.end(terminal);
+        is_any
+    }
+}
+
+/// Nix, and where it builds.
+struct Place {
+    nix: Nix,
+    store: Store,
+    settings: Settings,
+    fresh: Option<Fresh>,
+}
+
+impl Place {
+    /// `named` is a store as Nix takes it, or `auto`.
+    fn new(named: Option<&str>) -> Result<Self, Failure> {
         let settings = Settings::ask()?;
         let fresh = if named.is_none() {
             Some(fresh()?)
@@ -63,26 +153,42 @@ impl Builds {
             nix.environment.push(("NIX_CONFIG".to_owned(), config()));
         }
         Ok(Self {
+            nix,
+            store,
+            settings,
             fresh,
-            openly: Openly { nix, store },
         })
     }
 
-    /// What builds, with logs in a directory.
-    pub(super) fn builder(&self, scratch: &Path) -> Builder<'_> {
-        Builder {
-            nix: self.openly.nix.clone(),
-            store: self.openly.store.clone(),
-            realise: &self.openly,
-            longest: LONGEST,
-            most_said: LONGEST_LOG,
-            scratch: scratch.to_owned(),
-            turns: Turns::default(),
+    fn openly(self, longest: Duration) -> Builds {
+        let openly = Openly {
+            nix: self.nix.clone(),
+            store: self.store.clone(),
+        };
+        Builds {
+            how: How::Openly(openly),
+            longest,
+            place: self,
         }
     }
 
-    /// Ends it, and removes what is to be gone afterwards.
-    pub(super) fn end(self, terminal: &Terminal) {
+    /// A network for its builds, and the socket of the proxy in there.
+    fn network(
+        &self,
+        helper: Option<&Utf8Path>,
+        terminal: &Terminal,
+        quiet: bool,
+    ) -> Result<(super::kept::Ready, std::net::TcpListener), Failure> {
+        let mut sources = String::new();
+        for (name, value) in self.store.origin.iter().flat_map(Origin::settings) {
+            let _ = writeln!(sources, "{name} = {value}");
+        }
+        let usual = self.settings.get("store");
+        let name = self.store.name.as_deref().unwrap_or(usual);
+        super::kept::Ready::start((name, sources), &self.settings, helper, (terminal, quiet))
+    }
+
+    fn end(self, terminal: &Terminal) {
         let Some(fresh) = self.fresh else { return };
         let path = fresh.path().display().to_string();
         if let Err(error) = fresh.remove() {

@@ -1,12 +1,13 @@
 //! Out through the proxy: what `fod gate --verify` and `fod verify --proxy` fetch. Each derivation has a token of its
-//! own while it is fetched, and reaches what its policy allows; TLS is carried as it is, since our client, and not
-//! the fetcher's, looks at certificates.
+//! own while it is fetched, and reaches what its policy allows. TLS is carried as it is: our client looks at
+//! certificates, and what a fetcher that Nix runs does about them is its own affair.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
 use serde_json::{Value, json};
 use snowguard_fod::policy::Described;
 use snowguard_http::Egress as Pass;
@@ -15,7 +16,7 @@ use snowguard_report::escape::line;
 use snowguard_report::fod::Egress as Told;
 
 use super::build::program;
-use super::build::proxy::{Line, Proxy};
+use super::build::proxy::{Line, Proxy, entry};
 use crate::cli::fod::Through;
 use crate::error::Failure;
 
@@ -49,8 +50,9 @@ struct Totals {
 }
 
 impl Egress {
-    /// Starts the proxy. An error if it cannot be started: nothing has been fetched then.
-    pub(super) fn start(through: &Through) -> Result<Self, Failure> {
+    /// Starts the proxy, which takes over the socket of a network of builds, where there is one. An error if it
+    /// cannot be started: nothing has been fetched then.
+    pub(super) fn start(through: &Through, socket: Option<TcpListener>) -> Result<Self, Failure> {
         let place = tempfile::Builder::new()
             .prefix("snowguard-fod-")
             .tempdir()
@@ -64,7 +66,7 @@ impl Egress {
         let log = at.join("log");
         let evidence = through.evidence.as_deref().unwrap_or(&aside);
         let path = at.join("control");
-        let mut proxy = Proxy::serve(&daemon, through, evidence, &path, &log)?;
+        let mut proxy = Proxy::serve(&daemon, through, evidence, socket, (&path, &log))?;
         let address = proxy.address()?;
         Ok(Self {
             address: address
@@ -80,7 +82,7 @@ impl Egress {
         })
     }
 
-    /// What came of it.
+    /// What came of it; `builds` where Nix built as well.
     pub(super) fn told(&self, builds: bool) -> Told {
         let totals = *lock(&self.totals);
         Told::Proxy {
@@ -90,6 +92,44 @@ impl Egress {
             builds,
             evidence: self.evidence.as_ref().map(ToString::to_string),
         }
+    }
+
+    /// Lets a derivation in by its file: a token.
+    pub(super) fn begin(&self, file: &str) -> Result<String, Halt> {
+        self.token(&entry(file))
+    }
+
+    /// Lets one in by what its policy is compiled from: a token.
+    pub(super) fn admit(&self, described: &Described, by: By) -> Result<String, Halt> {
+        self.token(&json!({"admit": {"described": described, "by": by}}))
+    }
+
+    /// Nothing more comes of a token.
+    pub(super) fn end(&self, token: &str) -> Result<Over, Halt> {
+        let answer = self.ask(&json!({"end": {"token": token}}))?;
+        let mut requests = 0;
+        let mut totals = lock(&self.totals);
+        for verdict in answer["verdicts"].as_array().into_iter().flatten() {
+            let count = |key: &str| verdict[key].as_u64().unwrap_or(0);
+            requests += count("requests");
+            totals.denied += count("denied");
+            totals.received += count("received");
+        }
+        totals.requests += requests;
+        drop(totals);
+        let all = answer["denials"].as_array().into_iter().flatten();
+        Ok(Over {
+            requests,
+            denied: all.map(denied).collect(),
+        })
+    }
+
+    fn token(&self, request: &Value) -> Result<String, Halt> {
+        let answer = self.ask(request)?;
+        let token = answer["token"].as_str();
+        token
+            .map(str::to_owned)
+            .ok_or_else(|| Halt::Network("the proxy gave no token".to_owned()))
     }
 
     fn ask(&self, request: &Value) -> Result<Value, Halt> {
@@ -124,29 +164,33 @@ impl Egress {
 
 impl Guard for Egress {
     fn open(&self, described: &Described) -> Result<Pass, Halt> {
-        let answer = self.ask(&json!({"admit": {"described": described}}))?;
-        let token = answer["token"]
-            .as_str()
-            .ok_or_else(|| Halt::Network("the proxy gave no token".to_owned()))?;
         Ok(Pass {
             address: self.address,
-            token: token.to_owned(),
+            token: self.admit(described, By::Token)?,
         })
     }
 
     fn close(&self, pass: &Pass) -> Result<Vec<Denied>, Halt> {
-        let answer = self.ask(&json!({"end": {"token": pass.token}}))?;
-        let mut totals = lock(&self.totals);
-        for verdict in answer["verdicts"].as_array().into_iter().flatten() {
-            let count = |key: &str| verdict[key].as_u64().unwrap_or(0);
-            totals.requests += count("requests");
-            totals.denied += count("denied");
-            totals.received += count("received");
-        }
-        drop(totals);
-        let all = answer["denials"].as_array().into_iter().flatten();
-        Ok(all.map(denied).collect())
+        Ok(self.end(&pass.token)?.denied)
     }
+}
+
+/// How the proxy knows whose a request is.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum By {
+    /// By the token that it comes with, which our own client never forgets.
+    Token,
+    /// So, and what comes without one is counted on the only derivation in the network of builds.
+    Network,
+}
+
+/// What came of a token.
+pub(super) struct Over {
+    /// How often something was asked for.
+    pub(super) requests: u64,
+    /// The first of what was denied.
+    pub(super) denied: Vec<Denied>,
 }
 
 /// A request that was denied, in one line.

@@ -94,6 +94,7 @@ fn again(
         fail_on: Vec::new(),
         build: args.build,
         build_store: args.build_store.clone(),
+        build_timeout: args.build_timeout,
         proxy: !args.direct,
         through: args.through.clone(),
         allow_private: args.allow_private,

@@ -24,7 +24,7 @@ use snowguard_report::text::number;
 use snowguard_secrets::KeyDirectory;
 use snowguard_store::SecretKey;
 
-use super::builds::Builds;
+use super::builds::{Builds, Ways};
 use super::egress::Egress;
 use super::terms::Terms;
 use super::{derivations, lines};
@@ -36,7 +36,7 @@ use crate::output::Terminal;
 use crate::scan::json;
 
 /// What to do where there is no proxy.
-const WITHOUT_PROXY: &str = "to fetch without it: `fod gate --verify --direct`, which every report says, or `fod verify` without --proxy";
+const WITHOUT_PROXY: &str = "to go without what holds it to that: `fod gate --verify --direct`, which every report says, or `fod verify` without --proxy";
 /// The first pause before what passes is tried again, and the longest.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
@@ -160,7 +160,7 @@ pub(super) fn check_way(is_proxied: bool, through: &Through, option: &str) -> Re
         return Ok(());
     }
     Err(Failure::message(
-        "--policy, --evidence, --proxy-option and --daemon are for the proxy, which is not used",
+        "--policy, --evidence, --proxy-option, --daemon and --helper are for the proxy, which is not used",
     )
     .hint(format!("{option} goes through it")))
 }
@@ -271,18 +271,22 @@ pub(super) fn outcomes(
     let scratch = Scratch::new()
         .map_err(|error| Failure::new(error).context("cannot make a directory for a while"))?;
     let (todo, mut outcomes) = divide(jobs, args.build);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing of a queue. So does the
+    // second one.
+    let _ = ctrlc::set_handler(move || interrupt(&flag));
     // Before anything is fetched: what protects must be there.
-    let egress = if args.proxy && !todo.is_empty() {
-        let started = Egress::start(&args.through);
-        Some(started.map_err(|failure| failure.hint(WITHOUT_PROXY))?)
-    } else {
+    let ways = if todo.is_empty() {
         None
-    };
-    let builds = if args.build && !todo.is_empty() {
-        Some(Builds::start(args.build_store.as_deref())?)
     } else {
-        None
+        let started = Ways::start(args, terminal, global.quiet);
+        Some(started.map_err(|failure| {
+            let without = args.proxy.then_some(WITHOUT_PROXY);
+            failure.maybe_hint(without)
+        })?)
     };
+    let (egress, builds) = ways.map_or((None, None), |ways| (ways.egress, ways.builds));
     let name = match &args.queue {
         Some(name) => name.clone(),
         None => scratch.path().join("queue.db").display().to_string(),
@@ -313,23 +317,17 @@ pub(super) fn outcomes(
         let age = SignedDuration::from_hours(i64::from(days) * 24);
         queue.outdated(&keys, age, now).map_err(database)?;
     }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    // A second handler cannot be set; then Ctrl-C ends the program at once, which loses nothing. So does the second one.
-    let _ = ctrlc::set_handler(move || interrupt(&flag));
     let mut own = HashMap::new();
     let worked = work(
         global,
         args,
         (&queue, &worker, &mut own),
-        (&scratch, egress.as_ref(), builds.as_ref()),
+        (&scratch, egress.as_deref(), builds.as_ref()),
         &interrupted,
         jobs,
         terminal,
     );
-    if let Some(builds) = builds {
-        builds.end(terminal);
-    }
+    let built = builds.map(|builds| builds.end(terminal));
     let worked = worked?;
     queue.leave(&worker).map_err(database)?;
     for done in queue.results().map_err(database)? {
@@ -354,7 +352,7 @@ pub(super) fn outcomes(
         });
     }
     let told = match egress {
-        Some(egress) => Some(egress.told(args.build)),
+        Some(egress) => Some(egress.told(built.unwrap_or_default())),
         None => (!todo.is_empty()).then_some(Told::Direct),
     };
     Ok((outcomes, told))

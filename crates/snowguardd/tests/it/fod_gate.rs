@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use snowguard_testkit::machine::{may_confine, sandbox_users};
 use snowguard_testkit::nix::{Nix, NixStore};
 use snowguard_testkit::web::{Fault, Web};
 
@@ -518,8 +519,11 @@ impl Packages {
             .env_remove("NIX_PATH")
             .env(
                 "NIX_CONFIG",
-                "sandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\nbuild-users-group =\n\
-                 filter-syscalls = false\n",
+                format!(
+                    "sandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\nbuild-users-group = {}\n\
+                     filter-syscalls = false\n",
+                    sandbox_users().unwrap_or_default()
+                ),
             )
             .env("BASE", "base.json")
             .env("HEAD", format!("{head}.json"))
@@ -608,22 +612,35 @@ fn a_change_to_a_repository_is_checked_in_ci() {
     assert_eq!(packages.blocking(), not_built);
     let with_builds = [&usual[..], &[("BUILD", "true")]].concat();
     packages.web.seen();
-    let outputs = || {
-        let entries = std::fs::read_dir(packages.store.dir()).unwrap().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
-        names.sort();
-        names
-    };
-    let before = outputs();
-    packages.check("mended", &with_builds).exits(0);
-    assert!(packages.blocking().is_empty());
-    // It was built elsewhere, and nothing of that is left.
-    assert_eq!(outputs(), before);
-    let left = std::fs::read_dir(packages.store.scratch().join("home/snowguard")).unwrap();
-    let left: Vec<_> = left.flatten().map(|entry| entry.file_name()).collect();
-    assert_eq!(left, ["fresh.lock"]);
-    // What the queue keeps is not asked for again.
-    assert!(packages.web.seen().is_empty());
+    if may_confine() && sandbox_users().is_some() {
+        let outputs = || {
+            let entries = std::fs::read_dir(packages.store.dir()).unwrap().flatten();
+            let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = outputs();
+        packages.check("mended", &with_builds).exits(0);
+        assert!(packages.blocking().is_empty());
+        // It was built elsewhere, and nothing of that is left.
+        assert_eq!(outputs(), before);
+        let left = std::fs::read_dir(packages.store.scratch().join("home/snowguard")).unwrap();
+        let left: Vec<_> = left.flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["fresh.lock"]);
+        // What the queue keeps is not asked for again.
+        assert!(packages.web.seen().is_empty());
+        // One store that is named is kept; and what keeps builds to the proxy must be there.
+        let named = packages.store.scratch().join("named");
+        let store = format!("local?root={}", named.display());
+        let unkept = [&with_builds[..4], &[("BUILD", "true"), ("QUEUE", "")]].concat();
+        let in_it = [&unkept[..], &[("BUILD_STORE", store.as_str())]].concat();
+        packages.check("mended", &in_it).exits(0);
+        assert!(named.join("nix/store").is_dir());
+        packages.web.seen();
+        let helpless = [&unkept[..], &[("HELPER", "/bin/false")]].concat();
+        packages.check("mended", &helpless).exits(2);
+        assert!(packages.web.seen().is_empty());
+    }
     // Without its exception it is denied; and a policy that is not there is a check that failed.
     let without = [("VERIFY", "1"), ("WAIVERS", "base/waivers.toml")];
     packages.check("stale", &without).exits(1);

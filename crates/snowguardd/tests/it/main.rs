@@ -10,6 +10,7 @@ mod decisions;
 mod feeds;
 mod fod;
 mod fod_build;
+mod fod_confined;
 mod fod_gate;
 mod fod_policy;
 mod kill;

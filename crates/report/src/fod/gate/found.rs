@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::civil::Date;
 use serde::{Serialize, Serializer};
-use snowguard_fod::outcome::{Attempt, Try};
+use snowguard_fod::outcome::{Attempt, FoundBy, Try};
 use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::shown::named;
 use snowguard_fod::stale::is_same_file;
@@ -380,8 +380,8 @@ pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> 
                 .map(|level| found(GateRule::NotVerified, level)),
         ),
         Known::Is(outcome) => {
-            let rule = GateRule::Verified(outcome.verdict);
-            all.extend(rule.level().map(|level| Found {
+            let (rule, level) = of_outcome(outcome);
+            all.extend(level.map(|level| Found {
                 detail: Some(outcome.reason.clone()).filter(|reason| !reason.is_empty()),
                 was: outcome.got.as_ref().map(|_| row.hash.clone()),
                 is: match &outcome.got {
@@ -403,6 +403,20 @@ pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> 
         }
     }));
     all
+}
+
+/// What its outcome is called, and how much that says.
+fn of_outcome(outcome: &Outcome) -> (GateRule, Option<Level>) {
+    let is_denied = |tried: &Try| tried.result == Attempt::Denied;
+    // It has what was promised; that it wanted more is for who reads the change.
+    if outcome.found_by == Some(FoundBy::Build)
+        && outcome.verdict == Verdict::Ok
+        && outcome.tries.iter().any(is_denied)
+    {
+        return (GateRule::Verified(Verdict::Denied), Some(Level::Note));
+    }
+    let rule = GateRule::Verified(outcome.verdict);
+    (rule, rule.level())
 }
 
 /// Whether an unchanged hash is known to be that of what comes now. Of another source it is only if that was served,

@@ -52,13 +52,17 @@ pub(crate) struct Gate {
     pub(crate) direct: bool,
     #[command(flatten)]
     pub(crate) through: Through,
-    /// With --verify: builds with Nix what nothing less is exact for; without, each such is a warning
+    /// With --verify: builds with Nix what nothing less is exact for, where it reaches nothing but the proxy
+    /// either; without, each such is a warning
     #[arg(long, requires = "verify")]
     pub(crate) build: bool,
     /// With --build: another store than one that begins empty and is gone afterwards, as Nix's --store takes
     /// it; `auto` is the one that Nix uses
     #[arg(long, value_name = "STORE", requires = "build")]
     pub(crate) build_store: Option<String>,
+    /// With --build: how many seconds one build may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 3 * 60 * 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) build_timeout: u32,
     /// With --verify: how many at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) jobs: u16,

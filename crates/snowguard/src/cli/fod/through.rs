@@ -19,6 +19,10 @@ pub(crate) struct Through {
     /// The program with the proxy [default: snowguardd beside this one]
     #[arg(long, value_name = "FILE")]
     pub(crate) daemon: Option<Utf8PathBuf>,
+    /// With --build: the program that makes the network in which Nix builds, where only the proxy can be reached
+    /// [default: snowguard-confine beside this one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) helper: Option<Utf8PathBuf>,
 }
 
 impl Through {
@@ -28,5 +32,6 @@ impl Through {
             && self.evidence.is_none()
             && self.proxy_option.is_empty()
             && self.daemon.is_none()
+            && self.helper.is_none()
     }
 }

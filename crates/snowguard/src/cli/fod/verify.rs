@@ -86,8 +86,11 @@ pub(crate) struct Verify {
     /// that Nix uses
     #[arg(long, value_name = "STORE", requires = "build")]
     pub(crate) build_store: Option<String>,
+    /// With --build: how many seconds one build may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 3 * 60 * 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) build_timeout: u32,
     /// Fetches through the proxy, each under the policy of its derivation: hosts that its URLs name, and what
-    /// --policy allows
+    /// --policy allows. With --build, Nix builds where nothing else can be reached
     #[arg(long, conflicts_with_all = ["plan", "allow_private"])]
     pub(crate) proxy: bool,
     #[command(flatten)]

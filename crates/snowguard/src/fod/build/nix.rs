@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::io::FdFlags;
 use snowguard_confine::Stdout;
-use snowguard_report::escape::line;
 
+use super::settings::{Settings, Store};
 use crate::cli::fod_build::Build;
 use crate::error::Failure;
 
@@ -74,13 +74,16 @@ const SANDBOX: &str = "sandbox = true\nsandbox-fallback = false\n";
 const NO_SANDBOX: &str = "sandbox = false\n";
 
 /// Nix.
-pub(super) struct Nix {
+#[derive(Debug)]
+pub(in crate::fod) struct Nix {
     store: Store,
     /// Whether settings let builders see only what they are given.
     sandbox: bool,
     /// Whether builders are other users than who builds, or who builds has no rights to give away.
     has_users: bool,
     without_sandbox: bool,
+    /// What to do where none can be had, if there is something.
+    goes_without: Option<&'static str>,
     /// What programs that may know no flakes are told of these: nothing, unless settings let them know some.
     of_flakes: &'static str,
     /// Its setting for certificates, which comes before every variable; none where it is too old.
@@ -93,6 +96,8 @@ pub(super) struct Nix {
     data: Utf8PathBuf,
     /// The proxy of what evaluates, which writes down what is fetched.
     watched_at: Option<String>,
+    /// Settings of where the store takes from what it lacks.
+    sources: String,
 }
 
 /// A program of Nix that evaluates.
@@ -104,48 +109,68 @@ pub(super) struct Evaluator {
 }
 
 /// What a build can reach.
-pub(super) struct Reach<'r> {
-    /// A link to what is built, so that nothing collects it meanwhile.
-    pub(super) root: &'r Utf8Path,
+pub(in crate::fod) struct Reach<'r> {
     /// The port of the proxy, on loopback.
-    pub(super) port: u16,
+    pub(in crate::fod) port: u16,
     /// Whose requests they are.
-    pub(super) token: Option<&'r str>,
+    pub(in crate::fod) token: Option<&'r str>,
     /// The certificates to trust.
-    pub(super) trust: Option<&'r Utf8Path>,
+    pub(in crate::fod) trust: Option<&'r Utf8Path>,
 }
 
 impl Nix {
     /// Asks Nix for its version and its settings.
     pub(super) fn find(args: &Build, place: &Utf8Path) -> Result<Self, Failure> {
-        let asked = Settings::ask()?;
-        let has_users = !rustix::process::geteuid().is_root()
-            || !asked.get("build-users-group").is_empty()
-            || asked.get("auto-allocate-uids") == "true";
+        let settings = Settings::ask()?;
+        let store = Store::of(settings.get("store"))?;
         Ok(Self {
-            store: Store::of(asked.get("store"))?,
-            sandbox: matches!(asked.get("sandbox"), "true" | "relaxed"),
-            has_users,
             without_sandbox: args.without_sandbox,
-            of_flakes: if asked
-                .get("experimental-features")
-                .split_whitespace()
-                .any(|feature| feature == "flakes")
-            {
+            goes_without: Some("`--without-sandbox` goes without"),
+            pass: args.pass_env.clone(),
+            ..Self::on(store, &settings, place)
+        })
+    }
+
+    /// For a store that is named, which takes what it lacks as settings say.
+    pub(in crate::fod) fn at(
+        store: &str,
+        sources: String,
+        settings: &Settings,
+        place: &Utf8Path,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            sources,
+            ..Self::on(Store::of(store)?, settings, place)
+        })
+    }
+
+    fn on(store: Store, settings: &Settings, place: &Utf8Path) -> Self {
+        let has_users = !rustix::process::geteuid().is_root()
+            || !settings.get("build-users-group").is_empty()
+            || settings.get("auto-allocate-uids") == "true";
+        let mut features = settings.get("experimental-features").split_whitespace();
+        Self {
+            store,
+            sandbox: matches!(settings.get("sandbox"), "true" | "relaxed"),
+            has_users,
+            without_sandbox: false,
+            goes_without: None,
+            of_flakes: if features.any(|feature| feature == "flakes") {
                 NO_FLAKE_CONFIG
             } else {
                 ""
             },
-            certificates: asked.known(CERTIFICATES).map(|_| CERTIFICATES),
-            impure: asked.get("impure-env").to_owned(),
-            pass: args.pass_env.clone(),
+            certificates: settings.known(CERTIFICATES).map(|_| CERTIFICATES),
+            impure: settings.get("impure-env").to_owned(),
+            pass: Vec::new(),
             data: place.join("data"),
             watched_at: None,
-        })
+            sources: String::new(),
+        }
     }
 
     /// Makes sure that builders are kept to what they are given, or that it was said that they are not.
-    pub(super) fn check_builders(&self) -> Result<(), Failure> {
+    pub(in crate::fod) fn check_builders(&self) -> Result<(), Failure> {
         if self.without_sandbox {
             return Ok(());
         }
@@ -153,26 +178,40 @@ impl Nix {
             return Err(Failure::message(
                 "Nix's sandbox is off: builders would see the files of this machine",
             )
-            .hint("set `sandbox = true` in nix.conf; `--without-sandbox` goes without"));
+            .hint("set `sandbox = true` in nix.conf")
+            .maybe_hint(self.goes_without()));
         }
         if !self.has_users {
-            return Err(Failure::message(
-                "builders would be root, who can leave every network",
-            )
-            .hint(
-                "set `build-users-group` in nix.conf, or run this as another user; `--without-sandbox` goes without",
-            ));
+            return Err(
+                Failure::message("builders would be root, who can leave every network")
+                    .hint("set `build-users-group` in nix.conf, or run this as another user")
+                    .maybe_hint(self.goes_without()),
+            );
         }
         Ok(())
     }
 
+    /// Whether builders may see what is on this machine.
+    pub(super) fn is_without_sandbox(&self) -> bool {
+        self.without_sandbox
+    }
+
+    pub(super) fn goes_without(&self) -> Option<&'static str> {
+        self.goes_without
+    }
+
     /// Where a path of the store lies.
-    pub(super) fn file(&self, path: &str) -> Utf8PathBuf {
-        format!("{}{path}", self.store.root).into()
+    pub(in crate::fod) fn file(&self, path: &str) -> Utf8PathBuf {
+        if !self.store.is_elsewhere() {
+            return path.into();
+        }
+        // Whatever its store directory is called, it lies there.
+        let name = Utf8Path::new(path).file_name().unwrap_or_default();
+        format!("{}/nix/store/{name}", self.store.root).into()
     }
 
     /// Whether all of these paths are there.
-    pub(super) fn has(&self, paths: &[String]) -> Result<bool, Failure> {
+    pub(in crate::fod) fn has(&self, paths: &[String]) -> Result<bool, Failure> {
         let mut command = self.outside("nix-store");
         let status = command
             .arg("--check-validity")
@@ -185,7 +224,7 @@ impl Nix {
     }
 
     /// A program of Nix outside of the network, which may not build.
-    pub(super) fn outside(&self, program: &str) -> Command {
+    pub(in crate::fod) fn outside(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         self.tell_outside(&mut command, program, variable("NIX_CONFIG"));
         for name in BUILDERS {
@@ -196,7 +235,8 @@ impl Nix {
 
     /// What every program outside of the network is told, after the settings that were there before.
     fn tell_outside(&self, command: &mut Command, program: &str, before: Option<String>) {
-        let mut config = format!("{MAY_NOT_BUILD}store = {}\n", self.store.name);
+        let sources = &self.sources;
+        let mut config = format!("{MAY_NOT_BUILD}store = {}\n{sources}", self.store.name);
         // The programs of old know none, unless settings say so.
         let is_old = Utf8Path::new(program)
             .file_name()
@@ -278,21 +318,36 @@ impl Nix {
             .hint("it was started outside of the build's network, where nothing may be built"))
     }
 
-    /// Realises derivations inside of the network.
+    /// Realises derivations inside of the network, with a link to what is built, so that nothing collects it
+    /// meanwhile.
     pub(super) fn realise(
         &self,
         drvs: &[String],
+        root: &Utf8Path,
+        reach: &Reach<'_>,
+    ) -> Result<snowguard_confine::Command, Failure> {
+        let mut arguments = ["--realise", "--add-root", root.as_str(), "--indirect"]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend_from_slice(drvs);
+        self.inside(&arguments, reach, Stdout::ToStderr)
+    }
+
+    /// `nix-store` inside of the network.
+    pub(in crate::fod) fn inside(
+        &self,
+        arguments: &[String],
         reach: &Reach<'_>,
         stdout: Stdout,
     ) -> Result<snowguard_confine::Command, Failure> {
-        let mut arguments: Vec<OsString> = vec!["nix-store".into(), "--realise".into()];
-        arguments.extend(["--add-root", reach.root.as_str(), "--indirect"].map(OsString::from));
-        arguments.extend(drvs.iter().map(OsString::from));
+        let program = std::iter::once(OsString::from("nix-store"));
         let directory = std::env::current_dir().map_err(|source| {
             Failure::new(anyhow::Error::new(source).context("cannot tell where this runs"))
         })?;
         Ok(snowguard_confine::Command {
-            arguments,
+            arguments: program
+                .chain(arguments.iter().map(OsString::from))
+                .collect(),
             environment: self.environment(std::env::vars_os(), reach),
             directory,
             stdout,
@@ -353,115 +408,6 @@ impl Nix {
     }
 }
 
-/// What Nix says of its settings.
-pub(in crate::fod) struct Settings(String);
-
-impl Settings {
-    /// Asks Nix.
-    pub(in crate::fod) fn ask() -> Result<Self, Failure> {
-        // `nix-store --version` would open the store.
-        let text = output(Command::new("nix").arg("--version"))?;
-        let version = version(&text).ok_or_else(|| {
-            Failure::message(format!("cannot read Nix's version in `{}`", text.trim()))
-        })?;
-        let word = if version >= (2, 20) {
-            &["config", "show"][..]
-        } else {
-            &["show-config"]
-        };
-        let settings = output(
-            Command::new("nix")
-                .args(["--extra-experimental-features", "nix-command"])
-                .args(word),
-        )?;
-        Ok(Self(settings))
-    }
-
-    /// One of them; none if this Nix does not know it.
-    fn known(&self, wanted: &str) -> Option<&str> {
-        let mut lines = self.0.lines().filter_map(|line| line.split_once(" ="));
-        let found = lines.find(|(name, _)| *name == wanted);
-        found.map(|(_, value)| value.trim())
-    }
-
-    /// One of them; empty if there is no such.
-    pub(in crate::fod) fn get(&self, wanted: &str) -> &str {
-        self.known(wanted).unwrap_or_default()
-    }
-}
-
-/// A store in which who opens it builds, and no daemon.
-#[derive(Debug, PartialEq, Eq)]
-struct Store {
-    /// What Nix calls it; named in all that Nix is told, since settings come before `NIX_REMOTE`.
-    name: String,
-    /// Before all paths of the store, where it lies elsewhere than it says.
-    root: String,
-}
-
-impl Store {
-    /// The one that the setting `store` means, which is what `NIX_REMOTE` says if no file says anything.
-    fn of(setting: &str) -> Result<Self, Failure> {
-        let is_root = rustix::process::geteuid().is_root();
-        let state = variable("NIX_STATE_DIR").unwrap_or_else(|| "/nix/var/nix".to_owned());
-        let may_write = || may_write(Utf8Path::new(&state));
-        let remedy = "a daemon fetches in its own network: run this as root, or on a store of your own \
-                      (NIX_REMOTE=local?root=DIR, or a single-user installation)";
-        if let Some(store) = Self::named(setting) {
-            return Ok(store);
-        }
-        match setting {
-            "" | "auto" if is_root || may_write() => Ok(Self::local()),
-            "daemon" if is_root => Ok(Self::local()),
-            "" | "auto" => Err(Failure::message(format!(
-                "the store belongs to another user ({state} cannot be written), so a daemon builds"
-            ))
-            .hint(remedy)),
-            other => Err(Failure::message(format!(
-                "builds for the store `{}` are made by a daemon, or nobody knows by whom",
-                line(other)
-            ))
-            .hint(remedy)),
-        }
-    }
-
-    fn local() -> Self {
-        Self {
-            name: "local".to_owned(),
-            root: String::new(),
-        }
-    }
-
-    /// The store of a name that can mean only one that is opened here.
-    fn named(name: &str) -> Option<Self> {
-        if matches!(name, "local" | "local://") {
-            return Some(Self::local());
-        }
-        let root = ["local?root=", "local://?root="]
-            .iter()
-            .find_map(|start| name.strip_prefix(start))
-            .unwrap_or(name);
-        // Nothing that a setting or a URL would read as more than a path.
-        let is_path = |c: char| c.is_ascii_alphanumeric() || "/._-+@=,~".contains(c);
-        (root.starts_with('/') && root.chars().all(is_path)).then(|| Self {
-            name: name.to_owned(),
-            root: root.trim_end_matches('/').to_owned(),
-        })
-    }
-
-    /// Whether it lies elsewhere than it says; then Nix always has its sandbox.
-    fn is_elsewhere(&self) -> bool {
-        !self.root.is_empty()
-    }
-}
-
-/// Whether a directory is there and may be written to, or may be made.
-fn may_write(directory: &Utf8Path) -> bool {
-    let there = directory.ancestors().find(|path| path.exists());
-    there
-        .is_some_and(|path| rustix::fs::access(path.as_str(), rustix::fs::Access::WRITE_OK).is_ok())
-}
-
 /// Settings after those that were there: the last of a name is in force.
 fn with(before: Option<String>, settings: &str) -> String {
     before.map_or_else(
@@ -493,7 +439,7 @@ fn without_tokens(settings: &str) -> String {
     kept.join("\n")
 }
 
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -544,13 +490,6 @@ fn cannot_run(program: &str, source: std::io::Error) -> Failure {
         .hint("Nix's programs must be in the search path")
 }
 
-/// The numbers in `nix (Nix) 2.8.0`.
-fn version(text: &str) -> Option<(u32, u32)> {
-    let last = text.split_whitespace().last()?;
-    let mut numbers = last.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -561,6 +500,7 @@ mod tests {
             sandbox: true,
             has_users: true,
             without_sandbox: false,
+            goes_without: None,
             of_flakes: "",
             certificates: Some(CERTIFICATES),
             impure: "https_proxy=http://elsewhere NIX_NPM_TOKENS=said GITHUB_TOKEN=secret"
@@ -568,6 +508,7 @@ mod tests {
             pass: vec!["NIX_NPM_TOKENS".to_owned(), "no_proxy".to_owned()],
             data: "/scratch/data".into(),
             watched_at: None,
+            sources: String::new(),
         }
     }
 
@@ -584,7 +525,6 @@ mod tests {
             ("NIX_REMOTE", "daemon"),
         ];
         let reach = Reach {
-            root: Utf8Path::new("/root"),
             port: 1,
             token: Some("t"),
             trust: Some(Utf8Path::new("/scratch/trust.pem")),
@@ -646,45 +586,6 @@ mod tests {
         ] {
             assert!(!nix.evaluates_with(OsStr::new(name)), "{name}");
         }
-    }
-
-    #[test]
-    fn only_stores_that_are_opened_here_are_taken() {
-        let root = |name: &str| Store::named(name).map(|store| store.root);
-        for (name, at) in [
-            ("local", ""),
-            ("local://", ""),
-            ("local?root=/a/b/", "/a/b"),
-            ("local://?root=/a", "/a"),
-            ("/a", "/a"),
-        ] {
-            assert_eq!(root(name).as_deref(), Some(at), "{name}");
-        }
-        for name in [
-            "unix:///socket",
-            "ssh-ng://builder",
-            "mounted-ssh-ng://builder",
-            "https://cache",
-            "local?real=/x",
-            "local?root=/a&real=/b",
-            "local?root=a",
-            "local-overlay://",
-            "./a",
-            "/a b",
-            "/a#b",
-        ] {
-            assert_eq!(root(name), None, "{name}");
-            assert!(Store::of(name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_store_that_is_made_first_belongs_to_who_makes_it() {
-        let place = tempfile::tempdir().unwrap();
-        let place = Utf8Path::from_path(place.path()).unwrap();
-        assert!(may_write(&place.join("not/yet/there")));
-        // Not even root writes there.
-        assert!(!may_write(Utf8Path::new("/proc/self/x/y")));
     }
 
     #[test]

@@ -14,24 +14,24 @@ use crate::error::Failure;
 const MOST: u64 = 64 << 20;
 
 /// What will be built and fetched.
-pub(super) struct Plan {
+pub(in crate::fod) struct Plan {
     /// What is asked for.
     pub(super) roots: Vec<String>,
     /// All derivations that will be built.
-    pub(super) built: BTreeSet<String>,
+    pub(in crate::fod) built: BTreeSet<String>,
     /// Of these, the ones whose output is fixed: each after those that it needs.
-    pub(super) fixed: Vec<Fixed>,
+    pub(in crate::fod) fixed: Vec<Fixed>,
     /// What substituters have.
-    fetched: Vec<String>,
+    pub(in crate::fod) fetched: Vec<String>,
 }
 
 /// A fixed-output derivation that will be built.
-pub(super) struct Fixed {
-    pub(super) drv: String,
+pub(in crate::fod) struct Fixed {
+    pub(in crate::fod) drv: String,
     /// What it needs that will be built as well, and has no fixed output.
-    pub(super) inputs: Vec<String>,
+    pub(in crate::fod) inputs: Vec<String>,
     /// Where its outputs will lie. Another of the same name and hash has the same ones.
-    pub(super) outputs: Vec<String>,
+    pub(in crate::fod) outputs: Vec<String>,
 }
 
 impl Plan {
@@ -41,21 +41,24 @@ impl Plan {
         if roots.is_empty() {
             return Err(Failure::message("the command names nothing to build"));
         }
+        let mut said = String::new();
+        for roots in roots.chunks(500) {
+            let mut asked = nix.outside("nix-store");
+            said += &complaints(asked.args(["--realise", "--dry-run"]).args(roots))?;
+        }
+        Self::of(nix, roots, &said)
+    }
+
+    /// What Nix says that it would do for what is asked for (`nix-store --realise --dry-run`).
+    pub(in crate::fod) fn of(nix: &Nix, roots: Vec<String>, said: &str) -> Result<Self, Failure> {
         let mut built = BTreeSet::new();
         let mut fetched = Vec::new();
-        for roots in roots.chunks(500) {
-            let said = complaints(
-                nix.outside("nix-store")
-                    .args(["--realise", "--dry-run"])
-                    .args(roots),
-            )?;
-            for path in said.lines().filter_map(|line| line.strip_prefix("  /")) {
-                let path = format!("/{}", path.trim_end());
-                if is_drv(&path) {
-                    built.insert(path);
-                } else {
-                    fetched.push(path);
-                }
+        for path in said.lines().filter_map(|line| line.strip_prefix("  /")) {
+            let path = format!("/{}", path.trim_end());
+            if is_drv(&path) {
+                built.insert(path);
+            } else {
+                fetched.push(path);
             }
         }
         let fixed = in_order(&read_all(nix, &built)?);

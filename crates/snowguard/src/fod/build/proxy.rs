@@ -69,13 +69,14 @@ impl Proxy {
     }
 
     /// Starts one that this process itself goes through: it holds everything to the policy of its derivation, and
-    /// listens at a port of this machine that the system chooses. What it says goes to a file.
+    /// listens at a port of this machine that the system chooses, and on a socket that is in another network, where
+    /// there is one. What it says goes to a file.
     pub(in crate::fod) fn serve(
         daemon: &Path,
         through: &Through,
         evidence: &Utf8Path,
-        control: &Utf8Path,
-        log: &Utf8Path,
+        socket: Option<TcpListener>,
+        (control, log): (&Utf8Path, &Utf8Path),
     ) -> Result<Self, Failure> {
         let mut command = Command::new(daemon);
         command
@@ -83,6 +84,11 @@ impl Proxy {
             .args(["--evidence", evidence.as_str()])
             // What a terminal sends to who started it is not meant for it: it ends last, once all is written.
             .process_group(0);
+        if let Some(socket) = socket {
+            command
+                .args(["--inherit", "0"])
+                .stdin(Stdio::from(OwnedFd::from(socket)));
+        }
         with_policy(&mut command, through.policy.as_deref());
         command.args(&through.proxy_option);
         Self::spawn(command, daemon, control, Some(log))
@@ -175,7 +181,7 @@ impl Proxy {
 
     /// Lets a derivation in; its token. It is the only one in the network of the socket.
     pub(super) fn begin(&mut self, drv: &str) -> Result<String, Failure> {
-        let answer = self.ask(&json!({"begin": {"derivations": [drv], "by": "network"}}))?;
+        let answer = self.ask(&entry(drv))?;
         let token = answer["token"].as_str();
         token
             .map(str::to_owned)
@@ -240,6 +246,11 @@ impl Proxy {
     fn ask(&mut self, request: &Value) -> Result<Value, Failure> {
         self.control.ask(request)
     }
+}
+
+/// The request that lets a derivation in, by its file, which is the only one in the network of its socket.
+pub(in crate::fod) fn entry(file: &str) -> Value {
+    json!({"begin": {"derivations": [file], "by": "network"}})
 }
 
 /// The exceptions that are named, else the usual ones if they are there.

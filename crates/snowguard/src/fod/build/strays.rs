@@ -31,16 +31,16 @@ const NOW: Timespec = Timespec {
 
 /// Something that went past the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Stray {
+pub(in crate::fod) struct Stray {
     /// The derivation that was built meanwhile; none if it was one whose output is not fixed.
-    pub(super) derivation: Option<String>,
-    pub(super) to: To,
+    pub(in crate::fod) derivation: Option<String>,
+    pub(in crate::fod) to: To,
 }
 
 /// Where to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum To {
+pub(in crate::fod) enum To {
     /// A connection.
     Address(SocketAddr),
     /// A datagram, of UDP.
@@ -49,7 +49,7 @@ pub(super) enum To {
     Name(String),
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     building: Option<String>,
     /// Where they come.
@@ -60,7 +60,8 @@ struct Seen {
 }
 
 /// Watches for them.
-pub(super) struct Strays(Arc<Mutex<Seen>>);
+#[derive(Debug)]
+pub(in crate::fod) struct Strays(Arc<Mutex<Seen>>);
 
 impl Strays {
     pub(super) fn watch(listeners: [TcpListener; 2], datagrams: [OwnedFd; 2]) -> Self {
@@ -117,7 +118,7 @@ impl Strays {
     }
 
     /// Which derivation is built from now on. What came before is told of the one before.
-    pub(super) fn building(&self, derivation: Option<&str>) {
+    pub(in crate::fod) fn building(&self, derivation: Option<&str>) {
         for _ in 0..MOST_LOOKS {
             let mut seen = self.seen();
             let is_waiting = |socket| is_ready(socket, Some(&NOW));
@@ -132,7 +133,7 @@ impl Strays {
     }
 
     /// All that was seen, and how many there were beyond that.
-    pub(super) fn all(&self) -> (Vec<Stray>, u64) {
+    pub(in crate::fod) fn all(&self) -> (Vec<Stray>, u64) {
         let seen = self.seen();
         let all = seen.strays.iter().flat_map(|(derivation, all)| {
             all.iter().map(|to| Stray {
@@ -141,6 +142,13 @@ impl Strays {
             })
         });
         (all.collect(), seen.untold)
+    }
+
+    /// What was seen of one derivation.
+    pub(in crate::fod) fn of(&self, derivation: &str) -> Vec<To> {
+        let seen = self.seen();
+        let own = seen.strays.get(&Some(derivation.to_owned()));
+        own.into_iter().flatten().cloned().collect()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -182,26 +190,32 @@ impl Seen {
 impl fmt::Display for Stray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = self.derivation.as_deref();
-        f.write_str(who.unwrap_or("a derivation whose output is not fixed"))?;
-        match &self.to {
-            To::Address(to) => write!(
+        let who = who.unwrap_or("a derivation whose output is not fixed");
+        write!(f, "{who} {}", self.to)
+    }
+}
+
+impl fmt::Display for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(to) => write!(
                 f,
-                " tried to connect to {to} past the proxy, and was stopped"
+                "tried to connect to {to} past the proxy, and was stopped"
             ),
-            To::Datagram(to) => write!(
+            Self::Datagram(to) => write!(
                 f,
-                " sent {to} a datagram past the proxy (UDP), and was stopped"
+                "sent {to} a datagram past the proxy (UDP), and was stopped"
             ),
-            To::Name(name) => write!(f, " asked a name server for {name}, and was not answered"),
+            Self::Name(name) => write!(f, "asked a name server for {name}, and was not answered"),
         }
     }
 }
 
-impl Stray {
+impl To {
     /// What to do about it.
-    pub(super) fn remedy(&self) -> &'static str {
-        match &self.to {
-            To::Address(to) => match to.port() {
+    pub(in crate::fod) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Address(to) => match to.port() {
                 9418 => "git:// is carried by no proxy, and proves nothing: take https://",
                 22 => "ssh is carried by no proxy: take https://",
                 _ if to.ip().is_loopback() => {
@@ -211,16 +225,16 @@ impl Stray {
                     "a tool that ignores https_proxy must be told of the proxy by its own options, or it fetches what nobody checks"
                 }
             },
-            To::Datagram(to) if to.ip().is_loopback() => {
+            Self::Datagram(to) if to.ip().is_loopback() => {
                 "a fixed-output derivation has no business with services of this machine"
             }
-            To::Datagram(to) if to.port() == 443 => {
+            Self::Datagram(to) if to.port() == 443 => {
                 "HTTP/3 is carried by no proxy: a tool that uses https_proxy takes what is"
             }
-            To::Datagram(to) if !matches!(to.port(), NAMES | 853) => {
+            Self::Datagram(to) if !matches!(to.port(), NAMES | 853) => {
                 "no proxy carries UDP: fetch it by https://"
             }
-            To::Datagram(_) | To::Name(_) => {
+            Self::Datagram(_) | Self::Name(_) => {
                 "a tool that uses the proxy lets it look up names: this one ignores https_proxy"
             }
         }
@@ -315,7 +329,7 @@ mod tests {
                 derivation: derivation.clone(),
                 to,
             };
-            format!("{stray}\n{}", stray.remedy())
+            format!("{stray}\n{}", stray.to.remedy())
         };
         insta::assert_snapshot!([
             told(&drv, to("127.0.0.1:631")),
