@@ -171,11 +171,16 @@ fn failure(log: &str) -> (Verdict, String) {
     }
 }
 
-/// The last line that says something.
+/// The last line that says something. Newer versions of Nix tell the reason, and where outputs would have been after that.
 pub(super) fn last_line(log: &str) -> String {
-    let said = log.lines().rev().map(str::trim);
-    let mut said = said.filter(|line| !line.is_empty());
-    let line = said.next().unwrap_or("it said nothing");
+    let mut said = log.lines().rev().map(str::trim);
+    let mut all = said.clone().filter(|line| !line.is_empty());
+    let last = all.next().unwrap_or("it said nothing");
+    let is_place = |line: &&str| line.starts_with('/') || *line == "Output paths:";
+    let reason = said
+        .find(|line| !line.is_empty() && !is_place(line))
+        .filter(|line| line.starts_with("Reason: "));
+    let line = reason.unwrap_or(last);
     line.chars().take(300).collect()
 }
 
@@ -306,5 +311,10 @@ error: 1 dependencies failed to build
             told("error: builder for 'x' failed with exit code 1"),
             Verdict::Failed
         );
+        // As Nix 2.34 says it.
+        let newer = "error: Cannot build '/nix/store/x.drv'.\n       Reason: builder failed with exit code 3.\n       \
+                     Output paths:\n         /nix/store/x\n";
+        assert_eq!(last_line(newer), "Reason: builder failed with exit code 3.");
+        assert_eq!(last_line("a\n/nix/store/x\n\n"), "/nix/store/x");
     }
 }
