@@ -13,6 +13,7 @@
     reason = "chores read and write files, start programs, ask the environment and take time"
 )]
 
+mod build_users;
 mod disk;
 mod docs;
 mod fuzz;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
+use crate::build_users;
 use crate::fuzz;
 use crate::layers;
 use crate::process::Log;
@@ -236,7 +237,7 @@ fn tests(job: &mut Job<'_>) -> Result<String> {
         cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
         cargo.args(["--lib", "--bins", "--tests", "--examples"]);
     }
-    job.run(&mut cargo)?;
+    job.run(&mut build_users::seen_by(cargo, workspace.target())?)?;
     tree::check_snapshots(workspace.root(), &used)?;
     let note = count_tests(&job.log.text()?);
     ensure!(note > 0, "no test was run");

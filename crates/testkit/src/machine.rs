@@ -5,6 +5,7 @@
     reason = "tests start programs and read the environment"
 )]
 
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
@@ -33,15 +34,42 @@ pub fn keeps_apart() -> bool {
     may
 }
 
-/// The group as whose members Nix builds in its sandbox here, which is empty where it needs none; nothing where
-/// it has no sandbox.
-pub fn sandbox_users() -> Option<&'static str> {
+/// The users as whom Nix builds in its sandbox. Nix ends all that runs as one of them before it builds; who has them
+/// taken out here keeps others waiting, whose stores do not know of each other.
+#[derive(Debug)]
+pub struct BuildUsers {
+    group: &'static str,
+    _turn: Option<File>,
+}
+
+impl BuildUsers {
+    /// Their group, which is empty where Nix needs none.
+    pub fn group(&self) -> &'static str {
+        self.group
+    }
+}
+
+/// Takes the users as whom Nix builds here; nothing where it has no sandbox.
+///
+/// # Panics
+///
+/// Where all is tested (`CI` is set), there must be one.
+#[track_caller]
+pub fn sandbox_users() -> Option<BuildUsers> {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     let has_users = groups.lines().any(|line| line.starts_with("nixbld:"));
-    if may_unshare_processes() && (has_users || !is_root()) {
-        return Some(if is_root() { "nixbld" } else { "" });
+    if may_unshare_processes() && !is_root() {
+        let group = "";
+        return Some(BuildUsers { group, _turn: None });
     }
-    skipped("a mount namespace, and as root the group nixbld");
+    if may_unshare_processes() && has_users {
+        let group = "nixbld";
+        let turn = File::create(std::env::temp_dir().join("snowguard-build-users.lock"));
+        let turn = turn.and_then(|file| file.lock().map(|()| file)).ok();
+        return Some(BuildUsers { group, _turn: turn });
+    }
+    let told = skipped("a mount namespace, and as root the group nixbld");
+    assert!(std::env::var_os("CI").is_none(), "{told}");
     None
 }
 

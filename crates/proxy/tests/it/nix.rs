@@ -499,7 +499,7 @@ fn in_a_sandbox_a_process_is_of_the_build_in_whose_root_it_is() {
         ("sandbox", "true"),
         ("sandbox-fallback", "false"),
         ("sandbox-paths", "/bin /usr /lib /lib64"),
-        ("build-users-group", users),
+        ("build-users-group", users.group()),
     ];
     let built = shapes.build_with(&options, &running, None, &forged, Path::new("/dev/null"));
     assert!(built.is_ok(), "{built:?}");

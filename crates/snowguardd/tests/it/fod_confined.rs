@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use snowguard_testkit::machine::{is_root, may_confine, sandbox_users};
+use snowguard_testkit::machine::{BuildUsers, is_root, may_confine, sandbox_users};
 use snowguard_testkit::nix::{Nix, NixStore};
 use snowguard_testkit::web::Web;
 
@@ -25,7 +25,7 @@ struct Place {
     http: Web,
     /// One that none allows.
     other: Web,
-    users: &'static str,
+    users: BuildUsers,
 }
 
 struct Run {
@@ -151,7 +151,7 @@ impl Place {
             "sandbox = true\nsandbox-paths = /bin /usr /lib /lib64 {}/shared\nsubstitute = false\n\
              filter-syscalls = false\nbuild-users-group = {}\n",
             self.store.scratch().display(),
-            self.users
+            self.users.group()
         );
         command
             .args(args)
@@ -423,7 +423,8 @@ fn a_build_that_takes_too_long_is_ended() {
         let reason = fod["reason"].as_str().unwrap();
         assert!(
             reason.contains("more than 2 s; --build-timeout"),
-            "{reason}"
+            "{reason}: {}",
+            run.stderr
         );
         assert!(place.left().is_empty());
     }

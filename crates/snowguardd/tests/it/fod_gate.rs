@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use snowguard_testkit::machine::{may_confine, sandbox_users};
+use snowguard_testkit::machine::{BuildUsers, may_confine, sandbox_users};
 use snowguard_testkit::nix::{Nix, NixStore};
 use snowguard_testkit::web::{Fault, Web};
 
@@ -439,6 +439,8 @@ fn verify_goes_through_the_proxy_where_it_is_asked_to() {
 struct Packages {
     store: NixStore,
     web: Web,
+    /// None where nothing can be built in a sandbox.
+    users: Option<BuildUsers>,
 }
 
 const PACKAGES: &str = r#"
@@ -469,7 +471,8 @@ impl Packages {
         web.put("/x-2.tar.gz", "two");
         let store = Nix::find().unwrap().store_at("nix/store").unwrap();
         std::fs::create_dir(store.scratch().join("packages")).unwrap();
-        let packages = Self { store, web };
+        let users = may_confine().then(sandbox_users).flatten();
+        let packages = Self { store, web, users };
         packages.git(&["init", "--quiet"]);
         packages
     }
@@ -522,7 +525,7 @@ impl Packages {
                 format!(
                     "sandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\nbuild-users-group = {}\n\
                      filter-syscalls = false\n",
-                    sandbox_users().unwrap_or_default()
+                    self.users.as_ref().map_or("", BuildUsers::group)
                 ),
             )
             .env("BASE", "base.json")
@@ -612,7 +615,7 @@ fn a_change_to_a_repository_is_checked_in_ci() {
     assert_eq!(packages.blocking(), not_built);
     let with_builds = [&usual[..], &[("BUILD", "true")]].concat();
     packages.web.seen();
-    if may_confine() && sandbox_users().is_some() {
+    if packages.users.is_some() {
         let outputs = || {
             let entries = std::fs::read_dir(packages.store.dir()).unwrap().flatten();
             let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();

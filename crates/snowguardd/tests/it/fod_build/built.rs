@@ -39,7 +39,8 @@ fn in_the_sandbox_every_shape_is_built_in_each_mode() {
     };
     let config = format!(
         "sandbox = true\nsandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\n\
-         filter-syscalls = false\nbuild-users-group = {users}"
+         filter-syscalls = false\nbuild-users-group = {}",
+        users.group()
     );
     let record = ["--record", "record"].map(|word| ["--proxy-option", word]);
     let record = record.concat();
