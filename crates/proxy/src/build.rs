@@ -57,11 +57,11 @@ pub(crate) struct Tally {
     pub(crate) met: bool,
     /// Whole bodies that had another.
     pub(crate) others: Vec<String>,
-    /// The first requests that were denied.
+    /// The first requests that were denied, or would be.
     pub(crate) denials: Vec<Denied>,
 }
 
-/// A request that was denied, for who has to mend that.
+/// A request that was denied or would be, for who has to mend that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Denied {
     pub(crate) protocol: &'static str,

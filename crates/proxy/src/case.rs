@@ -264,8 +264,9 @@ impl<'s> Case<'s> {
             tally.received += self.record.received;
             // What is refused as malformed is nothing that a policy allows either.
             let is_stopped = matches!(self.record.verdict, "denied" | "refused");
+            let would_stop = self.record.verdict == "would-deny";
             tally.denied += u64::from(is_stopped);
-            if is_stopped && tally.denials.len() < MOST_DENIALS {
+            if (is_stopped || would_stop) && tally.denials.len() < MOST_DENIALS {
                 tally.denials.push(Denied {
                     protocol: self.record.protocol,
                     host: self.record.host.clone(),
@@ -274,7 +275,7 @@ impl<'s> Case<'s> {
                     detail: self.record.detail.clone().unwrap_or_default(),
                 });
             }
-            tally.would_deny += u64::from(self.record.verdict == "would-deny");
+            tally.would_deny += u64::from(would_stop);
             if let Some(status) = self.record.status
                 && !self.is_denied()
                 && self.record.method.as_ref() != "CONNECT"

@@ -6,7 +6,7 @@
 //! | the same with `"by": "process"` | the same; requests without a token may be of these |
 //! | the same with `"by": "network"` | the same; requests without one are of these while there are no others, in an audit; else those that they may not make are counted on them |
 //! | `{"admit": {"described": {…}}}` | the same, for one whose file is not here: what its policy is compiled from. It has `by` as well |
-//! | `{"end": {"token": "…"}}` | `{"verdicts": […], "denials": […]}`: the first of what was denied |
+//! | `{"end": {"token": "…"}}` | `{"verdicts": […], "denials": […]}`: the first of what was denied, or would be |
 //! | `{"status": {}}` | `{"mode": …, "listeners": […], "requests": 1, "authority": PEM or null}` |
 //!
 //! The token is the user of the proxy's address, with any password: `http://TOKEN:x@127.0.0.1:3128`. What fails is `{"error": "…", "hint": "…"}`. The connection may be used for more.

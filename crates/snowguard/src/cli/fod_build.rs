@@ -19,6 +19,8 @@ network. Builders, and what evaluates, are given little of the environment; see
 Examples:
   snowguard fod build -- nix-build '<nixpkgs>' -A hello
   snowguard fod build --mode audit -- nix build .#hello
+  snowguard fod build --mode inspect --record bodies -- nix-build release.nix
+  snowguard fod build --mode replay --record bodies -- nix-build release.nix
   snowguard fod build --policy exceptions.toml --report build.json -- \\
     nix-store --realise /nix/store/…-system.drv
 
@@ -36,6 +38,9 @@ pub(crate) struct Build {
     /// [default: `$XDG_DATA_HOME/snowguard/fod-evidence.jsonl`]
     #[arg(long, value_name = "FILE")]
     pub(crate) evidence: Option<Utf8PathBuf>,
+    /// With --mode inspect: keeps the bodies that come, by their hashes, in a directory; with replay: answers from there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<Utf8PathBuf>,
     /// Where to write what came of each derivation, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<Utf8PathBuf>,

@@ -12,6 +12,7 @@ pub(super) mod proxy;
 pub(super) mod settings;
 pub(super) mod strays;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -62,19 +63,26 @@ pub(super) fn run(global: &Global, args: &Build, terminal: &Terminal) -> Result<
     let mut report = Report::default();
     if !plan.built.is_empty() {
         report = run.build(&nix, &plan, terminal, global.quiet)?;
-        report.evaluation.requests = evaluated;
-        if let Some(path) = &args.report {
-            terminal.data(&crate::scan::json(&report)?, Some(path))?;
+    }
+    report.evaluation.requests = evaluated;
+    // Also where nothing had to be built: one that is there is of an earlier run.
+    if let Some(path) = &args.report {
+        terminal.data(&crate::scan::json(&report)?, Some(path))?;
+    }
+    if report.is_denied() {
+        terminal.hint(&format!(
+            "each request is in {}; `snowguardd fod-evidence --propose` makes exceptions of what is right",
+            line(evidence.as_str())
+        ));
+    }
+    if let Some(failed) = &report.failed {
+        let told = format!("{} could not be built", line(failed));
+        let failure = Failure::message(told.as_str());
+        if report.has_findings() {
+            terminal.error(&told);
+            return Ok(Findings::Some);
         }
-        if let Some(failed) = &report.failed {
-            let told = format!("{} could not be built", line(failed));
-            let failure = Failure::message(told.as_str());
-            if report.has_findings() {
-                terminal.error(&told);
-                return Ok(Findings::Some);
-            }
-            return Err(failure.hint("what Nix says about it stands above"));
-        }
+        return Err(failure.hint("what Nix says about it stands above"));
     }
     nix.finish(&args.command)?;
     // It evaluates again, and should have all that it needs.
@@ -131,26 +139,60 @@ struct Realised {
     verdict: String,
     /// All that it says.
     proxy: serde_json::Value,
+    /// The first of what it denied, or would deny.
+    denials: Vec<serde_json::Value>,
 }
 
 impl Report {
     fn has_findings(&self) -> bool {
         let is_bad =
             |verdict: &str| matches!(verdict, "policy-denied" | "mismatch" | "tls-failure");
-        let denied = |proxy: &serde_json::Value| {
-            ["denied", "would_deny"]
-                .iter()
-                .any(|field| proxy[field].as_u64().unwrap_or(0) > 0)
-        };
         !self.strays.is_empty()
+            || self.is_denied()
             || self
                 .derivations
                 .iter()
-                .any(|one| is_bad(&one.verdict) || denied(&one.proxy) || one.is_unseen())
+                .any(|one| is_bad(&one.verdict) || one.is_unseen())
+    }
+
+    /// Whether the proxy denied something, or would deny it.
+    fn is_denied(&self) -> bool {
+        self.derivations.iter().any(|one| one.denied() > 0)
     }
 }
 
 impl Realised {
+    /// How many requests were denied, or would be.
+    fn denied(&self) -> u64 {
+        let counts = ["denied", "would_deny"].map(|field| self.proxy[field].as_u64());
+        counts.into_iter().flatten().sum()
+    }
+
+    /// Tells what was denied, each once.
+    fn tell_of_denied(&self, terminal: &Terminal) {
+        let what = match self.proxy["would_deny"].as_u64() {
+            None | Some(0) => "the proxy denied it",
+            Some(_) => "the proxy would deny it",
+        };
+        let mut told = BTreeSet::new();
+        for one in &self.denials {
+            let one = proxy::denied(one, what);
+            if told.insert((one.host.clone(), one.detail.clone())) {
+                terminal.warning(&format!(
+                    "{} asked for {}: {}",
+                    line(&self.derivation),
+                    line(&one.host),
+                    one.detail
+                ));
+            }
+        }
+        let first = u64::try_from(self.denials.len()).unwrap_or(u64::MAX);
+        if self.denied() > first {
+            let more = self.denied() - first;
+            terminal.warning(&format!("{more} more of its requests were denied"));
+        }
+    }
+
     /// Whether it is there though nobody saw it fetch: however that came, it came round the proxy, unless
     /// nothing had to be fetched for it.
     fn is_unseen(&self) -> bool {
@@ -226,11 +268,19 @@ impl Run {
                 report.failed = Some(fixed.drv.clone());
                 break;
             }
-            let token = self.proxy.begin(nix.file(&fixed.drv).as_str())?;
+            let begun = self.proxy.begin(nix.file(&fixed.drv).as_str())?;
+            for url in &begun.uncarried {
+                let drv = line(&fixed.drv);
+                terminal.warning(&format!(
+                    "{drv} names {}, which the proxy does not carry",
+                    line(&url.host)
+                ));
+                terminal.hint(&line(&url.detail));
+            }
             self.network.strays().building(Some(&fixed.drv));
-            let built = self.realise(nix, std::slice::from_ref(&fixed.drv), Some(&token))?;
+            let built = self.realise(nix, std::slice::from_ref(&fixed.drv), Some(&begun.token))?;
             self.network.strays().building(None);
-            let told = self.proxy.end(&token)?;
+            let (told, denials) = self.proxy.end(&begun.token)?;
             let verdict = told["verdict"].as_str().unwrap_or("unknown").to_owned();
             if !quiet {
                 terminal.note(&format!("{}: {}", line(&fixed.drv), line(&verdict)));
@@ -240,7 +290,9 @@ impl Run {
                 built,
                 verdict,
                 proxy: told,
+                denials,
             };
+            realised.tell_of_denied(terminal);
             if realised.is_unseen() {
                 terminal.warning(&format!(
                     "{} was built, and asked the proxy for nothing",

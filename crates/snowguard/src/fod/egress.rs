@@ -12,11 +12,10 @@ use serde_json::{Value, json};
 use snowguard_fod::policy::Described;
 use snowguard_http::Egress as Pass;
 use snowguard_refetch::{Denied, Guard, Halt};
-use snowguard_report::escape::line;
 use snowguard_report::fod::Egress as Told;
 
 use super::build::program;
-use super::build::proxy::{Line, Proxy, entry};
+use super::build::proxy::{Line, Proxy, denied, entry};
 use crate::cli::fod::Through;
 use crate::error::Failure;
 
@@ -120,7 +119,9 @@ impl Egress {
         let all = answer["denials"].as_array().into_iter().flatten();
         Ok(Over {
             requests,
-            denied: all.map(denied).collect(),
+            denied: all
+                .map(|told| denied(told, "the proxy denied it"))
+                .collect(),
         })
     }
 
@@ -191,19 +192,6 @@ pub(super) struct Over {
     pub(super) requests: u64,
     /// The first of what was denied.
     pub(super) denied: Vec<Denied>,
-}
-
-/// A request that was denied, in one line.
-fn denied(told: &Value) -> Denied {
-    let text = |key: &str| told[key].as_str().unwrap_or_default();
-    let (why, remedy) = match text("detail").split_once("\nhint: ") {
-        Some((why, remedy)) => (why, format!("; {remedy}")),
-        None => (text("detail"), String::new()),
-    };
-    Denied {
-        host: text("host").to_owned(),
-        detail: line(&format!("the proxy denied it: {why}{remedy}")).into_owned(),
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

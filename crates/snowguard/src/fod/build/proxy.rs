@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
+use snowguard_refetch::Denied;
 use snowguard_report::escape::line;
 
 use crate::cli::fod::Through;
@@ -34,6 +35,13 @@ const CERTIFICATES: &[&str] = &[
     "/etc/ssl/certs/ca-bundle.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
 ];
+
+/// One that was let in.
+pub(super) struct Begun {
+    pub(super) token: String,
+    /// URLs that no proxy carries, each with what to do about it.
+    pub(super) uncarried: Vec<Denied>,
+}
 
 /// A proxy that serves.
 pub(in crate::fod) struct Proxy {
@@ -121,6 +129,9 @@ impl Proxy {
             .args(["--evidence", evidence.as_str()])
             .stdin(Stdio::from(OwnedFd::from(socket)));
         with_policy(&mut command, args.policy.as_deref());
+        if let Some(record) = &args.record {
+            command.args(["--record", record.as_str()]);
+        }
         command.args(&args.proxy_option);
         Self::spawn(command, daemon, &place.join("control"), None)
     }
@@ -179,22 +190,31 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Lets a derivation in; its token. It is the only one in the network of the socket.
-    pub(super) fn begin(&mut self, drv: &str) -> Result<String, Failure> {
+    /// Lets a derivation in, which is the only one in the network of the socket.
+    pub(super) fn begin(&mut self, drv: &str) -> Result<Begun, Failure> {
         let answer = self.ask(&entry(drv))?;
         let token = answer["token"].as_str();
-        token
-            .map(str::to_owned)
-            .ok_or_else(|| Failure::message("the proxy gave no token"))
+        let token = token.ok_or_else(|| Failure::message("the proxy gave no token"))?;
+        let uncarried = answer["derivations"][0]["uncarried"].as_array();
+        let uncarried = uncarried.into_iter().flatten().map(|one| Denied {
+            host: text(one, "url").to_owned(),
+            detail: text(one, "remedy").to_owned(),
+        });
+        Ok(Begun {
+            token: token.to_owned(),
+            uncarried: uncarried.collect(),
+        })
     }
 
-    /// Ends what was let in; what the proxy says of it.
-    pub(super) fn end(&mut self, token: &str) -> Result<Value, Failure> {
+    /// Ends what was let in; what the proxy says of it, and the first of what it denied or would deny.
+    pub(super) fn end(&mut self, token: &str) -> Result<(Value, Vec<Value>), Failure> {
         let mut answer = self.ask(&json!({"end": {"token": token}}))?;
-        Ok(answer["verdicts"]
-            .get_mut(0)
-            .map(Value::take)
-            .unwrap_or_default())
+        let verdict = answer["verdicts"].get_mut(0).map(Value::take);
+        let denials = match answer["denials"].take() {
+            Value::Array(all) => all,
+            _ => Vec::new(),
+        };
+        Ok((verdict.unwrap_or_default(), denials))
     }
 
     /// A file with the certificates that this machine trusts, and the proxy's own.
@@ -251,6 +271,22 @@ impl Proxy {
 /// The request that lets a derivation in, by its file, which is the only one in the network of its socket.
 pub(in crate::fod) fn entry(file: &str) -> Value {
     json!({"begin": {"derivations": [file], "by": "network"}})
+}
+
+/// A request that was denied, in one line that begins with `what` became of it.
+pub(in crate::fod) fn denied(told: &Value, what: &str) -> Denied {
+    let (why, remedy) = match text(told, "detail").split_once("\nhint: ") {
+        Some((why, remedy)) => (why, format!("; {remedy}")),
+        None => (text(told, "detail"), String::new()),
+    };
+    Denied {
+        host: text(told, "host").to_owned(),
+        detail: line(&format!("{what}: {why}{remedy}")).into_owned(),
+    }
+}
+
+fn text<'v>(told: &'v Value, key: &str) -> &'v str {
+    told[key].as_str().unwrap_or_default()
 }
 
 /// The exceptions that are named, else the usual ones if they are there.

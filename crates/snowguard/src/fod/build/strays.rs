@@ -235,7 +235,7 @@ impl To {
                 "no proxy carries UDP: fetch it by https://"
             }
             Self::Datagram(_) | Self::Name(_) => {
-                "a tool that uses the proxy lets it look up names: this one ignores https_proxy"
+                "a tool that uses the proxy lets it look up names: this one ignores https_proxy, or speaks git:// or ssh, which no proxy carries"
             }
         }
     }
@@ -347,7 +347,7 @@ mod tests {
         /nix/store/x.drv sent 198.51.100.7:443 a datagram past the proxy (UDP), and was stopped
         HTTP/3 is carried by no proxy: a tool that uses https_proxy takes what is
         a derivation whose output is not fixed asked a name server for example.org, and was not answered
-        a tool that uses the proxy lets it look up names: this one ignores https_proxy
+        a tool that uses the proxy lets it look up names: this one ignores https_proxy, or speaks git:// or ssh, which no proxy carries
         ");
     }
 }

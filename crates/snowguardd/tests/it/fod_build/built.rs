@@ -42,8 +42,7 @@ fn in_the_sandbox_every_shape_is_built_in_each_mode() {
          filter-syscalls = false\nbuild-users-group = {}",
         users.group()
     );
-    let record = ["--record", "record"].map(|word| ["--proxy-option", word]);
-    let record = record.concat();
+    let record = ["--record", "record"];
     // A store of its own each, as nothing is fetched a second time; the first is where it says.
     for (mode, is_seen, more) in [
         ("audit", false, &[][..]),

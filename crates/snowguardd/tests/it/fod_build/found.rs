@@ -2,7 +2,7 @@
 
 use snowguard_testkit::web::Web;
 
-use super::place::{BODY, Place, STALE, flat};
+use super::place::{BODY, Place, Run, STALE, flat};
 
 #[test]
 fn what_goes_past_the_proxy_is_stopped_and_told() {
@@ -130,6 +130,49 @@ fn what_the_policy_does_not_have_is_denied() {
         [("denied".to_owned(), "policy-denied".to_owned())]
     );
     assert!(other.seen().is_empty());
+    // Who denied it says what, and what to do.
+    let told = |run: &Run, what: &str| {
+        let warning = format!("-source-denied.drv asked for 127.0.0.1: the proxy {what} it: ");
+        for part in [&*warning, "private = true", "hint: each request is in "] {
+            assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+        }
+        let denial = &run.report["derivations"][0]["denials"][0];
+        assert_eq!(denial["host"], "127.0.0.1", "{}", run.report);
+    };
+    told(&run, "denied");
+    let audited = place.build(
+        &["--mode", "audit"],
+        &[place.fetchurl("denied", &other.url("/x"))],
+    );
+    audited.ends(1);
+    assert_eq!(audited.verdicts(), [("denied".to_owned(), "ok".to_owned())]);
+    told(&audited, "would deny");
+}
+
+#[test]
+fn what_no_proxy_carries_is_told_before_it_is_built() {
+    let Some(place) = Place::new() else { return };
+    let git = place.shell("git", "git://git.example/x", "false", &flat(BODY));
+    let run = place.build(&[], &[git]);
+    run.ends(2);
+    for part in [
+        "-source-git.drv names git://git.example/x, which the proxy does not carry",
+        "hint: use https:// in place of git://",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_report_is_of_this_run_also_where_nothing_is_built() {
+    let Some(place) = Place::new() else { return };
+    let all = [place.fetchurl("http", &place.http.url("/file"))];
+    let run = place.build(&[], &all);
+    run.ends(0);
+    assert_eq!(run.verdicts().len(), 1);
+    let again = place.build(&[], &all);
+    again.ends(0);
+    assert!(again.verdicts().is_empty(), "{}", again.report);
 }
 
 #[test]
