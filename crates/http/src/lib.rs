@@ -20,4 +20,4 @@ pub use download::{Download, Event, Expected, Whole};
 pub use error::HttpError;
 pub use settings::{Conditions, Egress, Settings};
 pub use snowguard_reach::is_public;
-pub use stream::{Stream, Told};
+pub use stream::{Question, Stream, Told};

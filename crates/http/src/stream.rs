@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 
 use reqwest::Response;
 use reqwest::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, LOCATION, TRANSFER_ENCODING,
+    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, LOCATION,
+    TRANSFER_ENCODING,
 };
 
 use crate::address::{Address, shown};
@@ -27,12 +28,23 @@ pub struct Stream<'a> {
     pub limit: u64,
     /// Headers to send, by name and value. After a redirect to another host they are not sent.
     pub headers: &'a [(&'a str, &'a str)],
+    /// A question that is asked with `POST`, wherever it is led; none, and it is `GET`.
+    pub question: Option<Question<'a>>,
     /// How many redirects are followed in a row.
     pub redirects: usize,
     /// Whether cookies that a redirect sets are sent on the rest of the way, to whom they are for.
     pub cookies: bool,
     /// Which statuses the document may come with; empty for all below 400, once it leads nowhere else.
     pub statuses: &'a [u16],
+}
+
+/// A question to which the document is the answer. It changes nothing where it is asked, so it may be asked twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// What is asked.
+    pub body: &'a [u8],
+    /// What it is, and what its answer is to be: a media type.
+    pub kind: &'a str,
 }
 
 /// What was told by the head of the answer.
@@ -157,7 +169,15 @@ impl Client {
     /// The head of the answer of one address.
     async fn head(&self, stream: &Stream<'_>, at: &Address, jar: &Jar) -> Result<Response, Fault> {
         let ask = async |client: &reqwest::Client| {
-            let mut request = client.get(at.url().clone());
+            let url = at.url().clone();
+            let mut request = match stream.question {
+                Some(Question { body, kind }) => client
+                    .post(url)
+                    .header(ACCEPT, kind)
+                    .header(CONTENT_TYPE, kind)
+                    .body(body.to_vec()),
+                None => client.get(url),
+            };
             if at.host() == stream.address.host() {
                 request = request.headers(headers(stream.headers)?);
             }

@@ -105,6 +105,7 @@ pub(crate) fn fetch(verifier: &Verifier<'_>, asked: &Asked<'_>, url: &str) -> Re
             address: &from,
             limit: verifier.limits.download,
             headers: &[],
+            question: None,
             redirects: fetcher.redirects,
             cookies: asked.job.curl,
             statuses: fetcher.statuses,

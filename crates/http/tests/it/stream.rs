@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use snowguard_http::Stream;
+use snowguard_http::{Question, Stream};
 use snowguard_testkit::web::{Answer, Fault};
 
 use super::*;
@@ -30,6 +30,7 @@ fn stream_with(
         address: &address,
         limit,
         headers: &[],
+        question: None,
         redirects: 3,
         cookies,
         statuses: &[],
@@ -148,6 +149,7 @@ fn which_statuses_are_the_document_is_for_who_asks() {
             address: &address,
             limit: 100,
             headers: &[],
+            question: None,
             redirects: 3,
             cookies: false,
             statuses,
@@ -252,4 +254,43 @@ fn what_makes_no_sense_on_a_new_connection_is_not_asked_for_again() {
     let (outcome, ..) = stream(&client, &url, 100);
     assert!(matches!(outcome, Err(HttpError::Garbled { .. })));
     assert_eq!(counts.1.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_question_is_asked_again_where_it_is_led() {
+    let (web, client) = (Web::start().unwrap(), client(quick()));
+    web.fail_always("/a", Fault::Redirect("/b".into()));
+    web.answer_with(|request| {
+        let is_asked = request.method == "POST" && request.path == "/b";
+        is_asked.then(|| Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: request.body.clone(),
+        })
+    });
+    let address = address(&web.url("/a"));
+    let wanted = Stream {
+        address: &address,
+        limit: 100,
+        headers: &[],
+        question: Some(Question {
+            body: b"what?",
+            kind: "text/x-question",
+        }),
+        redirects: 1,
+        cookies: false,
+        statuses: &[200],
+    };
+    let mut body = Vec::new();
+    let outcome = client.stream(&wanted, &mut Vec::new(), &mut |_, piece| {
+        body.extend_from_slice(piece);
+        ControlFlow::Continue(())
+    });
+    assert_eq!((outcome.unwrap(), &*body), (Some(5), &b"what?"[..]));
+    for request in web.seen() {
+        assert_eq!(request.method, "POST");
+        for name in ["content-type", "accept"] {
+            assert_eq!(request.header(name), Some("text/x-question"));
+        }
+    }
 }

@@ -39,6 +39,7 @@ impl Fetch<'_> {
             address: &address,
             limit: u64::MAX,
             headers: &[("Git-Protocol", "version=2")],
+            question: None,
             redirects: 20,
             cookies: false,
             statuses: &[],
