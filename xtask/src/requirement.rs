@@ -92,6 +92,11 @@ pub(crate) const GIT: Requirement = Requirement {
     from: From::Debian("git"),
     why: "identifiers of contents and trees are compared with its own",
 };
+pub(crate) const GIT_LFS: Requirement = Requirement {
+    program: "git-lfs",
+    from: From::Debian("git-lfs"),
+    why: "what is made of a checkout is compared with what it makes of it",
+};
 pub(crate) const UNZIP: Requirement = Requirement {
     program: "unzip",
     from: From::Debian("unzip"),

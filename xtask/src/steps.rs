@@ -11,8 +11,8 @@ use crate::fuzz;
 use crate::layers;
 use crate::process::Log;
 use crate::requirement::{
-    self, BZIP2, CARGO_DENY, CHROMIUM, CLIPPY, CURL, CXX, DBUS, GIT, NFT, NIX, POSTGRES, RUSTFMT,
-    Requirement, SYSTEMD, UNZIP, XZ, ZIP, ZSTD,
+    self, BZIP2, CARGO_DENY, CHROMIUM, CLIPPY, CURL, CXX, DBUS, GIT, GIT_LFS, NFT, NIX, POSTGRES,
+    RUSTFMT, Requirement, SYSTEMD, UNZIP, XZ, ZIP, ZSTD,
 };
 use crate::tree;
 use crate::units;
@@ -78,7 +78,8 @@ pub(crate) const STEPS: &[Step] = &[
         name: "test",
         about: "unit and integration tests, and no snapshot without a test",
         needs: &[
-            NIX, NFT, CHROMIUM, DBUS, SYSTEMD, POSTGRES, CURL, GIT, UNZIP, ZIP, XZ, BZIP2, ZSTD,
+            NIX, NFT, CHROMIUM, DBUS, SYSTEMD, POSTGRES, CURL, GIT, GIT_LFS, UNZIP, ZIP, XZ, BZIP2,
+            ZSTD,
         ],
         run: tests,
     },

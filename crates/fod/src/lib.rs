@@ -3,6 +3,7 @@
 mod asked;
 pub mod class;
 pub mod fod;
+pub mod lfs;
 pub mod mirrors;
 mod nearest;
 pub mod outcome;

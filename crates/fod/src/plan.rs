@@ -90,6 +90,9 @@ pub struct Tree {
     pub rev: Box<str>,
     /// With submodules.
     pub submodules: bool,
+    /// With the files that Git LFS keeps elsewhere.
+    #[serde(default)]
+    pub lfs: bool,
     /// Only these, as `git sparse-checkout` takes them.
     pub sparse: Option<Sparse>,
 }
@@ -122,8 +125,6 @@ pub enum Reason {
     Archive(Box<str>),
     /// The history stays in its output.
     History,
-    /// Files that Git LFS keeps elsewhere.
-    Lfs,
     /// What is hashed, or how, is not computed here.
     Hash,
     /// None of its addresses is of a kind that is fetched here.
@@ -145,7 +146,6 @@ impl fmt::Display for Reason {
             Self::Builder => f.write_str("its builder is not the one of its fetcher"),
             Self::Archive(name) => write!(f, "`{name}` is not an archive that is read here"),
             Self::History => f.write_str("the history of the repository stays in the output"),
-            Self::Lfs => f.write_str("files that Git LFS keeps elsewhere belong to it"),
             Self::Hash => f.write_str("this kind of hash is not computed here"),
             Self::Scheme => f.write_str("none of its addresses is https or http"),
             Self::NoUrl => f.write_str("it names no address"),
@@ -241,6 +241,9 @@ impl Form {
             } => "the hash is of the archive, unpacked as fetchzip does",
             Self::Archive { .. } => {
                 "the hash is of the archive, unpacked without its root as fetchzip does"
+            }
+            Self::Git(Tree { lfs: true, .. }) => {
+                "the hash is of the tree of a commit, with the files that Git LFS keeps elsewhere"
             }
             Self::Git(tree) => match (tree.submodules, &tree.sparse) {
                 (_, Some(_)) => "the hash is of a part of the tree of a commit",
@@ -513,9 +516,6 @@ fn git(
     if checkout.dot_git {
         return Err(Reason::History);
     }
-    if checkout.lfs {
-        return Err(Reason::Lfs);
-    }
     for name in ["postFetch", "gitConfigFile", "rootDir"] {
         if is_set(attrs, name) {
             return Err(Reason::Attribute(name));
@@ -541,6 +541,7 @@ fn git(
         url: url.clone(),
         rev: rev.trim().into(),
         submodules: checkout.submodules,
+        lfs: checkout.lfs,
         sparse: sparse.map(|lines| Sparse {
             lines: lines.as_ref().into(),
             patterns: is_set(attrs, "nonConeMode"),
@@ -710,7 +711,7 @@ mod tests {
         git: the hash is of the tree of a commit and of its submodules
         git: the hash is of a part of the tree of a commit
         build: the history of the repository stays in the output
-        build: files that Git LFS keeps elsewhere belong to it
+        git: the hash is of the tree of a commit, with the files that Git LFS keeps elsewhere
         build: `postFetch` changes what is fetched
         build: `rootDir` changes what is fetched
         build: none of its addresses is https or http

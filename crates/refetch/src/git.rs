@@ -4,20 +4,23 @@
 //! files, redirects are told, and what is gone, refused or not to be reached is told apart by status. Only then `git`
 //! is started, on the address where that ended, with the addresses of its host pinned: without configuration of the
 //! user or the system, without hooks, helpers and prompts, without redirects, and for https and http alone.
-//! Submodules are fetched in the same way, one by one, and never by `git submodule`. A repository is watched while it
-//! comes, and its tree is weighed before anything of it is checked out.
+//! Submodules are fetched in the same way, one by one, and never by `git submodule`; what Git LFS keeps elsewhere comes by
+//! our own client, and never by `git-lfs`. A repository is watched while it comes, and its tree is weighed before anything
+//! of it is checked out.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "this room starts git, and reads what it checked out"
 )]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use snowguard_fod::outcome::{Attempt, Got, Try};
 use snowguard_fod::plan::{Sparse, Tree};
 mod ask;
+mod lfs;
 mod run;
 mod submodules;
 mod weigh;
@@ -194,6 +197,9 @@ impl Fetch<'_> {
     fn all(&mut self, wanted: &Tree, root: &Path) -> Result<(), Stop> {
         self.check_version()?;
         let links = self.commit(&wanted.url, &wanted.rev, wanted.sparse.as_ref(), root)?;
+        if wanted.lfs {
+            self.put_in_place(&wanted.url, root)?;
+        }
         if !wanted.submodules {
             return Ok(());
         }
@@ -222,6 +228,9 @@ impl Fetch<'_> {
                 let links = self
                     .commit(&url, &commit, None, &directory)
                     .map_err(inner)?;
+                if wanted.lfs {
+                    self.has_none(&directory).map_err(inner)?;
+                }
                 todo.push(Checkout {
                     url,
                     directory,
@@ -285,7 +294,8 @@ impl Fetch<'_> {
             } else {
                 "--cone"
             };
-            let lines = format!("{}\n", sparse.lines.trim_end());
+            let mut lines = self.file()?;
+            writeln!(lines, "{}", sparse.lines.trim_end()).map_err(Halt::scratch)?;
             self.run(&Order {
                 pinned: None,
                 directory,

@@ -10,7 +10,7 @@ use snowguard_store::ContentAddress;
 
 /// The edition of what decides a verdict: what a fetcher makes of what comes, and what an answer means. Where that
 /// changes, this does, and what was found under other rules is found again.
-const RULES: u32 = 4;
+const RULES: u32 = 5;
 /// What stands in the place of a host where something is built.
 pub(crate) const BUILT: &str = "nix";
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use snowguard_fod::outcome::Attempt;
 use snowguard_fod::place::Place;
-use snowguard_http::{Address, Stream, is_public};
+use snowguard_http::{Address, HttpError, Stream, is_public};
 use url::Url;
 
 use super::{Fetch, Stop};
@@ -57,15 +57,7 @@ impl Fetch<'_> {
                 }
             });
         self.redirects.extend(hops.iter().map(ToString::to_string));
-        if let Err(error) = outcome {
-            let (attempt, text) = tried::of_error(&error)?;
-            // Who may not know whether a repository is there is asked for a password; so is who asks too much.
-            if text.contains(" answered 401") || text.contains(" answered 403") {
-                let text = format!("{text}: it is gone, or for those only who have a login");
-                return Err(Stop::Said(Attempt::Failed, text));
-            }
-            return Err(Stop::Said(attempt, text));
-        }
+        outcome.map_err(|error| why_not(&error))?;
         let Some(last) = hops.last() else {
             return Ok(base.to_owned());
         };
@@ -109,6 +101,19 @@ impl Fetch<'_> {
             })
             .collect();
         Ok(Some(format!("{host}:{port}:{}", addresses.join(","))))
+    }
+}
+
+/// What an error of the client means for a repository.
+pub(super) fn why_not(error: &HttpError) -> Stop {
+    match tried::of_error(error) {
+        Err(halt) => Stop::Halt(halt),
+        // Who may not know whether a repository is there is asked for a password; so is who asks too much.
+        Ok((_, text)) if text.contains(" answered 401") || text.contains(" answered 403") => {
+            let text = format!("{text}: it is gone, or for those only who have a login");
+            Stop::Said(Attempt::Failed, text)
+        }
+        Ok((attempt, text)) => Stop::Said(attempt, text),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Order<'o> {
     pub(super) pinned: Option<&'o str>,
     pub(super) directory: &'o Path,
     pub(super) args: &'o [&'o str],
-    pub(super) input: Option<&'o str>,
+    pub(super) input: Option<&'o File>,
 }
 
 impl Fetch<'_> {
@@ -71,7 +71,8 @@ impl Fetch<'_> {
         })
     }
 
-    fn file(&self) -> Result<File, Stop> {
+    /// A file without a name.
+    pub(super) fn file(&self) -> Result<File, Stop> {
         Ok(tempfile::tempfile_in(self.scratch).map_err(Halt::scratch)?)
     }
 
@@ -82,7 +83,7 @@ impl Fetch<'_> {
             .current_dir(order.directory)
             .process_group(0)
             .stdin(match order.input {
-                Some(text) => Stdio::from(written(self.file()?, text)?),
+                Some(file) => Stdio::from(from_its_begin(file).map_err(Halt::scratch)?),
                 None => Stdio::null(),
             })
             .stdout(out)
@@ -280,12 +281,10 @@ pub(super) fn size_of(directory: &Path, most: u64) -> io::Result<u64> {
     Ok(size)
 }
 
-fn written(mut file: File, text: &str) -> Result<File, Halt> {
-    use io::{Seek as _, Write as _};
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.seek(io::SeekFrom::Start(0)))
-        .map_err(Halt::scratch)?;
-    Ok(file)
+fn from_its_begin(mut file: &File) -> io::Result<File> {
+    use io::Seek as _;
+    file.rewind()?;
+    file.try_clone()
 }
 
 fn read(mut file: File) -> Result<String, Halt> {

@@ -12,7 +12,7 @@ use super::{Fetch, Stop};
 use crate::verify::Halt;
 
 /// The longest line of a listing, in bytes: a path as long as a path may be, and what stands before it.
-const LINE: u64 = 4096 + 128;
+pub(super) const LINE: u64 = 4096 + 128;
 
 /// What trees may still have, all of one derivation together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,16 @@ impl Left {
             bytes: limits.bytes,
             names: limits.names,
         }
+    }
+
+    /// Takes the bytes of a file.
+    pub(super) fn take_bytes(&mut self, count: u64, limits: &Limits) -> Result<(), Stop> {
+        let most = limits.bytes;
+        self.bytes = self
+            .bytes
+            .checked_sub(count)
+            .ok_or_else(|| over(format_args!("files of more than {most} bytes in all")))?;
+        Ok(())
     }
 }
 
@@ -145,10 +155,7 @@ impl<'l> Entry<'l> {
             let most = limits.entries;
             return Err(over(format_args!("more than {most} files and directories")));
         }
-        if !take(&mut left.bytes, self.size) {
-            let most = limits.bytes;
-            return Err(over(format_args!("files of more than {most} bytes in all")));
-        }
+        left.take_bytes(self.size, limits)?;
         if !take(&mut left.names, name.len() as u64) {
             let most = limits.names;
             return Err(over(format_args!("names of more than {most} bytes in all")));

@@ -123,6 +123,7 @@ fn what_is_private_is_not_asked_and_who_cannot_prove_himself_is_told() {
             url: web.url("/r.git").into(),
             rev: "v1".into(),
             submodules: false,
+            lfs: false,
             sparse: None,
         })),
         ..flat(&[web.url("/r.git")], b"x")
@@ -140,6 +141,7 @@ pub(crate) fn commit_of(url: String, rev: &str) -> Job {
             url: url.clone().into(),
             rev: rev.into(),
             submodules: false,
+            lfs: false,
             sparse: None,
         })),
         address: ContentAddress::new(ContentAddressMethod::Nar, Hash::sha256([7; 32])),

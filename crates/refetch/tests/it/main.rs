@@ -10,6 +10,8 @@ mod answers;
 mod builds;
 mod corpus;
 mod fetched;
+mod lfs;
+mod lfs_server;
 mod oracle;
 mod queue;
 mod repositories;

@@ -180,6 +180,7 @@ fn with_submodules(web: &Web, rev: &str, sparse: Option<Sparse>) -> Job {
             url: url.clone().into(),
             rev: rev.into(),
             submodules: true,
+            lfs: false,
             sparse,
         })),
         ..commit_of(url, rev)
