@@ -156,6 +156,14 @@ pub enum Gap {
         /// How many there are.
         of: usize,
     },
+    /// Packages whose outputs several of the derivations have that were given, and of which nothing tells whose they are:
+    /// none of these was taken for theirs.
+    SeveralDerivations {
+        /// How many packages.
+        count: usize,
+        /// The attribute of the first.
+        example: String,
+    },
     /// Inputs of derivations, or references of store objects, that were not among what was given.
     MissingInputs {
         /// How many.
@@ -274,6 +282,11 @@ impl SubjectBuilder {
         if !self.gaps.contains(&gap) {
             self.gaps.push(gap);
         }
+    }
+
+    /// What is known to be missing so far.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
     }
 
     /// How many objects there are.

@@ -24,6 +24,7 @@ use crate::model::{
 use crate::rank::{count, rank, urgency};
 use crate::text::number;
 use crate::triage::Triage;
+use crate::words::counted;
 
 /// All that a report is made of.
 #[derive(Clone, Copy)]
@@ -182,6 +183,7 @@ fn unread(gap: &Gap) -> usize {
         | Gap::UnreadFiles { count, .. }
         | Gap::CutShort { count, .. } => *count,
         Gap::NoDerivations { .. }
+        | Gap::SeveralDerivations { .. }
         | Gap::MissingInputs { .. }
         | Gap::UnreadPatches { .. }
         | Gap::NoDependencies
@@ -235,6 +237,15 @@ pub(crate) fn gap(gap: &Gap) -> String {
                 number(*of)
             )
         }
+        Gap::SeveralDerivations { count, example } => format!(
+            "{}, {example} among them, and none was taken: give a set with drvPath (nix-eval-jobs, or nix-env --drv-path \
+             of Nix 2.20 or newer), or the derivations of this set alone",
+            counted(
+                *count,
+                "package has the output of several derivations",
+                "packages have outputs of several derivations"
+            )
+        ),
         Gap::MissingInputs { count, example } => {
             let were = if *count == 1 {
                 "input was"

@@ -10,7 +10,7 @@ mod terms;
 mod verify;
 
 use camino::Utf8PathBuf;
-use snowguard_inventory::Subject;
+use snowguard_inventory::{Gap, Subject};
 use snowguard_report::escape;
 use snowguard_report::fod::Level;
 use snowguard_report::fod::{
@@ -73,7 +73,8 @@ fn list(args: &List, terminal: &Terminal) -> Result<Findings, Failure> {
 }
 
 fn diff(args: &Diff, terminal: &Terminal) -> Result<Findings, Failure> {
-    let [base, head] = both(&args.base, &args.head, &args.from, terminal)?;
+    let read = |inputs: &[_], from: &From| derivations(inputs, from, terminal);
+    let [base, head] = both(&args.base, &args.head, &args.from, read)?;
     let difference = difference(&base, &head);
     let bytes = match args.format {
         PlainFormat::Text => {
@@ -92,14 +93,34 @@ fn both(
     base: &Utf8PathBuf,
     head: &Utf8PathBuf,
     from: &Sides,
-    terminal: &Terminal,
+    read: impl Fn(&[Utf8PathBuf], &From) -> Result<Subject, Failure>,
 ) -> Result<[Subject; 2], Failure> {
-    let read = |input, from: From| derivations(std::slice::from_ref(input), &from, terminal);
+    let read = |input, from| read(std::slice::from_ref(input), &from);
     Ok([read(base, from.base())?, read(head, from.head())?])
 }
 
 /// Reads a subject that has derivations.
 fn derivations(
+    inputs: &[Utf8PathBuf],
+    from: &From,
+    terminal: &Terminal,
+) -> Result<Subject, Failure> {
+    let subject = derivations_or_gap(inputs, from, terminal)?;
+    if has_derivations(&subject) {
+        return Ok(subject);
+    }
+    Err(Failure::message(format!(
+        "which derivations are those of {} is not known: several have the same outputs",
+        subject.title
+    ))
+    .hint(
+        "give a set with drvPath (nix-eval-jobs, or nix-env --drv-path of Nix 2.20 or newer), or the derivations of \
+         this set alone (of two sets: --base-derivations and --head-derivations)",
+    ))
+}
+
+/// The same, or one with derivations of which nobody knows whose they are. That is among its gaps.
+fn derivations_or_gap(
     inputs: &[Utf8PathBuf],
     from: &From,
     terminal: &Terminal,
@@ -112,7 +133,8 @@ fn derivations(
         ..Reading::default()
     };
     let subject = crate::read::subject(inputs, &reading, &Look::off(terminal))?;
-    if has_derivations(&subject) {
+    let is_ambiguous = |gap: &Gap| matches!(gap, Gap::SeveralDerivations { .. });
+    if has_derivations(&subject) || subject.gaps.iter().any(is_ambiguous) {
         return Ok(subject);
     }
     Err(

@@ -205,14 +205,19 @@ pub(crate) fn read_jobs(lines: &[u8], detail: Detail) -> Result<PackageSet, Pack
     }
 }
 
-/// Adds packages as roots of a subject.
+/// Adds packages as roots of a subject. One whose outputs several derivations have is joined with none of them, and that
+/// is told.
 pub fn add(builder: &mut SubjectBuilder, packages: Vec<Package>) {
     let by_output = derivations_by_output(builder, &packages);
+    let mut ambiguous: Vec<Box<str>> = Vec::new();
     for mut package in packages {
         if package.meta.drv_path.is_none() {
             let mut outputs = package.outputs.iter();
-            package.meta.drv_path =
-                outputs.find_map(|(_, path)| by_output.get(path.as_ref()?).cloned());
+            match outputs.find_map(|(_, path)| by_output.get(path.as_ref()?)) {
+                Some(Maker::One(drv)) => package.meta.drv_path = Some(drv.clone()),
+                Some(Maker::Several) => ambiguous.push(package.meta.attr.clone()),
+                None => {}
+            }
         }
         let id = format!("attr:{}", package.meta.attr);
         let node = builder.object(&id, &package.name, |object| {
@@ -226,26 +231,44 @@ pub fn add(builder: &mut SubjectBuilder, packages: Vec<Package>) {
             builder.edge(node, drv);
         }
     }
+    if let Some(example) = ambiguous.iter().min() {
+        builder.gap(Gap::SeveralDerivations {
+            count: ambiguous.len(),
+            example: example.to_string(),
+        });
+    }
+}
+
+/// Who makes an output.
+#[derive(Debug, PartialEq, Eq)]
+enum Maker {
+    /// One derivation of those that were read.
+    One(Box<str>),
+    /// Several. The path of an output says what the fixed-output derivations before it promise, and not how they fetch
+    /// it: where only that differs, all have the same outputs.
+    Several,
 }
 
 /// Which derivation, of those that were read, has which output; nothing where no package needs it.
 fn derivations_by_output(
     builder: &SubjectBuilder,
     packages: &[Package],
-) -> FxHashMap<Box<str>, Box<str>> {
+) -> FxHashMap<Box<str>, Maker> {
     let is_told = |package: &Package| package.meta.drv_path.is_some() || package.outputs.is_empty();
     if packages.iter().all(is_told) {
         return FxHashMap::default();
     }
-    builder
-        .nodes()
-        .filter_map(|node| builder.get(node))
-        .filter_map(|object| Some((&object.id, object.recipe.as_ref()?)))
-        .flat_map(|(drv, recipe)| {
-            let paths = recipe.outputs.iter().filter_map(|(_, path)| path.clone());
-            paths.map(|path| (path, drv.clone()))
-        })
-        .collect()
+    let mut makers = FxHashMap::default();
+    for object in builder.nodes().filter_map(|node| builder.get(node)) {
+        let outputs = object.recipe.iter().flat_map(|recipe| &*recipe.outputs);
+        for path in outputs.filter_map(|(_, path)| path.clone()) {
+            makers
+                .entry(path)
+                .and_modify(|maker| *maker = Maker::Several)
+                .or_insert_with(|| Maker::One(object.id.clone()));
+        }
+    }
+    makers
 }
 
 /// Reads the derivations of packages where a live store has them, with those of their sources and
@@ -289,7 +312,8 @@ fn live_files(options: &Options) -> Option<DrvFiles> {
         .then(|| DrvFiles::new(store.dir().clone(), real, &options.limits))
 }
 
-/// Tells how many packages have no derivation that was read: an evaluation says nothing of patches.
+/// Tells how many packages have no derivation that was read: an evaluation says nothing of patches. Those that have
+/// several are told apart.
 pub(crate) fn tell_missing_derivations(builder: &mut SubjectBuilder) {
     let packages = || {
         let objects = builder.nodes().filter_map(|node| builder.get(node));
@@ -303,6 +327,11 @@ pub(crate) fn tell_missing_derivations(builder: &mut SubjectBuilder) {
     let missing = packages()
         .filter(|meta| is_missing(meta.drv_path.as_deref()))
         .count();
+    let several = builder.gaps().iter().map(|gap| match gap {
+        Gap::SeveralDerivations { count, .. } => *count,
+        _ => 0,
+    });
+    let missing = missing.saturating_sub(several.sum());
     let of = packages().count();
     if missing > 0 {
         builder.gap(Gap::NoDerivations { missing, of });

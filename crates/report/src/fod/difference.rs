@@ -201,7 +201,10 @@ fn incomplete(subject: &Subject) -> Vec<String> {
     let hides = |gap: &&Gap| {
         matches!(
             gap,
-            Gap::Unreadable { .. } | Gap::MissingInputs { .. } | Gap::NoDerivations { .. }
+            Gap::Unreadable { .. }
+                | Gap::MissingInputs { .. }
+                | Gap::NoDerivations { .. }
+                | Gap::SeveralDerivations { .. }
         )
     };
     subject.gaps.iter().filter(hides).map(build::gap).collect()

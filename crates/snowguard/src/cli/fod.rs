@@ -48,12 +48,13 @@ impl From {
     }
 }
 
-/// Where the derivations of two package sets are read from.
+/// Where the derivations of two package sets are read from: of both from one place only where the sets name theirs
+/// (`drvPath`), since what differs only in how a source is fetched has the same outputs.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Sides {
     #[command(flatten)]
     both: From,
-    /// The same for BASE alone
+    /// The same for BASE alone; needed where package sets name outputs and no drvPath
     #[arg(long, value_name = "PATH")]
     base_derivations: Vec<Utf8PathBuf>,
     /// The same for HEAD alone
@@ -84,7 +85,8 @@ Examples:
   nix-env -f '<nixpkgs>' -qaP --json --meta --drv-path --out-path |
     snowguard fod list - --derivations /nix/store --format html > fods.html
 
-An older Nix, such as 2.8, says `nix show-derivation -r`.
+An older Nix, such as 2.8, says `nix show-derivation -r`. Before 2.20 nix-env tells outputs and no
+derivations: then give --derivations of this evaluation alone, and no store that has others as well.
 
 Columns of --where and --count-by: class, tool, algo, mode, host, scheme,
 reference, after, proxy, tls, rule, level, name, attribute.

@@ -11,11 +11,11 @@ use snowguard_report::fod::gate::{
 };
 use snowguard_report::fod::{Difference, Egress, Level, difference, listing_with_facts};
 
-use super::{both, verify};
+use super::{both, derivations_or_gap, verify};
 use crate::Findings;
 use crate::cli::Global;
 use crate::cli::fod::gate::{Gate as Args, GateFormat};
-use crate::cli::fod::{FailOn, Verify, VerifyFormat};
+use crate::cli::fod::{self, FailOn, Verify, VerifyFormat};
 use crate::error::Failure;
 use crate::output::Terminal;
 use crate::scan::{json, now};
@@ -28,7 +28,8 @@ pub(super) fn run(global: &Global, args: &Args, terminal: &Terminal) -> Result<F
         .as_deref()
         .map_or(Ok(Waivers::default()), waivers)?;
     let mut verified = args.verified.as_deref().map(verified).transpose()?;
-    let [base, head] = both(&args.base, &args.head, &args.from, terminal)?;
+    let read = |inputs: &[_], from: &fod::From| derivations_or_gap(inputs, from, terminal);
+    let [base, head] = both(&args.base, &args.head, &args.from, read)?;
     let difference = difference(&base, &head);
     let mut egress = None;
     if args.verify {

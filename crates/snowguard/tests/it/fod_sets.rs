@@ -151,3 +151,119 @@ fn what_nix_env_prints_is_joined_with_derivations() {
     assert_eq!(told["fods"][0]["attributes"], json!(["a"]), "{told}");
     assert_eq!(told["gaps"], json!([]));
 }
+
+/// One package whose source has another address, and the same hash: its output is called as before. With it another
+/// that did not change.
+const MOVED: &str = r#"
+  let
+    drv = args: derivation ({ system = "x86_64-linux"; builder = "/bin/sh"; } // args);
+    package = name: url: drv {
+      inherit name;
+      src = drv {
+        name = "source"; urls = [ url ];
+        outputHash = builtins.hashString "sha256" name; outputHashAlgo = "sha256"; outputHashMode = "flat";
+      };
+    };
+    set = version: {
+      hello = package "hello" "https://example.org/v${version}/hello.tar.gz";
+      other = package "other" "https://example.org/other.tar.gz";
+    };
+"#;
+
+/// What the real `nix-env` prints of one version of these; a newer one tells derivations, which are left out.
+fn set_of_outputs(store: &NixStore, version: &str) -> Value {
+    let expression = format!("{MOVED} in set \"{version}\"");
+    let all = format!("{MOVED} in builtins.attrValues (set \"{version}\")");
+    store.instantiate(&all, &[]).unwrap();
+    let file = store.write("set.nix", &expression).unwrap();
+    let args = ["-f", file.to_str().unwrap(), "-qaP", "--json", "--meta"];
+    let told = store.run("nix-env", &[], [&args[..], &["--out-path"]].concat());
+    let mut set: Value = serde_json::from_slice(&told.unwrap()).unwrap();
+    for package in set.as_object_mut().unwrap().values_mut() {
+        package.as_object_mut().unwrap().remove("drvPath");
+    }
+    set
+}
+
+#[test]
+fn outputs_that_several_derivations_have_tell_none_of_them() {
+    let place = Place::new();
+    let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+    for version in ["1", "2"] {
+        let set = set_of_outputs(&store, version);
+        place.write(&format!("{version}.json"), set.to_string());
+        let only = json!({ "hello": set["hello"] });
+        place.write(&format!("only-{version}.json"), only.to_string());
+    }
+    let beside = ["--derivations", directory(&store)];
+    let run = |args: &[&str]| place.run(&[args, &beside].concat());
+    // The path of its output is the same on both sides: only its derivation is another.
+    let told = document(run(&["fod", "list", "1.json", "--format", "json"]).exits(0));
+    let urls: Vec<&Value> = told["fods"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["urls"])
+        .collect();
+    assert_eq!(
+        urls,
+        [&json!(["https://example.org/other.tar.gz"])],
+        "{told}"
+    );
+    let gap = told["gaps"][0].as_str().unwrap();
+    insta::assert_snapshot!(gap, @"1 package has the output of several derivations, hello among them, and none was taken: give a set with drvPath (nix-eval-jobs, or nix-env --drv-path of Nix 2.20 or newer), or the derivations of this set alone");
+    assert_eq!(told["gaps"].as_array().unwrap().len(), 1, "{told}");
+    for sides in [["1.json", "2.json"], ["only-1.json", "only-2.json"]] {
+        let gate = ["fod", "gate", sides[0], sides[1], "--format", "json"];
+        let told = document(run(&gate).exits(1));
+        let rules: Vec<&Value> = told["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| &found["rule"])
+            .collect();
+        assert_eq!(
+            rules,
+            [&json!("incomplete"), &json!("incomplete")],
+            "{told}"
+        );
+        run(&[&gate[..], &["--allow-incomplete"]].concat()).exits(0);
+    }
+    let diff = run(&["fod", "diff", "1.json", "2.json"]);
+    assert!(diff.exits(0).stdout.contains("hello among them"), "{diff}");
+    // Where nothing else is known, there is nothing to list, and no success.
+    for args in [
+        &["fod", "list", "only-1.json"][..],
+        &["fod", "diff", "only-1.json", "only-2.json"],
+        &["fod", "verify", "only-1.json"],
+    ] {
+        run(args).fails_with("several have the same outputs");
+    }
+}
+
+#[test]
+fn outputs_tell_derivations_where_each_side_has_its_own() {
+    let place = Place::new();
+    let stores = ["1", "2"].map(|version| {
+        let store = Nix::find().unwrap().store_at("nix/store").unwrap();
+        let set = set_of_outputs(&store, version);
+        place.write(&format!("{version}.json"), set.to_string());
+        store
+    });
+    let [base, head] = &stores;
+    let beside = [
+        "--base-derivations",
+        directory(base),
+        "--head-derivations",
+        directory(head),
+    ];
+    let args = [
+        &["fod", "gate", "1.json", "2.json"],
+        &beside[..],
+        &["--format", "json"],
+    ]
+    .concat();
+    let told = document(place.run(&args).exits(1));
+    assert_eq!(told["findings"][0]["rule"], "stale-hash", "{told}");
+    assert!(told["gaps"] == json!([]), "{told}");
+}

@@ -143,7 +143,9 @@ impl GateRule {
             Self::NotVerified => "it is not among those that were fetched again",
             Self::Policy(rule) => rule.what(),
             Self::ExpiredWaiver => "a waiver has expired",
-            Self::Incomplete => "derivations could not be read, and what they fetch is not known",
+            Self::Incomplete => {
+                "derivations could not be read or told apart, and what they fetch is not known"
+            }
         }
     }
 
@@ -194,7 +196,7 @@ impl GateRule {
                 "whoever keeps the waivers should renew it with a reason, or delete it"
             }
             Self::Incomplete => {
-                "give all derivations, with what they need (nix derivation show -r), each of a size that can be read"
+                "give each side all of its own derivations, with what they need (nix derivation show -r), each of a size that can be read"
             }
         }
     }
