@@ -158,6 +158,56 @@ fn results_of_verifying_are_taken_into_account() {
 }
 
 #[test]
+fn a_build_that_came_out_right_and_wanted_more_says_just_that() {
+    let (base, head) = (store("1.0"), store("1.1"));
+    let place = Place::new();
+    let plain = document(&gate(&place, &base, &head, &["--format", "json"]));
+    let change = &plain["changes"][0];
+    // Longer than a line, and with what a runner would obey where a line begins.
+    let reason = format!(
+        "its output has the promised hash; on the way, evil.example.org: the proxy denied it: {}::error::no ##[error]its end",
+        "no URL names that host, ".repeat(8)
+    );
+    let fod = json!({
+        "drv": change["drv"], "name": change["name"], "output": change["output"], "verdict": "ok",
+        "found_by": "build", "reason": reason, "got": { "hash": change["hash"] },
+        "tries": [{ "url": "https://evil.example.org/", "result": "denied", "detail": "no" }],
+    });
+    let results = json!({ "schema": "snowguard-fod-verify/1", "fods": [fod] });
+    place.write("v.json", results.to_string());
+    let with = |format: &str| {
+        let more = ["--verified", "v.json", "--format", format];
+        gate(&place, &base, &head, &more)
+    };
+    let told = document(&with("json"));
+    let mut found = told["findings"].as_array().unwrap().iter();
+    let found = found.find(|found| found["rule"] == "denied").unwrap();
+    assert_eq!((&found["level"], found.get("was")), (&json!("note"), None));
+    assert_ne!(found["is"], change["hash"], "{found}");
+    let what = found["what"].as_str().unwrap();
+    assert_eq!(
+        what,
+        "it came out as promised, and its build wanted more than it may have"
+    );
+    assert!(!found["remedy"].as_str().unwrap().contains("address"));
+    // All that was met is told, in lines that begin with what is ours.
+    let run = with("text");
+    let text = &run.fits().stdout;
+    let folded: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.contains("  told "))
+        .take_while(|line| line.starts_with("  told ") || line.starts_with("          | "))
+        .collect();
+    assert!(folded.len() > 2, "{run}");
+    let whole: Vec<&str> = folded.iter().map(|line| line[12..].trim()).collect();
+    assert!(whole.join(" ").ends_with("its end"), "{run}");
+    for line in text.lines() {
+        let begins = line.trim_start().starts_with("::") || line.contains("##[");
+        assert!(!begins, "{run}");
+    }
+}
+
+#[test]
 fn waivers_cover_what_they_name_and_no_more() {
     let (base, head) = (store("1.0"), store("1.1"));
     let place = Place::new();

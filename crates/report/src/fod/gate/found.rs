@@ -381,10 +381,17 @@ pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> 
                 .level()
                 .map(|level| found(GateRule::NotVerified, level)),
         ),
+        Known::Is(outcome) if wanted_more(outcome) => all.push(Found {
+            what: "it came out as promised, and its build wanted more than it may have",
+            remedy: "say in the change what asked for that, and why, or leave it out; or whoever runs the check makes an \
+                     exception in the policy",
+            detail: reason(outcome),
+            ..found(GateRule::Verified(Verdict::Denied), Level::Note)
+        }),
         Known::Is(outcome) => {
-            let (rule, level) = of_outcome(outcome);
-            all.extend(level.map(|level| Found {
-                detail: Some(outcome.reason.clone()).filter(|reason| !reason.is_empty()),
+            let rule = GateRule::Verified(outcome.verdict);
+            all.extend(rule.level().map(|level| Found {
+                detail: reason(outcome),
                 was: outcome.got.as_ref().map(|_| row.hash.clone()),
                 is: match &outcome.got {
                     Some(got) => Some(got.hash.clone()),
@@ -407,18 +414,17 @@ pub(super) fn of(change: &Changed, known: Known<'_>, is_by_new_script: bool) -> 
     all
 }
 
-/// What its outcome is called, and how much that says.
-fn of_outcome(outcome: &Outcome) -> (GateRule, Option<Level>) {
+/// Why its outcome is what it is.
+fn reason(outcome: &Outcome) -> Option<String> {
+    Some(outcome.reason.clone()).filter(|reason| !reason.is_empty())
+}
+
+/// Whether it has what was promised, and its build wanted more: that is for who reads the change.
+fn wanted_more(outcome: &Outcome) -> bool {
     let is_denied = |tried: &Try| tried.result == Attempt::Denied;
-    // It has what was promised; that it wanted more is for who reads the change.
-    if outcome.found_by == Some(FoundBy::Build)
+    outcome.found_by == Some(FoundBy::Build)
         && outcome.verdict == Verdict::Ok
         && outcome.tries.iter().any(is_denied)
-    {
-        return (GateRule::Verified(Verdict::Denied), Some(Level::Note));
-    }
-    let rule = GateRule::Verified(outcome.verdict);
-    (rule, rule.level())
 }
 
 /// Whether an unchanged hash is known to be that of what comes now. Of another source it is only if that was served,

@@ -77,26 +77,28 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
             &format!("{}; {}", found.what, found.remedy),
             width,
         );
-        let mut fact = |name: &str, text: Option<&str>| {
-            if let Some(text) = text {
-                let _ = writeln!(out, "  {name:<7} {}", whole(text, width - 10));
-            }
-        };
-        fact("for", found.attribute.as_deref());
+        let room = width - 10;
+        fact(&mut out, room, "for", found.attribute.as_deref());
         match &found.was {
             Some(was) => {
-                fact("was", Some(was));
-                fact("is", found.is.as_deref());
+                fact(&mut out, room, "was", Some(was));
+                fact(&mut out, room, "is", found.is.as_deref());
             }
-            None => fact("from", found.is.as_deref()),
+            None => fact(&mut out, room, "from", found.is.as_deref()),
         }
-        fact("told", found.detail.as_deref());
-        fact("defined", found.position.as_deref());
+        if let Some(detail) = &found.detail {
+            folded(&mut out, "told", detail, width);
+        }
+        fact(&mut out, room, "defined", found.position.as_deref());
         fact(
+            &mut out,
+            room,
             "output",
             Some(&*found.output).filter(|path| !path.is_empty()),
         );
         fact(
+            &mut out,
+            room,
             "waiver",
             found
                 .waiver_url
@@ -106,7 +108,7 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
         );
         if let Some(waived) = &found.waived {
             let reason = format!("until {}: {}", waived.expires, waived.reason);
-            fact("waived", Some(&reason));
+            folded(&mut out, "waived", &reason, width);
         }
     }
     for waiver in &gate.unused_waivers {
@@ -126,6 +128,27 @@ pub fn gated(gate: &Gate, paint: Paint, width: usize) -> String {
     out
 }
 
+/// A fact in one line, if there is one.
+fn fact(out: &mut String, room: usize, name: &str, text: Option<&str>) {
+    if let Some(text) = text {
+        let _ = writeln!(out, "  {name:<7} {}", whole(text, room));
+    }
+}
+
+/// Sentences, in as many lines as they need: what was met is nowhere else in a log. Each line after the first begins
+/// with what is ours.
+fn folded(out: &mut String, name: &str, text: &str, width: usize) {
+    let text = quiet(&line(text));
+    let mut lines = String::new();
+    wrap(&mut lines, 0, &fit(&text, LONGEST_TEXT), width - 12);
+    for (at, part) in lines.lines().enumerate() {
+        let _ = match at {
+            0 => writeln!(out, "  {name:<7} {part}"),
+            _ => writeln!(out, "  {:<7} | {part}", ""),
+        };
+    }
+}
+
 /// A text that is copied is not cut, if it is one word and not beyond all measure.
 fn whole(text: &str, width: usize) -> String {
     let text = quiet(&line(text));
@@ -139,6 +162,9 @@ fn whole(text: &str, width: usize) -> String {
 
 /// The longest word that is shown whole, in bytes.
 const LONGEST: usize = 300;
+
+/// The longest sentences that are shown whole, in columns.
+const LONGEST_TEXT: usize = 4_000;
 
 /// Without what a runner would obey.
 fn quiet(text: &str) -> String {
