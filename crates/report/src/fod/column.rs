@@ -1,14 +1,16 @@
 //! What rows are counted by, and which are taken.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use snowguard_fod::place::Place;
 use snowguard_fod::rule::{Level, Rule};
 use snowguard_fod::{After, Class, Proxy, Reference, Scheme, Tls, did_you_mean};
 use snowguard_store::{ContentAddressMethod, HashAlgo};
 
-use super::listing::{Finding, Listing, Row};
+use super::listing::{Finding, Listing, Row, host_of};
 use crate::pattern::Pattern;
 
 /// A property of a row.
@@ -111,7 +113,21 @@ impl Column {
         )
     }
 
-    /// What a row has there: one, or several, or none.
+    /// What a row has there, for conditions: of addresses that of each, where [`Self::of`] has that of the first.
+    fn any_of(self, row: &Row) -> Vec<Cow<'_, str>> {
+        let places = || row.addresses.iter().map(|url| Place::of(url));
+        match self {
+            Self::Host if !row.addresses.is_empty() => {
+                places().map(|place| host_of(&place).into()).collect()
+            }
+            Self::Scheme if !row.addresses.is_empty() => {
+                places().map(|place| place.scheme.as_str().into()).collect()
+            }
+            _ => self.of(row).into_iter().map(Cow::Borrowed).collect(),
+        }
+    }
+
+    /// What a row has there, to be counted by: one, or several, or none.
     pub fn of(self, row: &Row) -> Vec<&str> {
         match self {
             Self::Class => vec![row.class],
@@ -242,9 +258,9 @@ impl FromStr for Condition {
 }
 
 impl Condition {
-    /// Whether a row is taken. An empty value stands for none.
+    /// Whether a row is taken: where it has several values, for any of them. An empty value stands for none.
     pub fn takes(&self, row: &Row) -> bool {
-        let has = self.column.of(row);
+        let has = self.column.any_of(row);
         let fits = |value: &String| {
             if value.is_empty() {
                 has.iter().all(|has| has.is_empty())

@@ -252,13 +252,7 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
     let urls: Vec<String> = fod.resolved(mirrors).into_iter().map(Into::into).collect();
     let places: Vec<Place<'_>> = urls.iter().map(|url| Place::of(url)).collect();
     let first = places.first();
-    let host = first.map_or_else(String::new, |place| {
-        if place.scheme == Scheme::Mirror {
-            format!("mirror:{}", place.host)
-        } else {
-            place.host.clone()
-        }
-    });
+    let host = first.map_or_else(String::new, host_of);
     let scheme = first.map_or("none", |place| place.scheme.as_str());
     let checkout = [
         (fod.checkout.submodules, "submodules"),
@@ -305,6 +299,15 @@ fn row(fod: &Fod, mirrors: &Mirrors) -> Row {
         needed_by: Vec::new(),
         attributes: Vec::new(),
         position: None,
+    }
+}
+
+/// The host of a place; the name of a mirror that is not known as `mirror:NAME`.
+pub(super) fn host_of(place: &Place<'_>) -> String {
+    if place.scheme == Scheme::Mirror {
+        format!("mirror:{}", place.host)
+    } else {
+        place.host.clone()
     }
 }
 
@@ -445,6 +448,7 @@ mod tests {
         OutputName, References, StoreDir, StoreName,
     };
 
+    use super::super::column::{Column, Condition};
     use super::*;
 
     fn derivation(name: &str, env: &[(&str, &str)]) -> Derivation {
@@ -491,6 +495,34 @@ mod tests {
         assert_eq!(row.telling_url(), Some("http://10.0.0.1/x"));
         let row = of("x", "https://x.org/x", &mirrors);
         assert_eq!(row.telling_url(), Some("https://x.org/x"));
+    }
+
+    #[test]
+    fn conditions_look_at_all_addresses_and_counts_at_the_first() {
+        let row = of(
+            "x",
+            "https://one.org/x http://two.org/x mirror://corp/x",
+            &Mirrors::default(),
+        );
+        let takes = |text: &str| text.parse::<Condition>().unwrap().takes(&row);
+        for (text, expected) in [
+            ("host=one.org", true),
+            ("host=two.org", true),
+            ("host=mirror:*", true),
+            ("host=three.org", false),
+            ("host!=two.org", false),
+            ("host=", false),
+            ("scheme=http", true),
+            ("scheme=ftp,none", false),
+            ("scheme!=http", false),
+        ] {
+            assert_eq!(takes(text), expected, "{text}");
+        }
+        assert_eq!(Column::Host.of(&row), ["one.org"]);
+        assert_eq!(Column::Scheme.of(&row), ["https"]);
+        let none = of("x", "", &Mirrors::default());
+        let takes = |text: &str| text.parse::<Condition>().unwrap().takes(&none);
+        assert!(takes("host=") && takes("scheme=none") && !takes("host=one.org"));
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub(crate) struct List {
     #[command(flatten)]
     pub(crate) from: From,
     /// Only some: COLUMN=VALUE,VALUE, or != for the others; `*` at an end stands for anything.
-    /// Several must all hold
+    /// Several must all hold. `host` and `scheme` look at each address; counts at the first
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) conditions: Vec<Condition>,
     /// Counts instead of listing, by the values of one or several columns
