@@ -97,6 +97,36 @@ pub enum Verdict {
     NoNetworkNeeded,
 }
 
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Mismatch,
+        Self::Gone,
+        Self::PolicyDenied,
+        Self::TlsFailure,
+        Self::Transient,
+        Self::Fetched,
+        Self::NothingFetched,
+        Self::NoNetworkNeeded,
+    ];
+
+    /// The word of interfaces.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Mismatch => "mismatch",
+            Self::Gone => "gone",
+            Self::PolicyDenied => "policy-denied",
+            Self::TlsFailure => "tls-failure",
+            Self::Transient => "transient",
+            Self::Fetched => "fetched",
+            Self::NothingFetched => "nothing-fetched",
+            Self::NoNetworkNeeded => "no-network-needed",
+        }
+    }
+}
+
 impl Build {
     pub(crate) fn new(drv: &str, fod: Fod, policy: Policy) -> Self {
         Self {

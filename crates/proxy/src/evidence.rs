@@ -9,6 +9,7 @@ mod files;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -372,6 +373,16 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// What is said of a request.
+const OF_REQUESTS: [&str; 4] = ["allowed", "denied", "would-deny", "refused"];
+
+/// The words for what became of something: of requests, and then of builds.
+pub fn verdicts() -> impl Iterator<Item = &'static str> {
+    OF_REQUESTS
+        .into_iter()
+        .chain(Verdict::ALL.into_iter().map(Verdict::as_str))
+}
+
 /// What a line would have been denied for, as something that an exception could allow.
 pub fn proposal(line: &Value) -> Option<Proposal> {
     let verdict = line["verdict"].as_str()?;
@@ -392,15 +403,20 @@ pub fn proposal(line: &Value) -> Option<Proposal> {
     if !by_name.contains(&reason) {
         return None;
     }
+    let host = line["host"].as_str()?;
+    // Whoever has such an address named would be denied it for where it is.
+    let is_inside = host
+        .parse::<IpAddr>()
+        .is_ok_and(|address| !snowguard_http::is_public(address));
     Some(Proposal {
         output: line["output"].as_str()?.to_owned(),
-        host: line["host"].as_str()?.to_owned(),
+        host: host.to_owned(),
         port: u16::try_from(line["port"].as_u64()?).ok()?,
         protocol: match line["protocol"].as_str()? {
             "http" => Protocol::Http,
             _ => Protocol::Https,
         },
-        private: reason == "private-address",
+        private: is_inside || reason == "private-address",
     })
 }
 
@@ -533,6 +549,36 @@ mod tests {
         let text = line("audit", &record("https://x.org/\u{202e}\u{9b}31m")).unwrap();
         let text = String::from_utf8(text).unwrap();
         assert!(text.contains(r"https://x.org/\u202e\u009b31m"), "{text}");
+    }
+
+    #[test]
+    fn an_address_that_is_not_public_is_proposed_as_private() {
+        let private = |reason: &str, host: &str| {
+            let line = serde_json::json!({
+                "kind": "request", "verdict": "denied", "reason": reason, "output": "/nix/store/x",
+                "host": host, "port": 80, "protocol": "http",
+            });
+            proposal(&line).unwrap().private
+        };
+        for (reason, host, expected) in [
+            ("address-literal", "10.0.0.1", true),
+            ("address-literal", "::1", true),
+            ("other-port", "192.168.1.1", true),
+            ("address-literal", "140.82.121.3", false),
+            ("other-host", "example.org", false),
+            ("private-address", "example.org", true),
+        ] {
+            assert_eq!(private(reason, host), expected, "{reason} {host}");
+        }
+    }
+
+    #[test]
+    fn verdicts_have_the_words_that_are_written() {
+        for verdict in Verdict::ALL {
+            assert_eq!(serde_json::json!(verdict), verdict.as_str());
+        }
+        let all: std::collections::BTreeSet<&str> = verdicts().collect();
+        assert_eq!(all.len(), 13);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The command line: one definition for parsing, help, man pages and completions.
 
 use camino::Utf8PathBuf;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use snowguard_proxy::evidence::verdicts;
 
 /// The services of Snowguard, one role to a process
 ///
@@ -612,8 +614,8 @@ pub(crate) struct FodEvidence {
     /// With a host
     #[arg(long, value_name = "HOST")]
     pub(crate) host: Option<String>,
-    /// With a verdict: of requests allowed, denied, would-deny or refused; of builds ok, mismatch …
-    #[arg(long, value_name = "WORD")]
+    /// With a verdict: the first four are of requests, the others of builds
+    #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(verdicts()))]
     pub(crate) verdict: Option<String>,
     /// Prints exceptions in their place that would allow what was or would be denied, until that day,
     /// to be reviewed

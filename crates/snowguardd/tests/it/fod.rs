@@ -272,6 +272,17 @@ fn builds_are_announced_judged_and_told() {
     expires = 2027-01-31
     "#);
 
+    // A word that nothing has is no filter that finds nothing.
+    let file = at(&place, "evidence.jsonl");
+    let wrong = ["fod-evidence", file.as_str(), "--verdict", "deny"];
+    let run = place.command(&wrong).output().unwrap();
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("'denied'") && told.contains("would-deny, refused, ok, mismatch"),
+        "{told}"
+    );
+
     // What a server chose is shown, and not obeyed.
     let path = place.path("evidence.jsonl");
     let mut text = std::fs::read_to_string(&path).unwrap();
