@@ -126,7 +126,9 @@ impl Rule {
             Self::WeakHash => "use an SRI hash of SHA-256 or SHA-512",
             Self::FakeHash => "build it once and put in the hash that Nix tells",
             Self::Credentials => "take them out, and change them: they are known",
-            Self::PrivateHost => "use a public mirror, or have it accepted by a waiver",
+            Self::PrivateHost => {
+                "use a public mirror; where it has to be so, the gate takes a waiver"
+            }
             Self::NeedlessNetwork => "drop impureEnvVars",
             Self::Branch | Self::MutableTag => "name the commit",
             Self::GitProtocol => "use https://",

@@ -647,7 +647,7 @@ pub(crate) enum LogLevel {
     Error,
     /// And what is odd
     Warn,
-    /// And every request
+    /// And every request; fod-proxy has these in its evidence
     Info,
     /// And more
     Debug,

@@ -17,6 +17,7 @@ use snowguard_proxy::{
     evidence as lines, keep_memory, until_unread,
 };
 use snowguard_report::escape;
+use snowguard_report::words::counted;
 use snowguard_watch::ready::Manager;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -246,9 +247,9 @@ pub(crate) fn evidence(args: &FodEvidence) -> Result<(), Failure> {
     })?;
     printed?;
     if skipped > 0 {
-        say(&format!(
-            "note: {skipped} lines are no evidence, and left out"
-        ));
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let skipped = counted(skipped, "line is", "lines are");
+        say(&format!("note: {skipped} no evidence, and left out"));
     }
     match args.propose {
         Some(day) => print(propose(&seen, day).trim_end()),

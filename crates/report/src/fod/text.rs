@@ -29,11 +29,7 @@ pub fn listed(listing: &Listing, paint: Paint, width: usize, all: bool) -> Strin
     };
     let title = format!(
         "{some}{} among {} in {}",
-        counted_words(
-            listing.fixed_output,
-            "fixed-output derivation",
-            "fixed-output derivations"
-        ),
+        fixed_output(listing.fixed_output),
         number(listing.derivations),
         line(&listing.subject),
     );
@@ -227,18 +223,23 @@ pub(super) fn notes(row: &Row, paint: Paint, width: usize) -> String {
         notes.push(format!("for {}", line(name)));
     }
     if row.dependents > 0 {
-        let verb = if row.dependents == 1 {
-            "depends"
-        } else {
-            "depend"
-        };
-        notes.push(format!("{} {verb} on it", number(row.dependents)));
+        notes.push(depend(row.dependents));
     }
     if notes.is_empty() {
         return String::new();
     }
     let text = notes.join("; ");
     format!("    {}\n", paint.quiet(&fit(&text, width - 4)))
+}
+
+/// How many need it.
+pub(super) fn depend(count: usize) -> String {
+    counted_words(count, "depends on it", "depend on it")
+}
+
+/// `7 fixed-output derivations`.
+pub(crate) fn fixed_output(count: usize) -> String {
+    counted_words(count, "fixed-output derivation", "fixed-output derivations")
 }
 
 /// Where it is fetched from, in a line: the address that a rule speaks against, before the first.
@@ -269,4 +270,29 @@ pub(super) fn gaps(gaps: &[String], paint: Paint) -> String {
         let _ = writeln!(out, "{}", paint.quiet(&format!("note: {}", line(gap))));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::verified::{Verification, verified};
+    use super::*;
+
+    #[test]
+    fn counts_agree_with_their_words() {
+        assert_eq!(depend(1), "1 depends on it");
+        assert_eq!(depend(1_200), "1,200 depend on it");
+        let title = |count: usize| {
+            let none = Verification::new("x".into(), count, Vec::new(), Vec::new());
+            let text = verified(&none, Paint::new(false), 80, false);
+            text.lines().next().map(str::to_owned)
+        };
+        assert_eq!(
+            title(1).as_deref(),
+            Some("0 of 1 fixed-output derivation in x")
+        );
+        assert_eq!(
+            title(2).as_deref(),
+            Some("0 of 2 fixed-output derivations in x")
+        );
+    }
 }

@@ -12,9 +12,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::egress::Egress;
 use super::listing::Row;
+use super::text::{depend, fixed_output};
 use crate::escape::{fit, line};
 use crate::html::{BASE_STYLE, hash};
 use crate::text::{Paint, number, wrap};
+use crate::words::counted;
 
 /// How many of one verdict are shown before it says how many more there are.
 const FIRST: usize = 20;
@@ -254,8 +256,8 @@ fn of_earlier(fods: &[Verified]) -> Option<String> {
         .filter_map(|fod| fod.checked.as_deref())
         .min()?;
     Some(format!(
-        "{} of these were found by an earlier run or another worker, the oldest on {}",
-        number(earlier.len()),
+        "{} found by an earlier run or another worker, the oldest on {}",
+        counted(earlier.len(), "of these was", "of these were"),
         day(oldest)
     ))
 }
@@ -272,8 +274,8 @@ fn title(verification: &Verification) -> String {
         String::new()
     };
     format!(
-        "{some}{} fixed-output derivations in {}",
-        number(verification.fixed_output),
+        "{some}{} in {}",
+        fixed_output(verification.fixed_output),
         line(&verification.subject)
     )
 }
@@ -380,7 +382,7 @@ fn one(out: &mut String, fod: &Verified, paint: Paint, width: usize) {
         whom.push(format!("for {}", line(first)));
     }
     if fod.dependents > 0 {
-        whom.push(format!("{} depend on it", number(fod.dependents)));
+        whom.push(depend(fod.dependents));
     }
     if let Some(position) = &fod.position {
         whom.push(line(position).into_owned());

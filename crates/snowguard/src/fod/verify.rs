@@ -21,6 +21,7 @@ use snowguard_report::fod::{
     Egress as Told, Row, Verification, Verified, listing_with_facts, verified, verified_page,
 };
 use snowguard_report::text::number;
+use snowguard_report::words::counted;
 use snowguard_secrets::KeyDirectory;
 use snowguard_store::SecretKey;
 
@@ -86,11 +87,13 @@ pub(super) fn run(
         .collect();
     // What has none is verified as it is; a condition that takes none is a slip of the pen.
     if taken.is_empty() && listing.fixed_output > 0 {
-        let count = number(listing.fixed_output);
-        return Err(Failure::message(format!(
-            "--where takes none of {count} fixed-output derivations"
-        ))
-        .hint("`snowguard fod list --count-by COLUMN` tells which values there are"));
+        let count = counted(
+            listing.fixed_output,
+            "fixed-output derivation",
+            "fixed-output derivations",
+        );
+        return Err(Failure::message(format!("--where takes none of {count}"))
+            .hint("`snowguard fod list --count-by COLUMN` tells which values there are"));
     }
     let terms = Terms::of(args)?;
     let jobs: Vec<Job> = taken
@@ -127,8 +130,8 @@ pub(super) fn run(
         let written = super::statements::write(&verification.fods, &keys, directory)?;
         if !global.quiet {
             let text = format!(
-                "{} statements were signed into {directory}",
-                number(written.signed)
+                "{} signed into {directory}",
+                counted(written.signed, "statement was", "statements were")
             );
             terminal.note(&text);
             for (count, why) in [
@@ -136,15 +139,16 @@ pub(super) fn run(
                 (written.undecided, "nothing was decided"),
             ] {
                 if count > 0 {
-                    let text = format!("{} are not signed, since {why}", number(count));
+                    let count = counted(count, "is", "are");
+                    let text = format!("{count} not signed, since {why}");
                     terminal.note(&text);
                 }
             }
             let left = verification.fods.iter().filter(|fod| fod.earlier).count();
             if left > 0 {
                 let text = format!(
-                    "{} were found by an earlier run or another worker, and are not signed; --again all finds them anew",
-                    number(left)
+                    "{} not signed, found by an earlier run or another worker; --again all finds anew",
+                    counted(left, "is", "are")
                 );
                 terminal.note(&text);
             }
@@ -343,11 +347,11 @@ pub(super) fn outcomes(
     }
     if worked == Worked::Interrupted {
         let left = keys.iter().filter(|key| outcomes.get(key).is_none());
-        let left = number(left.count());
+        let left = counted(left.count(), "is", "are");
         return Err(match &args.queue {
-            Some(_) => Failure::message(format!("interrupted; {left} are left"))
+            Some(_) => Failure::message(format!("interrupted; {left} left"))
                 .hint("run it again with the same --queue: it goes on from there"),
-            None => Failure::message(format!("interrupted; {left} are left, and nothing is kept"))
+            None => Failure::message(format!("interrupted; {left} left, and nothing is kept"))
                 .hint("--queue FILE keeps what was done"),
         });
     }

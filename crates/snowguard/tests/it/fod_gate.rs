@@ -866,3 +866,20 @@ fn what_is_changed_is_fetched_again_and_nothing_else() {
     let found = rules(&document(&run));
     assert!(found.contains(&"denied! x".to_owned()), "{found:?}");
 }
+
+#[test]
+fn the_book_names_each_variable_of_the_script() {
+    let page = include_str!("../../../../docs/src/fod-gate.md");
+    let script = include_str!("../../../../actions/fod-gate/gate.sh");
+    let is_of_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    let names: Vec<&str> = script
+        .split("${")
+        .skip(1)
+        .filter_map(|text| text.split(|c| !is_of_name(c)).next())
+        .filter(|name| !name.is_empty() && !name.starts_with("GITHUB_"))
+        .collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}

@@ -350,7 +350,8 @@ fn what_was_found_earlier_is_told_and_not_signed() {
         (
             count,
             signed,
-            run.stderr.contains("4 were found by an earlier run"),
+            run.stderr
+                .contains("4 are not signed, found by an earlier run"),
         )
     };
     assert_eq!(told(&[]), (1, 0, true));
