@@ -8,6 +8,7 @@ pub mod diff;
 pub mod escape;
 pub mod explain;
 pub mod fod;
+mod gaps;
 pub mod html;
 mod identity;
 pub mod model;

@@ -240,7 +240,7 @@ fn metadata(facts: &Facts<'_, '_>) -> Metadata {
         ),
         ("snowguard:looked-into", subject.looked_into.to_string()),
     ];
-    let gaps = subject.gaps.iter().map(crate::build::gap);
+    let gaps = subject.gaps.iter().map(crate::gaps::told);
     let properties = counts
         .into_iter()
         .chain(gaps.map(|gap| ("snowguard:gap", gap)))

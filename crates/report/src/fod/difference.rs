@@ -9,7 +9,7 @@ use snowguard_fod::{Fod, Plan};
 use snowguard_inventory::{Gap, Subject};
 
 use super::listing::{Row, listing_with_facts, with_revision};
-use crate::build;
+use crate::gaps;
 
 /// What differs.
 #[derive(Clone, Debug, Serialize)]
@@ -207,5 +207,5 @@ fn incomplete(subject: &Subject) -> Vec<String> {
                 | Gap::SeveralDerivations { .. }
         )
     };
-    subject.gaps.iter().filter(hides).map(build::gap).collect()
+    subject.gaps.iter().filter(hides).map(gaps::told).collect()
 }

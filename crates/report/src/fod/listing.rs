@@ -14,7 +14,7 @@ use snowguard_fod::shown::shown;
 use snowguard_fod::{Fod, Mirrors, Scheme, rule};
 use snowguard_inventory::{Gap, Nature, Subject};
 
-use crate::build;
+use crate::gaps;
 use crate::words::counted;
 
 /// How many dependents and attributes of one are named.
@@ -186,7 +186,7 @@ pub fn listing_with_facts(subject: &Subject) -> (Listing, Vec<&Fod>) {
     let gaps = subject.gaps.iter();
     // What patches say is nobody's question here.
     let gaps = gaps.filter(|gap| !matches!(gap, Gap::UnreadPatches { .. }));
-    let gaps = gaps.map(build::gap).chain(unread(&fods)).collect();
+    let gaps = gaps.map(gaps::told).chain(unread(&fods)).collect();
     let listing = Listing {
         schema: "snowguard-fod-list/1",
         subject: subject.title.clone(),
