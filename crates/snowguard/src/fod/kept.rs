@@ -115,7 +115,8 @@ impl Realise for Kept {
             return Ok(Some(asked.last_line()));
         }
         if !asked.is_whole() {
-            return Ok(Some("it needs too much that is not there".to_owned()));
+            let text = "Nix lists more than 1 MiB of what it lacks; realise its inputs once, in a store that --build-store names";
+            return Ok(Some(text.to_owned()));
         }
         let plan = match Plan::of(&self.nix, inputs.to_vec(), &asked.log) {
             Ok(plan) => plan,
