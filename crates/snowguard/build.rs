@@ -16,7 +16,9 @@ use snowguard_advisory::index::{Builder, SourceKind};
 use snowguard_advisory::read::facts;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/advisories");
+    // As it is when this runs: the program may have been compiled where the tree lay before.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("the directory of the package");
+    let root = Path::new(&package).join("../../data/advisories");
     println!("cargo::rerun-if-changed={}", root.display());
     let mut files: Vec<_> = std::fs::read_dir(&root)
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", root.display()))
