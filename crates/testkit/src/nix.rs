@@ -151,26 +151,41 @@ impl NixStore {
     }
 
     /// One of Nix's programs, with the environment that keeps it in this store and every experimental
-    /// feature on that is asked for.
+    /// feature that is asked for.
     pub fn command(&self, program: &str, features: &[&str]) -> Command {
-        let mut command = self.nix.program(program);
-        let experimental = format!("nix-command {}", features.join(" "));
+        let features = features.join(" ");
+        let config =
+            format!("experimental-features = nix-command {features}\nsubstitute = false\n");
+        self.with_environment(self.nix.program(program), &config)
+    }
+
+    /// A program that starts Nix itself: what it starts stays in this store, and has these settings.
+    pub fn command_of(&self, program: impl AsRef<OsStr>, config: &str) -> Command {
+        self.with_environment(Command::new(program), config)
+    }
+
+    fn with_environment(&self, mut command: Command, config: &str) -> Command {
         command
             .env("NIX_REMOTE", "")
             .env("NIX_STORE_DIR", &self.store_dir)
             .env("NIX_STATE_DIR", self.root.join("var"))
             .env("NIX_LOG_DIR", self.root.join("log"))
             .env("NIX_CONF_DIR", self.root.join("etc"))
-            .env(
-                "NIX_CONFIG",
-                format!("experimental-features = {experimental}\nsubstitute = false\n"),
-            )
+            .env("NIX_CONFIG", config)
             .env("HOME", self.root.join("home"))
             .env("XDG_CACHE_HOME", self.root.join("home"))
-            .env_remove("NIX_PATH")
-            .env_remove("NIX_USER_CONF_FILES")
             .current_dir(&self.root)
             .stdin(Stdio::null());
+        for unset in [
+            "NIX_PATH",
+            "NIX_USER_CONF_FILES",
+            "NIX_BUILD_HOOK",
+            "http_proxy",
+            "https_proxy",
+            "no_proxy",
+        ] {
+            command.env_remove(unset);
+        }
         command
     }
 

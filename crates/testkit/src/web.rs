@@ -3,10 +3,16 @@
 //! It knows what a static mirror knows: `ETag`, `Last-Modified`, conditional requests, `Range` with
 //! `If-Range`. One request per connection. The port is the system's choice.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests serve the files that they wrote"
+)]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -165,6 +171,20 @@ impl Web {
     /// Puts a document at a path.
     pub fn put(&self, path: &str, body: impl Into<Vec<u8>>) {
         self.put_with(path, body, &[], None);
+    }
+
+    /// Puts all files of a directory below a path, as they are now.
+    pub fn put_tree(&self, path: &str, directory: &Path) -> io::Result<()> {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let path = format!("{path}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type()?.is_dir() {
+                self.put_tree(&path, &entry.path())?;
+            } else {
+                self.put(&path, std::fs::read(entry.path())?);
+            }
+        }
+        Ok(())
     }
 
     /// Puts a document with headers of its own, and perhaps a `Last-Modified`.

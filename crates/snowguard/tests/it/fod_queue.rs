@@ -210,19 +210,7 @@ fn tree(store: &NixStore, web: &Web, tags: usize) -> (Vec<u8>, String) {
         sh(&format!("git -C pkg tag v{n}"));
     }
     sh("git clone --quiet --bare pkg served; git -C served update-server-info");
-    let served = made.join("served");
-    let mut left = vec![served.clone()];
-    while let Some(at) = left.pop() {
-        for entry in std::fs::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                left.push(path);
-            } else {
-                let name = path.strip_prefix(&served).unwrap().to_str().unwrap();
-                web.put(&format!("/git/{name}"), std::fs::read(&path).unwrap());
-            }
-        }
-    }
+    web.put_tree("/git", &made.join("served")).unwrap();
     (tar, String::from_utf8(hash).unwrap().trim().to_owned())
 }
 

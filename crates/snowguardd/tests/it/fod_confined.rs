@@ -131,33 +131,15 @@ impl Place {
 
     fn snowguard(&self, args: &[&str]) -> Command {
         let daemon = Path::new(env!("CARGO_BIN_EXE_snowguardd"));
-        let like = self.store.command("nix", &[]);
-        let mut command = Command::new(daemon.with_file_name("snowguard"));
-        command.envs(
-            like.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        for unset in [
-            "NIX_PATH",
-            "NIX_USER_CONF_FILES",
-            "NIX_BUILD_HOOK",
-            "http_proxy",
-            "https_proxy",
-            "no_proxy",
-        ] {
-            command.env_remove(unset);
-        }
         let config = format!(
             "sandbox = true\nsandbox-paths = /bin /usr /lib /lib64 {}/shared\nsubstitute = false\n\
              filter-syscalls = false\nbuild-users-group = {}\n",
             self.store.scratch().display(),
             self.users.group()
         );
-        command
-            .args(args)
-            .env("NIX_CONFIG", config)
-            .current_dir(self.store.scratch())
-            .stdin(Stdio::null());
+        let program = daemon.with_file_name("snowguard");
+        let mut command = self.store.command_of(program, &config);
+        command.args(args);
         command
     }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use snowguard_store::{Hash, HashAlgo, Notation};
 use snowguard_testkit::machine::{BuildUsers, may_confine, sandbox_users};
 use snowguard_testkit::nix::{Nix, NixStore};
 use snowguard_testkit::web::{Fault, Web};
@@ -52,29 +53,49 @@ fn git(at: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A repository of one commit with one file, served as files; the commit.
-fn repository(scratch: &Path, web: &Web) -> String {
-    let git = |args: &[&str]| git(&scratch.join("work"), args);
-    std::fs::create_dir_all(scratch.join("work")).unwrap();
-    std::fs::write(scratch.join("work/file"), BODY).unwrap();
-    git(&["init", "--quiet"]);
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "-m", "x"]);
-    git(&["clone", "--quiet", "--bare", ".", "../repo.git"]);
-    git(&["--git-dir=../repo.git", "update-server-info"]);
-    let mut left = vec![scratch.join("repo.git")];
-    while let Some(at) = left.pop() {
-        for entry in std::fs::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                left.push(path);
-            } else {
-                let name = path.strip_prefix(scratch).unwrap().to_str().unwrap();
-                web.put(&format!("/{name}"), std::fs::read(&path).unwrap());
-            }
-        }
+/// A repository of one commit with these files, served as files; the commit.
+fn repository(scratch: &Path, web: &Web, name: &str, files: &[(&str, &str)]) -> String {
+    let work = scratch.join(name);
+    let git = |args: &[&str]| git(&work, args);
+    std::fs::create_dir_all(&work).unwrap();
+    for (file, content) in files {
+        std::fs::write(work.join(file), content).unwrap();
     }
+    git(&["init", "--quiet"]);
+    // Not asked to do anything about what has an attribute.
+    git(&["-c", "filter.lfs.required=false", "add", "."]);
+    git(&["commit", "--quiet", "-m", "x"]);
+    let bare = format!("{name}.git");
+    git(&["clone", "--quiet", "--bare", ".", &format!("../{bare}")]);
+    git(&[&format!("--git-dir=../{bare}"), "update-server-info"]);
+    web.put_tree(&format!("/{bare}"), &scratch.join(&bare))
+        .unwrap();
     git(&["rev-parse", "HEAD"])
+}
+
+const ATTRIBUTES: &str = "*.bin filter=lfs\n";
+/// What Git LFS keeps.
+const LARGE: &str = "what is large";
+
+/// A repository of which a large file lies at another address; the commit.
+fn large(scratch: &Path, web: &Web, name: &str, at: &str) -> String {
+    let (oid, size) = (oid(), LARGE.len());
+    let pointer =
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n");
+    let files = [(".gitattributes", ATTRIBUTES), ("x.bin", &pointer)];
+    let commit = repository(scratch, web, name, &files);
+    let answer = json!({
+        "transfer": "basic",
+        "objects": [{ "oid": oid, "size": size, "actions": { "download": { "href": at } } }],
+    });
+    let batch = format!("/{name}.git/info/lfs/objects/batch");
+    web.put(&batch, answer.to_string());
+    commit
+}
+
+fn oid() -> String {
+    let hash = Hash::of(HashAlgo::Sha256, LARGE.as_bytes()).unwrap();
+    hash.to_notation(Notation::Hex)
 }
 
 impl Place {
@@ -93,7 +114,22 @@ impl Place {
         ] {
             http.fail_always(path, Fault::Redirect(to));
         }
-        let commit = repository(head.scratch(), &http);
+        let commit = repository(head.scratch(), &http, "repository", &[("file", BODY)]);
+        tls.put("/large", LARGE);
+        other.put("/large", LARGE);
+        let large = [("large", &tls), ("large-inwards", &other)].map(|(name, web)| {
+            let commit = large(head.scratch(), &http, name, &web.url("/large"));
+            format!(
+                "(large \"{name}\" \"{}\" \"{commit}\")\n",
+                http.url(&format!("/{name}.git"))
+            )
+        });
+        let tree = head.scratch().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        std::fs::write(tree.join(".gitattributes"), ATTRIBUTES).unwrap();
+        std::fs::write(tree.join("x.bin"), LARGE).unwrap();
+        let args = ["--type", "sha256", tree.to_str().unwrap()];
+        let tree = head.run("nix-hash", &[], args).unwrap();
         let place = Self {
             base,
             head,
@@ -124,18 +160,26 @@ impl Place {
               fixed = name: url: drv name ({{ builder = "builtin:fetchurl"; inherit url; }} // hash);
               fetcher.args = [ "-e" (builtins.toFile "builder.sh" "") ];
               list = drv "mirrors-list" {{ gnu = "{mirror}"; }};
+              git = drv "git-2.51.0" {{ }};
+              large = name: url: rev: drv name (fetcher // {{
+                inherit url rev; tool = git; fetchLFS = true;
+                outputHash = "{tree}"; outputHashAlgo = "sha256"; outputHashMode = "recursive";
+              }});
             in [
+              {large}
               {all}
               (drv "mirrored" ({{ urls = [ "mirror://gnu/mirrored" ]; mirrorsFile = list; }} // fetcher // hash))
               (drv "repository" (fetcher // {{
-                tool = drv "git-2.51.0" {{ }}; url = "{git}"; rev = "{commit}"; outputHashMode = "recursive";
+                tool = git; url = "{repository}"; rev = "{commit}"; outputHashMode = "recursive";
                 outputHash = builtins.hashFile "sha256" (builtins.toFile "x" "x"); outputHashAlgo = "sha256";
               }}))
             ]
             "#,
             body = serde_json::to_string(BODY).unwrap(),
             mirror = place.http.url("/gnu/"),
-            git = place.http.url("/repo.git"),
+            repository = place.http.url("/repository.git"),
+            large = large.concat(),
+            tree = String::from_utf8(tree).unwrap().trim(),
         );
         place
             .base
@@ -265,6 +309,8 @@ fn each_is_fetched_under_its_own_policy() {
         ("good", "ok"),
         ("inside", "denied"),
         ("inwards", "denied"),
+        ("large", "ok"),
+        ("large-inwards", "denied"),
         ("mirrored", "ok"),
         ("moved", "ok"),
         ("repository", "mismatch"),
@@ -282,6 +328,10 @@ fn each_is_fetched_under_its_own_policy() {
             "127.0.0.1: the proxy denied it: the host is allowed at another port only; ",
         ),
         (
+            "large-inwards",
+            "127.0.0.1: the proxy denied it: the host is allowed at another port only; ",
+        ),
+        (
             "inside",
             "inside.example: the proxy denied it: 10.0.0.1 is not an address of the public network; ",
         ),
@@ -294,7 +344,7 @@ fn each_is_fetched_under_its_own_policy() {
     }
     assert_eq!(place.other.seen().len(), 0);
     assert_eq!(document["egress"]["through"], "proxy");
-    assert_eq!(document["egress"]["denied"], 3);
+    assert_eq!(document["egress"]["denied"], 4);
     let read = |name: &str| std::fs::read_to_string(place.head.scratch().join(name)).unwrap();
     let lines: Vec<Value> = read("evidence.jsonl")
         .lines()
@@ -303,7 +353,13 @@ fn each_is_fetched_under_its_own_policy() {
     let denied = lines.iter().filter(|line| line["verdict"] == "denied");
     let mut hosts: Vec<&str> = denied.map(|line| line["host"].as_str().unwrap()).collect();
     hosts.sort_unstable();
-    assert_eq!(hosts, ["127.0.0.1", "elsewhere.example", "inside.example"]);
+    let expected = [
+        "127.0.0.1",
+        "127.0.0.1",
+        "elsewhere.example",
+        "inside.example",
+    ];
+    assert_eq!(hosts, expected);
     // Each request is of the one derivation whose token it had.
     let requests = lines.iter().filter(|line| line["kind"] == "request");
     for line in requests {
@@ -316,7 +372,7 @@ fn each_is_fetched_under_its_own_policy() {
         "{summary}"
     );
     assert!(
-        summary.contains("3 denied") && summary.contains("`evidence.jsonl`"),
+        summary.contains("4 denied") && summary.contains("`evidence.jsonl`"),
         "{summary}"
     );
     // Nothing of the token gets out.
@@ -402,7 +458,7 @@ fn what_was_fetched_directly_is_fetched_again_through_the_proxy() {
     assert!(place.asked() > 4);
     // What is settled is not asked again; what was denied is, since exceptions come and go.
     let document = place.verify(&queue).exits(1).document();
-    assert_eq!(document["egress"]["denied"], 3);
+    assert_eq!(document["egress"]["denied"], 4);
     assert_eq!(place.tls.seen().len(), 0);
 }
 
@@ -512,30 +568,20 @@ impl Packages {
     fn check(&self, head: &str, more: &[(&str, &str)]) -> Run {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../actions/fod-gate/gate.sh");
         let daemon = Path::new(env!("CARGO_BIN_EXE_snowguardd"));
-        let like = self.store.command("nix", &[]);
-        let output = Command::new("bash")
+        let config = format!(
+            "sandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\nbuild-users-group = {}\n\
+             filter-syscalls = false\n",
+            self.users.as_ref().map_or("", BuildUsers::group)
+        );
+        let mut command = self.store.command_of("bash", &config);
+        let output = command
             .arg(script)
-            .envs(
-                like.get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            )
-            .env_remove("NIX_PATH")
-            .env(
-                "NIX_CONFIG",
-                format!(
-                    "sandbox-paths = /bin /usr /lib /lib64\nsubstitute = false\nbuild-users-group = {}\n\
-                     filter-syscalls = false\n",
-                    self.users.as_ref().map_or("", BuildUsers::group)
-                ),
-            )
             .env("BASE", "base.json")
             .env("HEAD", format!("{head}.json"))
             .env("SNOWGUARD", daemon.with_file_name("snowguard"))
             .env("SNOWGUARDD", daemon)
             .env("GITHUB_STEP_SUMMARY", self.store.scratch().join("step.md"))
             .envs(more.iter().copied())
-            .current_dir(self.store.scratch())
-            .stdin(Stdio::null())
             .output()
             .unwrap();
         Run {

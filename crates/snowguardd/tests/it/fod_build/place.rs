@@ -1,7 +1,7 @@
 //! A store, servers on loopback, derivations that fetch from these, and `snowguard fod build` for them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use snowguard_store::{
@@ -178,22 +178,8 @@ impl Place {
         let daemon = Path::new(env!("CARGO_BIN_EXE_snowguardd"));
         let config =
             "sandbox = false\nsubstitute = false\nbuild-users-group =\nfilter-syscalls = false\n";
-        let like = self.store.command("nix", &[]);
-        let mut build = Command::new(daemon.with_file_name("snowguard"));
-        build.envs(
-            like.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        for unset in [
-            "NIX_PATH",
-            "NIX_USER_CONF_FILES",
-            "NIX_BUILD_HOOK",
-            "http_proxy",
-            "https_proxy",
-            "no_proxy",
-        ] {
-            build.env_remove(unset);
-        }
+        let program = daemon.with_file_name("snowguard");
+        let mut build = self.store.command_of(program, config);
         build
             .args([
                 "fod",
@@ -218,13 +204,10 @@ impl Place {
             .args(options)
             .arg("--")
             .args(command)
-            .env("NIX_CONFIG", config)
             .env(
                 "NIX_SSL_CERT_FILE",
                 self.store.scratch().join("servers.pem"),
-            )
-            .current_dir(self.store.scratch())
-            .stdin(Stdio::null());
+            );
         build
     }
 
@@ -321,19 +304,8 @@ fn repository(scratch: &Path, webs: &[&Web]) -> String {
     let commit = [&git, "--work-tree=.", "commit", "--quiet", "-m", "x"];
     run("git", &tree, &[&who[..], &commit].concat());
     run("git", &tree, &[&git, "update-server-info"]);
-    let mut left = vec![directory.clone()];
-    while let Some(at) = left.pop() {
-        for entry in std::fs::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                left.push(path);
-            } else {
-                let name = path.strip_prefix(scratch).unwrap().to_str().unwrap();
-                for web in webs {
-                    web.put(&format!("/{name}"), std::fs::read(&path).unwrap());
-                }
-            }
-        }
+    for web in webs {
+        web.put_tree("/repo.git", &directory).unwrap();
     }
     run("git", &tree, &[&git, "rev-parse", "HEAD"])
 }
