@@ -6,11 +6,13 @@
 //! counts and not the version: else each new compiler would make another of everything. Scripts are compared beside
 //! it, by their paths.
 
+use std::collections::BTreeSet;
+
 use snowguard_store::derivation::attrs::Attrs;
 use snowguard_store::{Derivation, Hash, HashAlgo, StoreDir};
 
 use crate::class::without_version;
-use crate::plan::{Form, Plan};
+use crate::plan::{Form, Plan, Tree};
 
 /// Attributes that say who builds, what is promised, or whom is spoken to, and not what is asked for.
 const OTHERS: [&str; 35] = [
@@ -62,7 +64,7 @@ pub(crate) fn of(
     more: &[Box<str>],
 ) -> Box<str> {
     let text = match plan {
-        Plan::Fetch(Form::Git(tree)) => format!("git {} {:?}", tree.submodules, tree.sparse),
+        Plan::Fetch(Form::Git(tree)) => git(tree),
         Plan::Fetch(form) => format!("{form:?}"),
         Plan::Build(_) | Plan::Nothing | Plan::Manual => digest(all(drv, attrs, dir, sources)),
     };
@@ -70,6 +72,18 @@ pub(crate) fn of(
         return text.into();
     }
     format!("{text} {}", digest(more.join(" "))).into()
+}
+
+/// Of a repository: all but where it is and which commit, by which it is compared already.
+fn git(tree: &Tree) -> String {
+    let Tree {
+        url: _,
+        rev: _,
+        submodules,
+        lfs,
+        sparse,
+    } = tree;
+    format!("git {submodules} {lfs} {sparse:?}")
 }
 
 fn digest(text: String) -> String {
@@ -104,29 +118,24 @@ pub(crate) fn scripts(
 
 /// All that is written in it.
 fn all(drv: &Derivation, attrs: Option<&Attrs<'_>>, dir: &StoreDir, sources: &[&str]) -> String {
-    let is_own = |word: &str| {
-        let mut own = drv.input_srcs().iter();
-        own.any(|path| word.contains(path.name().as_str()) && dir.show(path).to_string() == word)
-    };
+    let own: BTreeSet<String> = drv
+        .input_srcs()
+        .iter()
+        .map(|path| dir.show(path).to_string())
+        .collect();
     let told = |name: &str, value: &str| {
         // Patches are content, whoever made them.
-        let keeps = name.ends_with("atches") || name.starts_with("src");
-        let mut text = String::new();
-        for (at, word) in value.split(' ').enumerate() {
-            let joint = if at == 0 { "" } else { " " };
-            text.push_str(joint);
-            if keeps || is_own(word) {
-                text.push_str(word);
-            } else {
-                text.push_str(&without_stores(word, dir));
-            }
+        if name.ends_with("atches") || name.starts_with("src") {
+            return value.to_owned();
         }
-        text
+        without_stores(value, dir, &|path, after| {
+            own.contains(path) || is_content(path, after)
+        })
     };
     let mut lines = vec![
         told("builder", &String::from_utf8_lossy(drv.builder())),
         drv.args()
-            .map(|arg| without_stores(&String::from_utf8_lossy(arg), dir))
+            .map(|arg| without_stores(&String::from_utf8_lossy(arg), dir, &|_, _| false))
             .collect::<Vec<_>>()
             .join(" "),
     ];
@@ -168,23 +177,60 @@ fn all(drv: &Derivation, attrs: Option<&Attrs<'_>>, dir: &StoreDir, sources: &[&
     lines.join("\n")
 }
 
-/// Names of packages in place of store paths.
-fn without_stores(text: &str, dir: &StoreDir) -> String {
+/// Names of packages in place of store paths, but for those that are kept, by their text and what stands behind it.
+fn without_stores(text: &str, dir: &StoreDir, keeps: &dyn Fn(&str, &str) -> bool) -> String {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
     let start = format!("{}/", dir.as_str());
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(&start) {
         out.push_str(&rest[..at]);
-        rest = &rest[at + start.len()..];
-        let end = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
-        let (path, after) = rest.split_at(end);
-        let name = path.split_once('-').map_or(path, |(_, name)| name);
-        out.push_str(without_version(name));
+        let (found, behind) = (&rest[at..], &rest[at + start.len()..]);
+        let length = behind.find(|c| !is_of_name(c)).unwrap_or(behind.len());
+        let (path, after) = found.split_at(start.len() + length);
+        if keeps(path, after) {
+            out.push_str(path);
+        } else {
+            let base = &behind[..length];
+            let name = base.split_once('-').map_or(base, |(_, name)| name);
+            out.push_str(without_version(name));
+        }
         rest = after;
     }
     out.push_str(rest);
     out
+}
+
+/// Whether a store path is what something is made of and no tool, by its name and by what is taken of it: a source, an
+/// archive, or a file that lies where no package has its programs, libraries and data.
+fn is_content(path: &str, after: &str) -> bool {
+    const ARCHIVES: [&str; 10] = [
+        ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip", ".crate", ".gem", ".lock",
+        ".json",
+    ];
+    const OF_PACKAGES: [&str; 11] = [
+        "bin",
+        "sbin",
+        "lib",
+        "lib32",
+        "lib64",
+        "libexec",
+        "etc",
+        "share",
+        "include",
+        "nix-support",
+        "var",
+    ];
+    if path.ends_with("-source") || ARCHIVES.iter().any(|end| path.ends_with(end)) {
+        return true;
+    }
+    let Some(file) = after.strip_prefix('/') else {
+        return false;
+    };
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+    let first = &file[..file.find(|c| !is_of_name(c)).unwrap_or(file.len())];
+    // `/.` and `/..` are a path that somebody goes on with.
+    !first.trim_matches('.').is_empty() && !OF_PACKAGES.contains(&first)
 }
 
 #[cfg(test)]

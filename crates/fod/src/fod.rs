@@ -196,6 +196,9 @@ impl Fod {
             for name in ["src", "srcs"] {
                 sources.extend(list(name));
             }
+            // A cache of yarn names no more than the lock file that it is for.
+            let lock = list("yarnLock").into_iter();
+            sources.extend(lock.filter(|path| path.starts_with(dir.as_str())));
             sources.truncate(MOST_URLS);
         }
         let asks_for_network = attrs.is_some_and(class::asks_for_network);

@@ -550,7 +550,7 @@ fn git(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use snowguard_store::{Hash, Output};
 
     use super::*;
@@ -581,6 +581,16 @@ mod tests {
 
     /// The plan of one with a hash of a NAR or of a file.
     fn plan(nar: bool, builder: &str, inputs: &[&str], env: &[(&str, &str)]) -> Plan {
+        run_by_script(nar, builder, inputs, env).plan
+    }
+
+    /// One that a shell makes by a script of the store, as the fetchers of Nixpkgs are.
+    pub(crate) fn run_by_script(
+        nar: bool,
+        builder: &str,
+        inputs: &[&str],
+        env: &[(&str, &str)],
+    ) -> Fod {
         let mut drv = built("x", builder, inputs, env).to_builder();
         drv.arg("-e").arg(BUILDER);
         drv.input_src(StoreDir::default().parse(BUILDER).unwrap());
@@ -595,7 +605,7 @@ mod tests {
             drv.output(out, Output::Fixed { path, address });
         }
         let drv = drv.build().unwrap();
-        Fod::of(&drv, &StoreDir::default()).unwrap().plan
+        Fod::of(&drv, &StoreDir::default()).unwrap()
     }
 
     fn told(plan: &Plan) -> String {

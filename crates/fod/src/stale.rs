@@ -18,7 +18,7 @@ use crate::place::Place;
 /// From what one is fetched: as far as it is written down.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
-    /// The URLs, sorted.
+    /// The URLs, in the order in which they are tried: the first that answers decides.
     pub urls: Vec<Box<str>>,
     /// The revision.
     pub rev: Option<Box<str>>,
@@ -29,16 +29,13 @@ pub struct Source {
 impl Source {
     /// That of a derivation.
     pub fn of(fod: &Fod) -> Self {
-        let sorted = |texts: &[Box<str>]| {
-            let mut texts = texts.to_vec();
-            texts.sort_unstable();
-            texts.dedup();
-            texts
-        };
+        let mut sources = fod.sources.clone();
+        sources.sort_unstable();
+        sources.dedup();
         Self {
-            urls: sorted(&fod.urls),
+            urls: fod.urls.clone(),
             rev: fod.revision().map(Into::into),
-            sources: sorted(&fod.sources),
+            sources,
         }
     }
 
@@ -140,6 +137,13 @@ pub struct Difference {
     pub same: usize,
 }
 
+/// One source, however its address is written: its first place, its revision, and what it is fetched for.
+type Spot<'f> = (
+    Option<(String, Vec<String>, &'f str)>,
+    Option<&'f str>,
+    &'f [Box<str>],
+);
+
 /// What makes two of them equal: what is promised, from where, what is asked for, and by which scripts.
 type Key<'f> = (ContentAddress, Source, &'f str, &'f [Box<str>]);
 
@@ -147,10 +151,12 @@ type Key<'f> = (ContentAddress, Source, &'f str, &'f [Box<str>]);
 pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
     let (before, after) = (by_key(base), by_key(head));
     let mut by_address: BTreeMap<ContentAddress, Vec<usize>> = BTreeMap::new();
-    let mut by_source: BTreeMap<&Source, Vec<usize>> = BTreeMap::new();
-    for ((address, source, ..), at) in &before {
+    let mut by_spot: BTreeMap<Spot<'_>, Vec<usize>> = BTreeMap::new();
+    for ((address, ..), at) in &before {
         by_address.entry(*address).or_default().push(*at);
-        by_source.entry(source).or_default().push(*at);
+        if let Some(spot) = spot(base[*at]) {
+            by_spot.entry(spot).or_default().push(*at);
+        }
     }
     let mut difference = Difference::default();
     let mut explained: BTreeSet<usize> = BTreeSet::new();
@@ -178,14 +184,15 @@ pub fn compare(base: &[&Fod], head: &[&Fod]) -> Difference {
             });
             continue;
         }
-        let was = by_source
-            .get(source)
-            .filter(|_| source.is_told())
+        // What is asked for in another way and has another name is another thing: two parts of one patch.
+        let was = spot(fod)
+            .and_then(|spot| by_spot.get(&spot))
             .into_iter()
             .flatten()
             .find(|was| {
                 let was = base[**was];
-                was.name == fod.name && was.address.method == address.method
+                let is_like = was.name == fod.name || was.asked == fod.asked;
+                is_like && was.address.method == address.method
             });
         if let Some(&was) = was {
             explained.insert(was);
@@ -222,6 +229,16 @@ fn by_key<'f>(fods: &[&'f Fod]) -> BTreeMap<Key<'f>, usize> {
     map
 }
 
+/// Where one comes from first; none where nothing is written down.
+fn spot(fod: &Fod) -> Option<Spot<'_>> {
+    let place = fod.urls.first().map(|url| {
+        let place = Place::of(url);
+        let path = segments(&place).into_iter().map(Cow::into_owned).collect();
+        (place.host, path, place.query)
+    });
+    (place.is_some() || !fod.sources.is_empty()).then(|| (place, fod.revision(), &*fod.sources))
+}
+
 /// What the same hash under another source, or asked for in another way, means.
 fn kind(base: &Fod, head: &Fod) -> Kind {
     // Where both are the same, the scripts are not.
@@ -241,8 +258,17 @@ fn kind(base: &Fod, head: &Fod) -> Kind {
     let Some(first) = head.place().filter(|_| is_same_revision) else {
         return Kind::Stale;
     };
-    if base.places().any(|place| is_same_file(&place, &first)) {
-        in_the_same_way().unwrap_or(Kind::Moved)
+    let is_known = |place: &Place<'_>| base.places().any(|was| is_same_file(&was, place));
+    if is_known(&first) {
+        // What stood behind the first, and what is new behind it, was never held against the hash.
+        let was_first = base.place().is_some_and(|was| is_same_file(&was, &first));
+        let has_more = head.places().any(|place| !is_known(&place));
+        let least = if was_first && !has_more {
+            Kind::Moved
+        } else {
+            Kind::Altered
+        };
+        in_the_same_way().map_or(least, |kind| kind.max(least))
     } else if base.places().any(|place| is_near(&place, &first)) {
         Kind::Relocated
     } else {
@@ -319,8 +345,8 @@ fn is_numbered(name: &str) -> bool {
     })
 }
 
-/// The parts of a path, each as it is meant; `v1.2` and `1.2` are one version.
-fn parts(place: &Place<'_>) -> Vec<String> {
+/// The parts of a path, each as it is meant.
+fn segments<'u>(place: &Place<'u>) -> Vec<Cow<'u, str>> {
     let mut parts: Vec<Cow<'_, str>> = Vec::new();
     for part in place.path.split('/') {
         match part {
@@ -329,11 +355,17 @@ fn parts(place: &Place<'_>) -> Vec<String> {
             _ => parts.push(decoded(part)),
         }
     }
+    parts
+}
+
+/// The same, where `v1.2` and `1.2` are one version.
+fn parts(place: &Place<'_>) -> Vec<String> {
     let bare = |part: &str| {
         let rest = part.strip_prefix('v').unwrap_or(part);
         let is_version = rest.starts_with(|first: char| first.is_ascii_digit());
         if is_version { rest } else { part }.to_owned()
     };
+    let parts = segments(place);
     parts.iter().map(|part| bare(part)).collect()
 }
 
@@ -376,6 +408,7 @@ mod tests {
 
     use super::*;
     use crate::fod::tests::of_hash;
+    use crate::plan::tests::run_by_script;
 
     fn fod(name: &str, inputs: &[&str], env: &[(&str, &str)], hash: u8) -> Fod {
         let drv = of_hash(name, "/bin/sh", inputs, env, Hash::sha256([hash; 32]));
@@ -553,6 +586,13 @@ mod tests {
         };
         let altered = "same 0\naltered r <- r";
         assert_eq!(told(&[git(&[])], &[git(&[])]), "same 1");
+        // What is fetched without its builder is compared by the form in which it is taken.
+        let by_script = |more: &[(&str, &str)]| {
+            let mut env = vec![("url", "https://x.org/r.git"), ("rev", "v1")];
+            env.extend(more);
+            run_by_script(true, "/bin/sh", &["git-2.5"], &env)
+        };
+        assert_eq!(by_script(&[("fetchLFS", "1")]).plan.as_str(), "git");
         for more in [
             ("fetchSubmodules", "1"),
             ("sparseCheckout", "src"),
@@ -561,6 +601,8 @@ mod tests {
             ("postFetch", "rm -r $out/x"),
         ] {
             assert_eq!(told(&[git(&[])], &[git(&[more])]), altered, "{more:?}");
+            let (one, other) = ([by_script(&[])], [by_script(&[more])]);
+            assert_eq!(told(&one, &other), "same 0\naltered x <- x", "{more:?}");
         }
         let curl = |place: &str, more: &[(&str, &str)]| {
             let mut env = vec![("urls", place)];
@@ -697,6 +739,90 @@ mod tests {
             told(&base, &head),
             "same 0\nremoved x-0.tar.gz\nmoved x-1.tar.gz <- x-1.tar.gz"
         );
+    }
+
+    #[test]
+    fn the_first_address_decides() {
+        let of = |urls: &str| [url("x", urls, 1)];
+        let (one, two) = ("https://x.org/x-1.tar.gz", "https://x.org/x-2.tar.gz");
+        let mirror = "https://y.org/pub/x-1.tar.gz";
+        let both = |first: &str, second: &str| of(&format!("{first} {second}"));
+        let (moved, altered) = ("same 0\nmoved x <- x", "same 0\naltered x <- x");
+        assert_eq!(told(&of(one), &both(one, mirror)), moved);
+        assert_eq!(told(&both(one, mirror), &both(mirror, one)), moved);
+        assert_eq!(told(&both(one, mirror), &of(mirror)), moved);
+        // Another version behind it, which then comes first.
+        assert_eq!(told(&of(one), &both(one, two)), altered);
+        assert_eq!(told(&both(one, two), &both(two, one)), altered);
+        assert_eq!(told(&both(one, two), &of(two)), altered);
+        assert_eq!(told(&of(one), &of(two)), "same 0\nstale x <- x");
+    }
+
+    #[test]
+    fn another_hash_under_one_address_is_told_however_it_is_written() {
+        let of = |name: &str, urls: &str, hash| [url(name, urls, hash)];
+        let base = of("x", "https://x.org/a+b/v1.tar.gz", 1);
+        for urls in [
+            "https://x.org/a+b/v1.tar.gz",
+            "https://x.org/a+b/v1.tar.gz#",
+            "http://X.org//a%2Bb/./v1.tar.gz",
+            "https://x.org/a+b/v1.tar.gz https://y.org/v1.tar.gz",
+        ] {
+            for name in ["x", "y"] {
+                let expected = format!("same 0\nrehashed {name}");
+                assert_eq!(told(&base, &of(name, urls, 2)), expected, "{urls}");
+            }
+        }
+        for urls in [
+            "https://x.org/a+b/1.tar.gz",
+            "https://x.org/a+b/v1.tar.gz?x",
+            "https://y.org/a+b/v1.tar.gz",
+        ] {
+            let expected = "same 0\nadded x\nremoved x";
+            assert_eq!(told(&base, &of("x", urls, 2)), expected, "{urls}");
+        }
+        // Two parts of one patch.
+        let part = |name: &str, program: &str, hash| {
+            let env = [("urls", "https://x.org/p"), ("postFetch", program)];
+            [fod(name, &["curl-8.1"], &env, hash)]
+        };
+        assert_eq!(
+            told(&part("a", "filter a", 1), &part("b", "filter b", 2)),
+            "same 0\nadded b\nremoved a"
+        );
+    }
+
+    #[test]
+    fn what_a_cache_is_fetched_for_counts() {
+        let store = |digest: char, rest: &str| {
+            let digest: String = std::iter::repeat_n(digest, 32).collect();
+            format!("/nix/store/{digest}-{rest}")
+        };
+        let with = |name: &str, value: &str| {
+            let tool = store('0', "yarn-1.22");
+            let env = [("nativeBuildInputs", tool.as_str()), (name, value)];
+            [fod("offline", &["yarn-1.22"], &env, 1)]
+        };
+        // A cache of yarn names its lock file, and no source.
+        let lock = |digest| with("yarnLock", &store(digest, "source/yarn.lock"));
+        assert_eq!(told(&lock('0'), &lock('0')), "same 1");
+        assert_eq!(
+            told(&lock('0'), &lock('1')),
+            "same 0\nvendored offline <- offline"
+        );
+        // In a program: what is content, and no tool.
+        for (rest, expected) in [
+            ("source", "altered"),
+            ("x-1.2/package-lock.json", "altered"),
+            ("x-1.2.tar.gz", "altered"),
+            ("jq-1.7/bin/jq", "same 1"),
+            ("cacert-3.1/etc/ssl/certs/ca-bundle.crt", "same 1"),
+            ("jq-1.7", "same 1"),
+        ] {
+            let program = |digest| with("buildCommand", &format!("cp {} .", store(digest, rest)));
+            let told = told(&program('0'), &program('1'));
+            assert!(told.contains(expected), "{rest}: {told}");
+        }
     }
 
     #[test]
