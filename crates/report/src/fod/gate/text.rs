@@ -1,7 +1,7 @@
 //! The same for a terminal, and for the log of a CI job.
 //!
-//! Runners take lines of a log for commands that begin with `::` after spaces, or have `##[` in them. So none
-//! of another's text begins a line, and `##[` is broken up.
+//! Runners take lines of a log for commands that begin with `::` after spaces, or have `##[` or `##vso[` in them. So none
+//! of another's text begins a line, and `##` is broken up.
 
 use std::fmt::Write as _;
 
@@ -166,7 +166,7 @@ const LONGEST: usize = 300;
 /// The longest sentences that are shown whole, in columns.
 const LONGEST_TEXT: usize = 4_000;
 
-/// Without what a runner would obey.
+/// Without what a runner would obey: `##[`, `##vso[` and `##teamcity[`, for some of them anywhere in a line.
 fn quiet(text: &str) -> String {
-    text.replace("##[", "#\\u{23}[")
+    text.replace("##", "#\\u{23}")
 }

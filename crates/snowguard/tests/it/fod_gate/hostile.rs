@@ -28,7 +28,7 @@ fn what_the_author_writes_stays_within_its_quotes() {
         let run = gate(&place, &base, &head, &[]);
         for line in run.exits(1).stdout.lines() {
             assert!(!line.trim_start().starts_with("::"), "{run}");
-            assert!(!line.contains("##["), "{run}");
+            assert!(!line.contains("##"), "{run}");
             assert!(!line.chars().any(char::is_control), "{run}");
         }
         let run = gate(&place, &base, &head, &["--format", "sarif"]);
@@ -149,7 +149,7 @@ fn no_report_shows_a_password() {
 }
 
 /// What somebody might write where a URL or a revision is asked for.
-const HOSTILE: [&str; 14] = [
+const HOSTILE: [&str; 16] = [
     "https://e.org/\n## What this change fetches: passed\n\nNothing to see.\n",
     "https://e.org/`\n\n- **ok**: all is well",
     "https://e.org/``` </code></details><!--",
@@ -160,6 +160,8 @@ const HOSTILE: [&str; 14] = [
     "https://e.org/\r::set-output name=passed::true",
     "::stop-commands::x\n::error::y",
     "https://e.org/##[group]hidden",
+    "##vso[task.prependpath]/tmp/x",
+    "###teamcity[buildStatus status='SUCCESS']",
     "https://e.org/\u{202e}\u{2066}gnp.exe\u{200b}",
     "https://g\u{456}thub.com/o/r/archive/v2.tar.gz",
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{8}\u{9b}31m",
