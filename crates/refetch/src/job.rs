@@ -10,7 +10,7 @@ use snowguard_store::ContentAddress;
 
 /// The edition of what decides a verdict: what a fetcher makes of what comes, and what an answer means. Where that
 /// changes, this does, and what was found under other rules is found again.
-const RULES: u32 = 5;
+const RULES: u32 = 6;
 /// What stands in the place of a host where something is built.
 pub(crate) const BUILT: &str = "nix";
 
@@ -78,6 +78,15 @@ impl Job {
         Self {
             described: Some(Described::of(fod, &self.drv, &self.urls)),
             ..self
+        }
+    }
+
+    /// The same, to be built: its fetcher knows what a fetch without it does not tell.
+    #[must_use]
+    pub fn to_be_built(&self) -> Self {
+        Self {
+            way: Way::Build("only its fetcher can tell".to_owned()),
+            ..self.clone()
         }
     }
 

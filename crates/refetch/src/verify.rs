@@ -26,7 +26,7 @@ pub struct Verifier<'v> {
     pub gate: &'v Gate,
     /// Fetches repositories.
     pub git: &'v Git,
-    /// Builds what nothing less is exact for.
+    /// Builds what is to be built.
     pub builder: Option<&'v Builder<'v>>,
     /// Where files are put for a while.
     pub scratch: &'v Path,
@@ -108,21 +108,10 @@ impl Verifier<'_> {
                 Some(builder) => builder.verify(job, self.client.interrupted()),
                 None => Ok(outcome(Verdict::NeedsBuilder, why.clone())),
             },
-            Way::Fetch(form) => {
-                let outcome = match self.guard {
-                    Some(guard) => self.through(guard, job, form, before)?,
-                    None => self.fetch(job, form, before)?,
-                };
-                match self.builder {
-                    // Something of it is only known to a fetcher itself: a scheme, a kind of member.
-                    Some(builder) if outcome.verdict == Verdict::NeedsBuilder => {
-                        let built = builder.verify(job, self.client.interrupted())?;
-                        let tries = [outcome.tries, built.tries].concat();
-                        Ok(Outcome { tries, ..built })
-                    }
-                    _ => Ok(outcome),
-                }
-            }
+            Way::Fetch(form) => match self.guard {
+                Some(guard) => self.through(guard, job, form, before),
+                None => self.fetch(job, form, before),
+            },
         }
     }
 

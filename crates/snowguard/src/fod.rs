@@ -5,6 +5,7 @@ mod builds;
 mod egress;
 mod gate;
 mod kept;
+mod queue;
 mod statements;
 mod terms;
 mod verify;

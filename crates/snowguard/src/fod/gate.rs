@@ -11,7 +11,7 @@ use snowguard_report::fod::gate::{
 };
 use snowguard_report::fod::{Difference, Egress, Level, difference, listing_with_facts};
 
-use super::{both, derivations_or_gap, verify};
+use super::{both, derivations_or_gap, queue, verify};
 use crate::Findings;
 use crate::cli::Global;
 use crate::cli::fod::gate::{Gate as Args, GateFormat};
@@ -115,11 +115,10 @@ fn again(
         .filter(|(row, _)| changed.contains(row.drv.as_str()))
         .map(|(row, fod)| verify::job(&asked, &terms, fod, row))
         .collect();
-    let (outcomes, egress) = verify::outcomes(global, &asked, None, &jobs, terminal)?;
+    let (outcomes, egress) = queue::outcomes(global, &asked, None, &jobs, terminal)?;
     let told = jobs.iter().filter_map(|job| {
-        let key = job.key();
-        let (outcome, _) = outcomes.get(&key)?;
-        Some((job.drv.clone(), outcome.clone(), outcomes.is_earlier(&key)))
+        let found = outcomes.of(job)?;
+        Some((job.drv.clone(), found.outcome, found.is_earlier))
     });
     Ok((Verified::new(told), egress))
 }

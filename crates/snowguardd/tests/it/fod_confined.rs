@@ -387,6 +387,49 @@ fn without_what_keeps_builds_to_the_proxy_nothing_is_fetched() {
     assert!(run.stderr.contains("which is not used"), "{}", run.stderr);
 }
 
+/// What is fetched for both is the same, and what is built is not: one asks a server, the other writes by itself what is
+/// promised.
+#[test]
+fn what_a_build_tells_is_told_of_what_was_built() {
+    let Some(place) = Place::new() else { return };
+    place.http.put("/other", "other bytes");
+    // Only curl can ask the first address, so that no fetch decides.
+    let urls = format!("ftp://127.0.0.1:1/x {}", place.http.url("/other"));
+    let by = |name: &str, script: &str| {
+        format!(
+            "(derivation {{ name = \"{name}\"; system = builtins.currentSystem; builder = \"/bin/bash\"; \
+             PATH = \"/usr/bin:/bin\"; args = [ \"-e\" (builtins.toFile \"builder.sh\" ''{script}'') ]; \
+             urls = \"{urls}\"; impureEnvVars = [ \"http_proxy\" \"https_proxy\" ]; \
+             outputHash = builtins.hashString \"sha256\" \"{BODY}\"; outputHashAlgo = \"sha256\"; \
+             outputHashMode = \"flat\"; }})"
+        )
+    };
+    let ask = "set -- $urls; curl --silent --show-error --fail --output $out $2";
+    place.have(&[
+        by("asked", ask),
+        by("written", &format!("printf '{BODY}' > $out")),
+    ]);
+    let told = |run: &Run, name: &str| {
+        let fod = run.fod(name);
+        assert_eq!(fod["found_by"], "build", "{fod:#}");
+        (
+            fod["verdict"].as_str().unwrap().to_owned(),
+            fod["earlier"] == true,
+        )
+    };
+    let run = place.verify(&[]).exits(1);
+    assert_eq!(told(&run, "asked"), ("mismatch".into(), false));
+    assert_eq!(told(&run, "written"), ("ok".into(), false));
+    // What a queue knows of the one says nothing of the other.
+    let of = |name: &str, code: i32| {
+        let run = place.verify(&["--queue", "fods.db", "--where", &format!("name={name}")]);
+        told(&run.exits(code), name)
+    };
+    assert_eq!(of("written", 0), ("ok".into(), false));
+    assert_eq!(of("asked", 1), ("mismatch".into(), false));
+    assert_eq!(of("written", 0), ("ok".into(), true));
+}
+
 #[test]
 fn a_build_that_takes_too_long_is_ended() {
     let Some(place) = Place::new() else { return };
