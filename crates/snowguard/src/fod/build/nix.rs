@@ -6,8 +6,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
 use std::io::{PipeReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -98,6 +100,9 @@ pub(in crate::fod) struct Nix {
     watched_at: Option<String>,
     /// Settings of where the store takes from what it lacks.
     sources: String,
+    /// The file with the settings of the caller's variable, if there are any: a builder may ask for the variable, and
+    /// they may hold tokens and passwords.
+    settings: Option<Utf8PathBuf>,
 }
 
 /// A program of Nix that evaluates.
@@ -127,7 +132,7 @@ impl Nix {
             without_sandbox: args.without_sandbox,
             goes_without: Some("`--without-sandbox` goes without"),
             pass: args.pass_env.clone(),
-            ..Self::on(store, &settings, place)
+            ..Self::on(store, &settings, place)?
         })
     }
 
@@ -140,16 +145,16 @@ impl Nix {
     ) -> Result<Self, Failure> {
         Ok(Self {
             sources,
-            ..Self::on(Store::of(store)?, settings, place)
+            ..Self::on(Store::of(store)?, settings, place)?
         })
     }
 
-    fn on(store: Store, settings: &Settings, place: &Utf8Path) -> Self {
+    fn on(store: Store, settings: &Settings, place: &Utf8Path) -> Result<Self, Failure> {
         let has_users = !rustix::process::geteuid().is_root()
             || !settings.get("build-users-group").is_empty()
             || settings.get("auto-allocate-uids") == "true";
         let mut features = settings.get("experimental-features").split_whitespace();
-        Self {
+        Ok(Self {
             store,
             sandbox: matches!(settings.get("sandbox"), "true" | "relaxed"),
             has_users,
@@ -166,7 +171,10 @@ impl Nix {
             data: place.join("data"),
             watched_at: None,
             sources: String::new(),
-        }
+            settings: variable("NIX_CONFIG")
+                .map(|settings| kept_aside(&settings, place))
+                .transpose()?,
+        })
     }
 
     /// Makes sure that builders are kept to what they are given, or that it was said that they are not.
@@ -394,7 +402,7 @@ impl Nix {
             let said: Vec<&str> = said.collect();
             let _ = writeln!(config, "impure-env = {}", said.join(" "));
         }
-        let before = variable("NIX_CONFIG").map(|before| without_tokens(&before));
+        let before = self.settings.as_ref().map(|file| format!("include {file}"));
         ours.push(("NIX_CONFIG".to_owned(), with(before, &config)));
         ours.push(("NIX_REMOTE".to_owned(), self.store.name.clone()));
         let is_ours = |name: &OsStr| ours.iter().any(|(is, _)| name == is.as_str());
@@ -429,14 +437,16 @@ fn read_once(text: String) -> Result<PipeReader, Failure> {
     Ok(reader)
 }
 
-/// Settings without secrets: a builder may ask for the variable that holds them.
-fn without_tokens(settings: &str) -> String {
-    let is_token = |line: &&str| {
-        let name = line.split('=').next().unwrap_or_default();
-        name.trim().ends_with("access-tokens")
-    };
-    let kept: Vec<&str> = settings.lines().filter(|line| !is_token(line)).collect();
-    kept.join("\n")
+/// Settings in a file that nobody but who builds may read, and no builder in a sandbox.
+fn kept_aside(settings: &str, place: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let path = place.join("nix.conf");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options
+        .open(&path)
+        .and_then(|mut file| file.write_all(settings.as_bytes()));
+    written.map_err(|source| Failure::cannot_write(&path, source))?;
+    Ok(path)
 }
 
 pub(super) fn variable(name: &str) -> Option<String> {
@@ -492,6 +502,8 @@ fn cannot_run(program: &str, source: std::io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn nix() -> Nix {
@@ -509,6 +521,7 @@ mod tests {
             data: "/scratch/data".into(),
             watched_at: None,
             sources: String::new(),
+            settings: Some("/scratch/nix.conf".into()),
         }
     }
 
@@ -547,6 +560,7 @@ mod tests {
         assert_eq!(of("NIX_GIT_SSL_CAINFO"), Some("/scratch/trust.pem"));
         let config = of("NIX_CONFIG").unwrap();
         for line in [
+            "include /scratch/nix.conf",
             "store = local",
             "sandbox = true",
             "sandbox-fallback = false",
@@ -589,8 +603,13 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_passed_on_without_tokens() {
-        let settings = "a = b\n extra-access-tokens = github.com=x\naccess-tokens=y\nc = d";
-        assert_eq!(without_tokens(settings), "a = b\nc = d");
+    fn settings_are_read_by_who_builds_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let place = Utf8Path::from_path(place.path()).unwrap();
+        let file = kept_aside("access-tokens = x=y\n", place).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"access-tokens = x=y\n");
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(kept_aside("", &place.join("none")).is_err());
     }
 }

@@ -1,5 +1,7 @@
 //! What is built, in each mode: all of it through the proxy.
 
+use std::process::Command;
+
 use serde_json::Value;
 use snowguard_testkit::machine;
 
@@ -82,14 +84,26 @@ fn in_the_sandbox_every_shape_is_built_in_each_mode() {
 #[test]
 fn builders_get_no_secret_of_who_builds() {
     let Some(place) = Place::new() else { return };
-    let script =
-        "test -z \"$SECRET_OF_CI\" && test \"$SAID\" = yes && curl --silent --fail -o $out $urls";
+    let script = "test -z \"$SECRET_OF_CI\" && test \"$SAID\" = yes && test -n \"$NIX_CONFIG\" && \
+                  test \"$NIX_CONFIG\" = \"''${NIX_CONFIG/hunter2/}\" && curl --silent --fail -o $out $urls";
     let source = place.shell("curious", &place.http.url("/file"), script, &flat(BODY));
     let file = place.system(&[source]);
     let command = ["nix-build", file.to_str().unwrap()];
     let mut command = place.command(&["--pass-env", "SAID"], &command);
     command.env("SECRET_OF_CI", "hunter2").env("SAID", "yes");
+    with_secrets(&mut command);
     place.left(command.output().unwrap()).ends(0);
+}
+
+/// Puts tokens and passwords before the settings.
+fn with_secrets(command: &mut Command) {
+    let config = command.get_envs().find(|(name, _)| *name == "NIX_CONFIG");
+    let config = config.unwrap().1.unwrap().to_str().unwrap();
+    let config = format!(
+        "experimental-features = nix-command\naccess-tokens = example.org=hunter2\n\
+         substituters = https://me:hunter2@cache.example\n{config}"
+    );
+    command.env("NIX_CONFIG", config);
 }
 
 #[test]
@@ -107,13 +121,8 @@ fn an_evaluation_gets_no_secret_of_who_builds() {
         &["nix", "build", "--impure", "--no-link", "--file", file, ""],
     ] {
         let mut command = place.command(&["--pass-env", "SAID"], command);
-        let config = command.get_envs().find(|(name, _)| *name == "NIX_CONFIG");
-        let config = config.unwrap().1.unwrap().to_str().unwrap();
         // That they are read all the same is what lets this Nix build, without a sandbox and as root.
-        let config = format!(
-            "experimental-features = nix-command\naccess-tokens = example.org=hunter2\n{config}"
-        );
-        command.env("NIX_CONFIG", config);
+        with_secrets(&mut command);
         command.env("SECRET_OF_CI", "hunter3").env("SAID", "yes");
         place.left(command.output().unwrap()).ends(0);
         let paths: Vec<_> = place.http.seen().into_iter().map(|r| r.path).collect();

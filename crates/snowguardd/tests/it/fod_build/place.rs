@@ -112,7 +112,7 @@ impl Place {
             "(derivation {{ name = \"source-{name}\"; system = builtins.currentSystem; builder = \"/bin/bash\"; \
              PATH = \"{}\"; args = [ \"-c\" ''{script} && :'' ]; urls = [ \"{url}\" ]; rev = \"{}\"; \
              SSL_CERT_FILE = \"/no-cert-file.crt\"; impureEnvVars = [ \"http_proxy\" \"https_proxy\" \
-             \"NIX_GIT_SSL_CAINFO\" \"SECRET_OF_CI\" \"SAID\" ]; \
+             \"NIX_GIT_SSL_CAINFO\" \"SECRET_OF_CI\" \"SAID\" \"NIX_CONFIG\" ]; \
              outputHashAlgo = \"sha256\"; {hash} }})",
             std::env::var("PATH").unwrap(),
             self.commit,
