@@ -265,6 +265,9 @@ fn names_of(hostname: &str, resolver: &str) -> BTreeSet<String> {
         .map(|domain| format!("{hostname}.{}", domain.trim_end_matches('.')))
         .collect();
     all.insert(hostname.to_owned());
+    // As Nix's sandbox calls it. No name server is to be asked for that (RFC 6761, section 6.3); where there is no
+    // `/etc/hosts`, it is.
+    all.insert("localhost".to_owned());
     all
 }
 
@@ -317,7 +320,7 @@ mod tests {
             "nameserver 192.0.2.1\nsearch a.example b.example.\n",
         );
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        assert_eq!(all, ["vm", "vm.a.example", "vm.b.example"]);
+        assert_eq!(all, ["localhost", "vm", "vm.a.example", "vm.b.example"]);
     }
 
     #[test]
