@@ -172,7 +172,7 @@ impl Nix {
             watched_at: None,
             sources: String::new(),
             settings: variable("NIX_CONFIG")
-                .map(|settings| kept_aside(&settings, place))
+                .map(|settings| kept_aside(&without_tokens(&settings), place))
                 .transpose()?,
         })
     }
@@ -437,6 +437,16 @@ fn read_once(text: String) -> Result<PipeReader, Failure> {
     Ok(reader)
 }
 
+/// Settings without tokens, which no build needs: without a sandbox a builder may be who builds, and read what he may.
+fn without_tokens(settings: &str) -> String {
+    let is_token = |line: &&str| {
+        let name = line.split('=').next().unwrap_or_default();
+        name.trim().ends_with("access-tokens")
+    };
+    let kept: Vec<&str> = settings.lines().filter(|line| !is_token(line)).collect();
+    kept.join("\n")
+}
+
 /// Settings in a file that nobody but who builds may read, and no builder in a sandbox.
 fn kept_aside(settings: &str, place: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     let path = place.join("nix.conf");
@@ -603,11 +613,17 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_passed_on_without_tokens() {
+        let settings = "a = b\n extra-access-tokens = github.com=x\naccess-tokens=y\nc = d";
+        assert_eq!(without_tokens(settings), "a = b\nc = d");
+    }
+
+    #[test]
     fn settings_are_read_by_who_builds_alone() {
         let place = tempfile::tempdir().unwrap();
         let place = Utf8Path::from_path(place.path()).unwrap();
-        let file = kept_aside("access-tokens = x=y\n", place).unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), b"access-tokens = x=y\n");
+        let file = kept_aside("substituters = x\n", place).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"substituters = x\n");
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(kept_aside("", &place.join("none")).is_err());
